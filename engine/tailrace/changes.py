@@ -1,0 +1,85 @@
+"""The change set: what the diff hands to planning, and planning to delivery.
+
+All frames name their columns by role, so that no destination field can collide with our own:
+
+=============  ========================================================================
+`k:COLUMN`     a key column of the model
+`m:FIELD`      the value of a match field
+`om:FIELD`     (changes) the match value the snapshot knew
+`f:FIELD`      (rows, snapshots) the payload's value of a destination field
+`n:FIELD`      (changes) the new value; for a delete, null
+`o:FIELD`      (changes) the value the destination last acknowledged; for an insert, null
+`c:FIELD`      (changes) Boolean: this field is to be written
+`record_id`    the destination's id of the record, where known
+`unknown`      (snapshots) list of fields of this row the destination never acknowledged
+`op`           (changes) `insert`, `update` or `delete`
+`seq`          (changes) Int64, 0-based, in order of the key: names the row within its plan
+=============  ========================================================================
+
+The values in those columns are canonical: see `tailrace.canonical`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import polars as pl
+
+from tailrace.values import LogicalType, Value
+
+Op: TypeAlias = Literal["insert", "update", "delete"]
+InvalidReason: TypeAlias = Literal["null_key", "duplicate_key", "duplicate_match", "null_match"]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSpec:
+    """What is compared, and how each field takes part.
+
+    `skip_nulls`: a NULL in the model leaves the destination's value as it is.
+    `create_only`: written with a new row, never compared afterwards.
+    `fill_empty`: compared only while the acknowledged value is null.
+    `fold_match`: match fields that compare without regard to case and outer spaces.
+    """
+
+    key: tuple[str, ...]
+    match: tuple[str, ...]
+    fields: tuple[str, ...]
+    skip_nulls: frozenset[str] = frozenset()
+    create_only: frozenset[str] = frozenset()
+    fill_empty: frozenset[str] = frozenset()
+    fold_match: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidRows:
+    """Rows set aside: reported with up to five example keys, never sent, never taken for deletes."""
+
+    reason: InvalidReason
+    rows: int
+    examples: tuple[Mapping[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaEvent:
+    """A column whose type no longer fits the pinned one, or a field new to (or gone from) the mapping."""
+
+    column: str
+    kind: Literal["added", "removed", "retyped"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """The difference between the model's rows and a snapshot."""
+
+    frame: pl.DataFrame
+    """seq, op, record_id, k:*, m:*, om:*, and n:/o:/c: of each field."""
+    types: Mapping[str, LogicalType]
+    """Logical type of each `k:`, `m:` and `f:` column, as pinned from now on."""
+    model_rows: int
+    snapshot_rows: int
+    unchanged: int
+    invalid: tuple[InvalidRows, ...] = ()
+    events: tuple[SchemaEvent, ...] = field(default=())

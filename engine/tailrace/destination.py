@@ -1,0 +1,276 @@
+"""The destination seam: all that the engine knows of a vendor, and all that an adapter must do.
+
+An adapter says what it can do as data (`Capabilities`), and does it (`push`, `find`). Retry, rate
+limits, the journal, bisecting and look-ups of unknown outcomes live in the engine, once. An adapter
+therefore never sleeps, never retries, and never swallows an error: it raises one of the errors of
+`tailrace.errors` that says how to recover, or yields one `Outcome` per row.
+
+Before each request to the vendor an adapter calls `context.calls.spend(...)`: this is where the
+rate limit is waited for and where a dry run refuses writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from tailrace.values import Kind, Value
+
+if TYPE_CHECKING:
+    from tailrace.project.config import DestinationConfig, SyncOptions
+
+ENTRY_POINT_GROUP = "tailrace.destinations"
+
+
+class Operation(StrEnum):
+    """What is asked of the destination for all rows of a batch.
+
+    UPSERT   create, or update the record that `match` names
+    CREATE   create; a record that exists already is an error of the row
+    UPDATE   update the record named by `record_id`, else by `match`; never create
+    DELETE   delete the record named by `record_id`, else by `match`; one that is gone is a success
+    ARCHIVE  as DELETE, but into the vendor's recycle bin or inactive state
+    """
+
+    UPSERT = "upsert"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    ARCHIVE = "archive"
+
+
+Status: TypeAlias = Literal["acknowledged", "rejected", "unknown", "skipped"]
+Recovery: TypeAlias = Literal["retry", "missing", "exists"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `calls` requests in any window of `per` seconds."""
+
+    calls: int
+    per: float
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter can do with one account, as data."""
+
+    operations: frozenset[Operation]
+    idempotent: frozenset[Operation]
+    """Operations that may be sent again after a lost answer without making a second record."""
+    batch_size: int
+    """Most rows in one batch (one vendor request)."""
+    rates: tuple[Rate, ...] = ()
+    """The vendor's limits; empty when there are none."""
+    concurrency: int = 1
+    """Batches in flight at once for one object, unless the project says otherwise."""
+    find: bool = True
+    """Whether `find` works; needed by update and insert where the vendor does not decide, and by adopt."""
+    match: Literal["required", "optional", "unused"] = "required"
+    """Whether a sync must name `match` for anything but append."""
+    addresses: Literal["record_id", "match"] = "record_id"
+    """What UPDATE, DELETE and ARCHIVE go by. With `record_id` the engine finds unknown ids first."""
+    lookups: bool = False
+    """Whether a field may be a reference, `{lookup: …}`."""
+    clears_nulls: bool = True
+    """Whether a NULL can clear a field."""
+    case_insensitive_match: frozenset[str] = frozenset()
+    """Match fields for which values that differ only in case or outer spaces are one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the credentials belong to. `id` is stable: an org id, a portal id, a database's address."""
+
+    id: str
+    name: str = ""
+    quota_left: int | None = None
+    """Requests left today, where the vendor says so."""
+    quota_max: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an object, as the destination describes it."""
+
+    name: str
+    vendor_type: str
+    accepts: frozenset[Kind]
+    """Logical kinds whose values can be written here without loss of meaning."""
+    createable: bool = True
+    updateable: bool = True
+    required: bool = False
+    """A create without a value is refused."""
+    nullable: bool = True
+    unique: bool = False
+    """May be used as `match`."""
+    length: int | None = None
+    """Most characters of a text."""
+    options: tuple[str, ...] = ()
+    """Permitted values of a restricted choice; empty when free."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSchema:
+    """The fields of an object; names compare exactly unless `case_insensitive`."""
+
+    name: str
+    fields: Mapping[str, Field]
+    case_insensitive: bool = False
+
+    def get(self, name: str) -> Field | None:
+        """The field of that name, under the destination's own rule of case."""
+        if name in self.fields or not self.case_insensitive:
+            return self.fields.get(name)
+        folded = name.casefold()
+        return next((f for n, f in self.fields.items() if n.casefold() == folded), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A field whose value is the key of another record: the record of `object` where `by` equals it."""
+
+    object: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a batch."""
+
+    marker: str
+    """Unique within the run; outcomes refer to it."""
+    key: tuple[Value, ...]
+    match: tuple[Value, ...]
+    """Values of the batch's `match` fields, in that order."""
+    values: Mapping[str, Value]
+    """Fields to write. None clears the field. A field that is absent stays as it is."""
+    record_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows for one request. UPSERT and CREATE write the match fields too; an UPDATE writes only `values`."""
+
+    id: str
+    """The same each time the same rows are sent: an idempotency key."""
+    object: str
+    operation: Operation
+    match: tuple[str, ...]
+    rows: tuple[Row, ...]
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
+    """Which of the fields in `values` are references."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one row.
+
+    `recovery` refines a rejection: `retry` (refused for now, may be repeated), `missing` (the record
+    to update does not exist), `exists` (the record to create exists already).
+    """
+
+    marker: str
+    status: Status
+    record_id: str | None = None
+    created: bool | None = None
+    code: str | None = None
+    message: str | None = None
+    recovery: Recovery | None = None
+
+
+def acknowledged(marker: str, record_id: str | None = None, *, created: bool | None = None) -> Outcome:
+    """The destination confirmed the row."""
+    return Outcome(marker, "acknowledged", record_id, created)
+
+
+def rejected(marker: str, code: str, message: str, recovery: Recovery | None = None) -> Outcome:
+    """The destination refused the row, with its own code and words."""
+    return Outcome(marker, "rejected", code=code, message=message, recovery=recovery)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record read back: its id, its match values in the order asked, and the fields asked for."""
+
+    id: str
+    match: tuple[Value, ...]
+    values: Mapping[str, Value]
+
+
+class Calls(Protocol):
+    """The account's budget of requests, shared by all that use the account in this process."""
+
+    def spend(self, *, write: bool, cost: int = 1, bucket: str = "default") -> None:
+        """Wait until one more request is permitted; WriteForbidden when a dry run would write."""
+
+    def observe(self, *, quota_left: int | None = None, quota_max: int | None = None) -> None:
+        """Tell what the vendor's reply said of the quota."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the engine hands an adapter."""
+
+    name: str
+    """The destination's name in the project."""
+    calls: Calls
+    project_dir: str
+    options: SyncOptions | None = None
+    """The sync's adapter options, an instance of the plugin's `options` model."""
+
+
+class Destination(Protocol):
+    """An open account of a vendor. Methods may be called from several threads at once."""
+
+    capabilities: Capabilities
+
+    def check(self) -> Account:
+        """Sign in and say who we are. AccessDenied when we may not; Retriable when unreachable."""
+
+    def describe(self, object: str) -> ObjectSchema:
+        """The object's fields; ObjectNotFound, with close names, when there is no such object."""
+
+    def push(self, batch: Batch) -> Iterable[Outcome]:
+        """Send a batch; one outcome per row, matched by the vendor's own marker or key."""
+
+    def find(
+        self,
+        object: str,
+        match: Sequence[str],
+        values: Sequence[tuple[Value, ...]],
+        fields: Sequence[str] = (),
+    ) -> Iterable[Record]:
+        """Look records up by their match values; those not found are absent. Any number of values."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What an adapter's entry point names: how its part of `tailrace.yml` reads, and how to open it."""
+
+    name: str
+    summary: str
+    config: type[DestinationConfig]
+    """Pydantic model of the destination's entry in `tailrace.yml`."""
+    open: Callable[[Any, Context], Destination]
+    """Called with an instance of `config`; must not touch the network."""
+    capabilities: Callable[[Any], Capabilities]
+    """Capabilities under that configuration, without touching the network."""
+    account_hint: Callable[[Any], str]
+    """What of the configuration (never a secret) tells one account from another."""
+    options: type[SyncOptions] | None = None
+    """Extra top-level keys this adapter understands in a sync file."""
+    requires: tuple[str, ...] = ()
+    """Modules the adapter imports, each of the extra of the same name as the plugin."""
+
+
+def plugins() -> dict[str, Plugin]:
+    """All installed adapters by name, found by entry point."""
+    return {entry.name: entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)}

@@ -1,0 +1,178 @@
+"""Every error Tailrace raises, grouped by what the caller can do about it.
+
+    TailraceError                      exit code
+    ├── UsageError                     2   a command was called in a way that cannot work
+    ├── ProjectError                   2   the project's files are wrong; carries every Problem found
+    ├── SecretError                    2   a ${…} reference cannot be resolved
+    ├── WarehouseError                 1   the model could not be read
+    ├── SnapshotError                  1   a snapshot is damaged, or newer than this program
+    ├── StateError                     1   the state database is locked, damaged, or newer
+    ├── LeaseHeld                      1   another run holds the sync
+    ├── LeaseLost                      1   this run lost its sync to another one
+    ├── PlanStale                      3   the world no longer matches a saved plan
+    ├── GuardTripped                   3   a brake stopped the run before its first write
+    ├── WriteForbidden                 1   something tried to write during a dry run
+    └── DestinationError               1   raised by adapters; the subclass says how to recover
+        ├── StopRun                        no further request can succeed now
+        │   ├── AccessDenied               credentials or permissions are wrong
+        │   └── QuotaExhausted             the account's quota is spent; says when to resume
+        ├── ObjectNotFound                 the object to write does not exist
+        ├── SessionExpired                 sign in again, once, and repeat the request
+        ├── Retriable                      nothing was written; wait and repeat the request
+        ├── BatchRejected                  nothing was written; some row spoils the whole batch
+        └── AnswerLost                     the request may have been carried out; no answer came
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+class TailraceError(Exception):
+    """Base of all errors; `hint` says what to do next, `exit_code` is the command line's answer."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(TailraceError):
+    """A command was called in a way that cannot work."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One fault in one file; lines and columns count from 1, 0 means the file as a whole."""
+
+    file: Path
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        where = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{where}: {self.message}"
+
+
+class ProjectError(TailraceError):
+    """The project's files are wrong; all problems are reported together."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(set(problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SecretError(TailraceError):
+    """A ${…} reference cannot be resolved."""
+
+    exit_code = 2
+
+
+class WarehouseError(TailraceError):
+    """The model could not be read from the warehouse."""
+
+
+class SnapshotError(TailraceError):
+    """A snapshot is damaged, or written by a newer version."""
+
+
+class StateError(TailraceError):
+    """The state database is unreachable, locked, damaged, or newer than this program."""
+
+
+class LeaseHeld(TailraceError):
+    """Another run holds the sync."""
+
+
+class LeaseLost(TailraceError):
+    """This run was silent for longer than its lease, and another run took the sync over."""
+
+
+class PlanStale(TailraceError):
+    """The world no longer matches a saved plan; nothing was written."""
+
+    exit_code = 3
+
+
+class GuardTripped(TailraceError):
+    """A brake stopped the run before its first write."""
+
+    exit_code = 3
+
+
+class WriteForbidden(TailraceError):
+    """Something tried to write to a destination during a dry run."""
+
+
+class DestinationError(TailraceError):
+    """Base of what adapters raise. `code` is the vendor's own code where there is one."""
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class StopRun(DestinationError):
+    """No further request can succeed in this run; what was not sent stays for the next one."""
+
+
+class AccessDenied(StopRun):
+    """The credentials are wrong, or lack a permission."""
+
+
+class QuotaExhausted(StopRun):
+    """The account's quota is spent."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        resume_after: datetime | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.resume_after = resume_after
+
+
+class ObjectNotFound(DestinationError):
+    """The object to write does not exist, or the account may not see it."""
+
+
+class SessionExpired(DestinationError):
+    """The session ended; the adapter will sign in when the request is repeated."""
+
+
+class Retriable(DestinationError):
+    """The request was refused for now and wrote nothing; `retry_after` is in seconds."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.retry_after = retry_after
+
+
+class BatchRejected(DestinationError):
+    """The whole batch was refused and wrote nothing; with one row left, that row is the culprit."""
+
+
+class AnswerLost(DestinationError):
+    """The request was sent and may have been carried out, but no answer came."""

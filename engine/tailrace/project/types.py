@@ -1,0 +1,1 @@
+"""Small value types of the configuration: durations, limits, rates, secrets."""

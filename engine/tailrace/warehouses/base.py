@@ -1,0 +1,55 @@
+"""The warehouse seam: run a projected model, hand back Arrow batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from tailrace.project.config import FieldMap
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The columns a sync needs of its model. The warehouse computes them around the model's own SQL."""
+
+    model_sql: str
+    """The user's SELECT, verbatim."""
+    key: tuple[str, ...]
+    match: Mapping[str, str]
+    """Destination field: model column."""
+    fields: Mapping[str, FieldMap]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names of the result, in order: `k:` keys, `m:` match fields, `f:` fields."""
+        return (
+            *(f"k:{name}" for name in self.key),
+            *(f"m:{name}" for name in self.match),
+            *(f"f:{name}" for name in self.fields),
+        )
+
+
+class Warehouse(Protocol):
+    """An open warehouse. Nothing is ever written to it."""
+
+    def check(self) -> str:
+        """Connect and say what answered, such as `DuckDB 2.0.0, warehouse.duckdb`; WarehouseError if not."""
+
+    def columns(self, model_sql: str) -> tuple[str, ...]:
+        """The model's column names, without running it in full; WarehouseError with the SQL's fault."""
+
+    def read(
+        self, projection: Projection, *, batch_rows: int = 65_536
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """Run the projected model; batches whose columns are named `projection.names`, in that order.
+
+        At least one batch comes, so that an empty result has a schema too. A column that the model
+        lacks is a WarehouseError that names the nearest one.
+        """
+
+    def close(self) -> None:
+        """Give the connection back."""
