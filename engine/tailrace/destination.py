@@ -11,13 +11,13 @@ rate limit is waited for and where a dry run refuses writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from tailrace.values import Kind, Value
+from tailrace.values import KINDS, Kind, Value
 
 if TYPE_CHECKING:
     from tailrace.project.config import DestinationConfig, SyncOptions
@@ -112,6 +112,19 @@ class Field:
     """Most characters of a text."""
     options: tuple[str, ...] = ()
     """Permitted values of a restricted choice; empty when free."""
+
+
+class OpenFields(Mapping[str, Field]):
+    """Fields of an object that takes whatever it is given: every name is there, none can be listed."""
+
+    def __getitem__(self, name: str) -> Field:
+        return Field(name, "any", frozenset(KINDS))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
