@@ -1,0 +1,87 @@
+# Everything here works on a machine that has only Python 3.11 or newer, pip, git and make:
+# each target first sets up .venv/ when it is missing or out of date.
+#
+#   make demo    watch a model reach two CRMs and a database, on this machine alone
+#   make test    all tests, in parallel, in under 5 minutes
+#   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites
+#   make help    all targets
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell command -v python3.11 >/dev/null 2>&1 && python3.11 -c '' >/dev/null 2>&1 && echo python3.11 || echo python3)
+endif
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+WORKERS ?= 2
+TPCH_SCALE ?= 1
+# Set to pass more to pytest: make test ARGS="-k limiter"
+ARGS ?=
+
+.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench sandbox lock clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+setup: $(STAMP)  ## create .venv/ with the locked, hash-checked dependencies and this package
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: $(PYTHON) is not Python 3.11 or newer. Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV)/ with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); } || { \
+	  echo "make: $(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; \
+	  rm -rf $(VENV); exit 1; }
+	@echo "Installing the locked dependencies into $(VENV)/ (about a minute the first time)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)  ## the main job end to end: an embedded warehouse, simulated CRMs, an embedded database
+	@$(BIN)/python scripts/demo.py
+
+test: $(STAMP)  ## all tests but the heavy ones
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+check: $(STAMP)  ## lint, types, built wheel, heavy suites and all tests: what CI runs
+	@$(MAKE) lint
+	@$(MAKE) typecheck
+	@$(MAKE) test-slow
+	@$(MAKE) test
+
+test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
+
+test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and use it
+	$(BIN)/python -m pytest -m slow tests/e2e/test_wheel.py $(ARGS)
+
+test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SCALE=1: 150,000 customers)
+	TAILRACE_TPCH_SCALE=$(TPCH_SCALE) $(BIN)/python -m pytest tests/e2e/test_tpch.py $(ARGS)
+
+lint: $(STAMP)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## rewrite the code in the one format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(STAMP)  ## mypy --strict
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## measure speed and memory, and write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.run
+
+sandbox: $(STAMP)  ## local Salesforce- and HubSpot-like servers to rehearse against
+	$(BIN)/tailrace sandbox
+
+lock: $(STAMP)  ## resolve the dependencies anew into requirements.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check uv
+	$(BIN)/python scripts/lock.py
+
+clean:  ## remove .venv/, caches, build results and the demo's state
+	rm -rf $(VENV) build dist .tailrace .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,135 @@
+"""When a sync is due, and in what order syncs run: pure functions of the schedules, the last runs and the time.
+
+A sync that was never started is due at once: there is no earlier moment to count from. Fires that were
+missed, because nothing was running or the machine slept, are made up for by one run, not by many.
+
+Cron follows Debian's cron where clocks change. A job at a fixed time of day runs once each day: at the
+first of two equal hours in autumn, and right after the gap when its time does not exist in spring. A job
+with `*` in its minute or hour runs by elapsed time, so it runs in both of the equal hours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tailrace.project.config import Schedule, SyncConfig
+
+FINISHED = frozenset({"succeeded", "partial", "nothing_to_do"})
+"""Statuses after which an `after` child may run: a row that the destination refused costs only itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """A sync's latest run; `finished_at` is None while it runs or after it was killed. Times carry a zone."""
+
+    started_at: datetime
+    finished_at: datetime | None
+    status: str
+
+
+def next_fire(schedule: Schedule, last_started: datetime | None, now: datetime) -> datetime | None:
+    """The first moment, in UTC, at which a run is owed; it may lie in the past. None for an `after` schedule.
+
+    A last start that lies in the future, as after a corrected clock, counts as now, lest the sync stay silent.
+    """
+    if schedule.after is not None:
+        return None
+    if last_started is None:
+        return now.astimezone(UTC)
+    base = min(last_started, now).astimezone(UTC)
+    if schedule.cron is not None:
+        return _next_cron(schedule.cron, ZoneInfo(schedule.timezone), base)
+    return base + timedelta(seconds=schedule.every or 0)
+
+
+def due(syncs: Mapping[str, SyncConfig], last_runs: Mapping[str, LastRun], now: datetime) -> tuple[str, ...]:
+    """Names of the syncs to run now, parents first.
+
+    A sync with `after` is due when each parent's latest run finished well since its own last start. It is
+    therefore found due by the next call after its parents have run, not by the call that found those due.
+    """
+    return tuple(name for name in order(syncs) if _is_due(name, syncs[name].schedule, last_runs, now))
+
+
+def order(syncs: Mapping[str, SyncConfig]) -> tuple[str, ...]:
+    """All names, so that a sync comes after those named in its `after` and those that write what it looks up.
+
+    Otherwise the given order stays. Look-ups that point at each other are no error: such an edge is left
+    out. CycleError for a cycle in `after`, which loading a project refuses already.
+    """
+    parents = {name: {p for p in _after(sync.schedule) if p in syncs} for name, sync in syncs.items()}
+    for name, sync in syncs.items():
+        for writer in _writers_of_lookups(sync, syncs):
+            if not _reaches(writer, name, parents):
+                parents[name].add(writer)
+    return _stable(parents)
+
+
+def _is_due(name: str, schedule: Schedule | None, last_runs: Mapping[str, LastRun], now: datetime) -> bool:
+    if schedule is None:
+        return False
+    own = last_runs.get(name)
+    started = own.started_at if own else None
+    if schedule.after is not None:
+        return all(_finished_since(last_runs.get(parent), started) for parent in schedule.after)
+    fire = next_fire(schedule, started, now)
+    return fire is not None and fire <= now
+
+
+def _finished_since(parent: LastRun | None, started: datetime | None) -> bool:
+    if parent is None or parent.finished_at is None or parent.status not in FINISHED:
+        return False
+    return started is None or parent.finished_at >= started
+
+
+def _next_cron(expression: str, zone: ZoneInfo, base: datetime) -> datetime | None:
+    """The first fire after `base`. cronsim may name a moment twice, or an earlier one, around a clock change."""
+    from cronsim import CronSim  # noqa: PLC0415 -- spares start-up time
+
+    fires = (fire.astimezone(UTC) for fire in CronSim(expression, base.astimezone(zone)))
+    return next((fire for fire in fires if fire > base), None)
+
+
+def _after(schedule: Schedule | None) -> tuple[str, ...]:
+    return (schedule.after or ()) if schedule else ()
+
+
+def _writers_of_lookups(sync: SyncConfig, syncs: Mapping[str, SyncConfig]) -> Iterable[str]:
+    looked_up = {field.lookup for field in sync.fields.values()}
+    return [
+        name
+        for name, other in syncs.items()
+        if other is not sync and other.destination == sync.destination and other.object in looked_up
+    ]
+
+
+def _reaches(start: str, goal: str, parents: Mapping[str, Iterable[str]]) -> bool:
+    """Whether `goal` is `start` or one of its ancestors."""
+    seen, open_ = {start}, [start]
+    while open_:
+        new = set(parents[open_.pop()]) - seen
+        seen |= new
+        open_ += new
+    return goal in seen
+
+
+def _stable(parents: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """A topological order that takes, of all that is ready, what was given first."""
+    place = {name: number for number, name in enumerate(parents)}
+    sorter = TopologicalSorter(parents)
+    sorter.prepare()
+    ready, done = list(sorter.get_ready()), []
+    while ready:
+        name = min(ready, key=place.__getitem__)
+        ready.remove(name)
+        done.append(name)
+        sorter.done(name)
+        ready += sorter.get_ready()
+    return tuple(done)
