@@ -1,0 +1,3 @@
+-- One row an order.
+SELECT order_id, customer_id, amount, ordered_at
+FROM orders
