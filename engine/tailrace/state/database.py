@@ -1,0 +1,139 @@
+"""The connection to the state database: SQLite or PostgreSQL, made safe for a journal."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tailrace.errors import StateError
+from tailrace.state.errors import translated
+
+BUSY_S = 10.0
+"""How long a writer waits for another process before it gives up."""
+
+_READ = "tailrace_read"
+
+
+class Database:
+    """One state database; its methods may be called from several threads at once."""
+
+    def __init__(self, engine: Engine, where: str, clock: Callable[[], float] | None = None) -> None:
+        self.engine = engine
+        self.where = where
+        """The database's address, fit to be shown: no password."""
+        self._clock = clock
+        self._writing = RLock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that is durable when the block ends; errors come as StateError."""
+        # Writers of this process queue here: SQLite's own wait for its lock sleeps far too long.
+        with self._queue(), translated(self.where), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads: it sees one moment, and neither waits for writers nor stops them."""
+        with translated(self.where), self.engine.execution_options(**{_READ: True}).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _queue(self) -> Iterator[None]:
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        with self._writing:
+            yield
+
+    def now(self, connection: Connection) -> float:
+        """Seconds since the epoch; by the server's clock where several machines share the database."""
+        if self._clock is not None:
+            return self._clock()
+        if self.engine.dialect.name == "postgresql":
+            return float(connection.scalar(sa.text("select extract(epoch from clock_timestamp())")) or 0)
+        return time.time()
+
+    def insert(self, table: sa.Table) -> Any:
+        """The dialect's own INSERT, which knows ON CONFLICT (both dialects spell it the same)."""
+        from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - one of them is not needed
+
+        return (postgresql if self.engine.dialect.name == "postgresql" else sqlite).insert(table)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def connect(url: str, base_dir: Path, busy_s: float = BUSY_S) -> tuple[Engine, str]:
+    """An engine for the URL, and its address fit to be shown; relative SQLite paths start at `base_dir`."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, base_dir, busy_s)
+    return _postgres(parsed)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError as error:
+        raise StateError("`state:` is no database URL", hint=_FORMS) from error
+    if backend not in ("sqlite", "postgresql", "postgres"):
+        raise StateError(f"state cannot be kept in {backend}", hint=_FORMS)
+    return parsed
+
+
+_FORMS = "write state: sqlite:///.tailrace/state.db, or state: postgresql+psycopg://user@host/database"
+
+
+def _sqlite(url: URL, base_dir: Path, busy_s: float) -> tuple[Engine, str]:
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise StateError("state must be kept in a file: a run could not recover otherwise", hint=_FORMS)
+    path = base_dir / url.database
+    _make_private(path)
+    engine = sa.create_engine(url.set(database=str(path)), connect_args={"timeout": busy_s, "check_same_thread": False})
+    sa.event.listen(engine, "connect", _pragmas)
+    sa.event.listen(engine, "begin", _begin)
+    return engine, str(path)
+
+
+def _make_private(path: Path) -> None:
+    """Make folder and file readable by their owner alone: error messages hold personal data."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        hint = "check that its folder is a folder, that this user may write there, and that the disk is not full"
+        raise StateError(f"the state database {path} cannot be created: {error.strerror}", hint=hint) from error
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin, not by the driver's guess
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE: take the write lock first, so that what is read in a transaction still holds at its end.
+    reads = connection.get_execution_options().get(_READ, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _postgres(url: URL) -> tuple[Engine, str]:
+    url = url.set(drivername="postgresql+psycopg")
+    where = url.render_as_string(hide_password=True)
+    try:
+        engine = sa.create_engine(url, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise StateError(f"{where} needs a driver", hint="pip install 'tailrace[postgres]'") from error
+    return engine, where

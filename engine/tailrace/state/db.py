@@ -1,0 +1,44 @@
+"""The state database as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from tailrace.state.accounts import Accounts
+from tailrace.state.database import BUSY_S, connect
+from tailrace.state.issues import Issues
+from tailrace.state.leases import Leases
+from tailrace.state.migrate import ensure_current
+from tailrace.state.runs import Runs
+
+
+class StateDB(Leases, Runs, Issues, Accounts):
+    """Leases, runs, row issues and accounts in one SQLite or PostgreSQL database.
+
+    The journal of a run is `tailrace.state.journal.Journal`.
+    """
+
+    @classmethod
+    def open(
+        cls, url: str, base_dir: Path, *, busy_s: float = BUSY_S, clock: Callable[[], float] | None = None
+    ) -> Self:
+        """Open, and create or migrate where needed; StateError says what is wrong and what to do.
+
+        `busy_s` is how long to wait for another process's transaction; `clock` replaces the time.
+        """
+        engine, where = connect(url, base_dir, busy_s)
+        database = cls(engine, where, clock)
+        try:
+            ensure_current(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

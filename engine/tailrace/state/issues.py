@@ -1,0 +1,170 @@
+"""Rejected and unknown rows: kept with their error until they succeed, leave, or are dismissed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailrace.state.database import Database
+from tailrace.state.keys import key_hash, key_json
+from tailrace.state.records import IssueCounts, IssueKind, IssueState, NewIssue, RowIssue
+from tailrace.state.schema import row_issues
+from tailrace.values import Value
+
+_CHUNK = 500
+"""Rows of one statement: SQLite and PostgreSQL both limit bound values."""
+
+
+class Issues(Database):
+    """The part of the state database that keeps rows which did not get through."""
+
+    def record_issues(
+        self, sync: str, identity: str, run_id: str, issues: Iterable[NewIssue], *, max_attempts: int
+    ) -> None:
+        """File rows that were refused or got no answer; recording a run's rows twice counts one attempt.
+
+        A row that was sent `max_attempts` times with the same payload is dead: it waits for a new
+        payload, or for `retry`.
+        """
+        statement = self._upsert(max_attempts)
+        with self.transaction() as connection:
+            common = {"sync": sync, "identity": identity, "run_id": run_id}
+            now = self.now(connection)
+            rows = (common | _values(issue, max_attempts, now) for issue in issues)
+            while chunk := list(islice(rows, _CHUNK)):
+                connection.execute(statement, chunk)
+
+    def _upsert(self, max_attempts: int) -> Any:
+        old, insert = row_issues.c, self.insert(row_issues)
+        new = insert.excluded
+        again = sa.case((old.run_id == new.run_id, old.attempts), else_=old.attempts + 1)
+        attempts = sa.case((old.payload_hash == new.payload_hash, again), else_=1)
+        values: dict[str, Any] = {
+            name: new[name]
+            for name in ("op", "action", "kind", "code", "message", "payload_hash", "last_seen", "due", "run_id")
+        }
+        values["attempts"] = attempts
+        values["state"] = sa.case((attempts >= max_attempts, "dead"), else_="open")
+        return insert.on_conflict_do_update(index_elements=["sync", "identity", "key_hash"], set_=values)
+
+    def resolve(self, sync: str, identity: str, keys: Iterable[Mapping[str, Value]]) -> int:
+        """Drop the issues of rows that are acknowledged or gone; cheap where a sync has no issue."""
+        filed = {issue.key_hash for issue in self.issues(sync, identity=identity)}
+        if not filed:
+            return 0
+        done = filed & {key_hash(key) for key in keys}
+        for chunk in _chunks(sorted(done)):
+            self._delete(sync, row_issues.c.identity == identity, row_issues.c.key_hash.in_(chunk))
+        return len(done)
+
+    def retain(self, sync: str, identity: str) -> int:
+        """Drop the issues of a sync's former identities; gives how many there were."""
+        return self._delete(sync, row_issues.c.identity != identity)
+
+    def issues(
+        self,
+        sync: str,
+        *,
+        identity: str | None = None,
+        kind: IssueKind | None = None,
+        states: Collection[IssueState] | None = None,
+    ) -> list[RowIssue]:
+        """The sync's issues, newest first."""
+        query = sa.select(row_issues).where(row_issues.c.sync == sync)
+        if identity is not None:
+            query = query.where(row_issues.c.identity == identity)
+        if kind is not None:
+            query = query.where(row_issues.c.kind == kind)
+        if states is not None:
+            query = query.where(row_issues.c.state.in_(states))
+        query = query.order_by(row_issues.c.last_seen.desc(), row_issues.c.key)
+        with self.reading() as connection:
+            return [_issue(dict(row)) for row in connection.execute(query).mappings()]
+
+    def rejected(self, sync: str) -> list[RowIssue]:
+        """Rows the destination refused, dead ones included, dismissed ones not."""
+        return self.issues(sync, kind="rejected", states=("open", "dead"))
+
+    def held(self, sync: str) -> list[RowIssue]:
+        """Rows that were sent without an answer and wait for `tailrace resolve`."""
+        return self.issues(sync, kind="unknown", states=("open", "dead"))
+
+    def withheld(self, sync: str, identity: str, *, manual: bool) -> dict[str, str]:
+        """Rows not to be sent while their payload stays as it is: key hash → payload hash.
+
+        Dead and dismissed ones; where retries are manual also those that `retry` has not made due.
+        """
+        waiting = [
+            issue
+            for issue in self.issues(sync, identity=identity, kind="rejected")
+            if issue.state != "open" or (manual and not issue.due)
+        ]
+        return {issue.key_hash: issue.payload_hash for issue in waiting}
+
+    def retry(self, sync: str, key: Mapping[str, Value] | None = None) -> int:
+        """Make rejected rows due for the next run with a fresh count of attempts; gives how many."""
+        return self._change(sync, key, row_issues.c.kind == "rejected", state="open", due=True, attempts=0)
+
+    def dismiss(self, sync: str, key: Mapping[str, Value] | None = None) -> int:
+        """Set rejected rows aside until their payload changes; gives how many."""
+        refused = (row_issues.c.kind == "rejected") & (row_issues.c.state != "dismissed")
+        return self._change(sync, key, refused, state="dismissed", due=False)
+
+    def issue_counts(self) -> dict[str, IssueCounts]:
+        """Per sync how many rows need attention."""
+        columns = (row_issues.c.sync, row_issues.c.kind, row_issues.c.state)
+        with self.reading() as connection:
+            rows = connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)).all()
+        counts: dict[str, IssueCounts] = {}
+        for sync, kind, state, number in rows:
+            held = counts.get(sync, IssueCounts())
+            names = _counted(kind, state)
+            counts[sync] = replace(held, **{name: getattr(held, name) + number for name in names})
+        return counts
+
+    def _change(
+        self, sync: str, key: Mapping[str, Value] | None, which: sa.ColumnElement[bool], **values: object
+    ) -> int:
+        where = [row_issues.c.sync == sync, which]
+        if key is not None:
+            where.append(row_issues.c.key_hash == key_hash(key))
+        with self.transaction() as connection:
+            return connection.execute(sa.update(row_issues).where(*where).values(**values)).rowcount
+
+    def _delete(self, sync: str, *which: sa.ColumnElement[bool]) -> int:
+        with self.transaction() as connection:
+            return connection.execute(sa.delete(row_issues).where(row_issues.c.sync == sync, *which)).rowcount
+
+
+def _values(issue: NewIssue, max_attempts: int, now: float) -> dict[str, object]:
+    return {
+        **asdict(issue),
+        "key": key_json(issue.key),
+        "key_hash": key_hash(issue.key),
+        "attempts": 1,
+        "first_seen": now,
+        "last_seen": now,
+        "state": "dead" if max_attempts <= 1 else "open",
+        "due": False,
+    }
+
+
+def _counted(kind: str, state: str) -> tuple[str, ...]:
+    if state == "dismissed":
+        return ("dismissed",)
+    if kind == "unknown":
+        return ("unknown",)
+    return ("rejected", "dead") if state == "dead" else ("rejected",)
+
+
+def _issue(row: dict[str, Any]) -> RowIssue:
+    return RowIssue(**row | {"key": json.loads(row["key"])})
+
+
+def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))

@@ -1,0 +1,1 @@
+"""Alembic's environment and revisions, shipped with the program and run when the state is opened."""

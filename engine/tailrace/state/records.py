@@ -1,0 +1,161 @@
+"""What the state database gives back: frozen records, free of SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from tailrace.values import Value
+
+RunStatus: TypeAlias = Literal[
+    "running",
+    "succeeded",
+    "partial",
+    "failed",
+    "blocked",
+    "nothing_to_do",
+    "interrupted",
+]
+IssueKind: TypeAlias = Literal["rejected", "unknown"]
+IssueState: TypeAlias = Literal["open", "dead", "dismissed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows by what the plan found; `invalid` is the sum over all reasons."""
+
+    model_rows: int = 0
+    snapshot_rows: int = 0
+    inserts: int = 0
+    updates: int = 0
+    deletes: int = 0
+    unchanged: int = 0
+    invalid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """Rows by outcome, and what the delivery cost; `throttled_s` is time spent waiting for limits."""
+
+    acknowledged: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    skipped: int = 0
+    calls: int = 0
+    retries: int = 0
+    throttled_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of a sync. Times are seconds since the epoch."""
+
+    run_id: str
+    sync: str
+    mode: str
+    destination: str
+    object: str
+    identity: str
+    token: int
+    """Fencing token of the lease the run was made under."""
+    plan_hash: str | None
+    status: RunStatus
+    started_at: float
+    finished_at: float | None
+    counts: Counts = Counts()
+    tallies: Tallies = Tallies()
+    errors: tuple[Mapping[str, Any], ...] = ()
+    """Groups of equal errors: code, rows, example."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Duration of each stage: query, diff, deliver."""
+    message: str | None = None
+    """Why the run failed or was stopped, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """One journaled batch. Without `settled_at` its rows are in doubt: sent or not, no outcome is known."""
+
+    number: int
+    operation: str
+    rows: int
+    intended_at: float
+    settled_at: float | None
+    acknowledged: int
+    rejected: int
+    unknown: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A batch whose intent is journaled and whose outcomes are not: a crash came between."""
+
+    number: int
+    operation: str
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewIssue:
+    """A row that was refused, or sent without an answer."""
+
+    key: Mapping[str, Value]
+    op: str
+    """insert, update or delete."""
+    action: str
+    """What the plan asked of the destination, such as create or upsert."""
+    kind: IssueKind
+    code: str | None
+    message: str | None
+    payload_hash: str
+    """Names what was sent; a different payload gets a new row of attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowIssue:
+    """A rejected or unknown row, kept until it succeeds, is dismissed, or leaves the model."""
+
+    sync: str
+    identity: str
+    key_hash: str
+    key: Mapping[str, Any]
+    """As JSON has it: dates, decimals and bytes are text."""
+    op: str
+    action: str
+    kind: IssueKind
+    code: str | None
+    message: str | None
+    payload_hash: str
+    attempts: int
+    first_seen: float
+    last_seen: float
+    state: IssueState
+    due: bool
+    """Asked for by `retry`: to be sent in the next run even where retries are manual."""
+    run_id: str
+    """The last run that saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCounts:
+    """Rows of one sync that need attention; `rejected` includes the `dead` ones."""
+
+    rejected: int = 0
+    dead: int = 0
+    unknown: int = 0
+    dismissed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """Who a destination's credentials last turned out to belong to, and its quota then."""
+
+    destination: str
+    hint: str
+    account_id: str
+    name: str
+    quota_left: int | None
+    quota_max: int | None
+    seen_at: float

@@ -1,0 +1,128 @@
+"""The record of every run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailrace.errors import UsageError
+from tailrace.state.database import Database
+from tailrace.state.leases import check_token
+from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies
+from tailrace.state.schema import runs
+
+
+class Runs(Database):
+    """The part of the state database that remembers runs."""
+
+    def start_run(
+        self,
+        run_id: str,
+        *,
+        sync: str,
+        mode: str,
+        destination: str,
+        object: str,
+        identity: str,
+        token: int,
+        plan_hash: str | None = None,
+        counts: Counts | None = None,
+    ) -> None:
+        """Record that a run begins, under the lease of that token; LeaseLost when it is no longer the latest."""
+        with self.transaction() as connection:
+            check_token(connection, sync, token)
+            values = {
+                "run_id": run_id,
+                "sync": sync,
+                "mode": mode,
+                "destination": destination,
+                "object": object,
+                "identity": identity,
+                "token": token,
+                "plan_hash": plan_hash,
+                "status": "running",
+                "started_at": self.now(connection),
+                "counts": json.dumps(asdict(counts or Counts())),
+                **_ending(Tallies(), (), {}),
+            }
+            connection.execute(sa.insert(runs).values(values))
+
+    def set_plan(self, run_id: str, plan_hash: str | None, counts: Counts) -> None:
+        """Record what was planned, once it is known."""
+        with self.transaction() as connection:
+            values = {"plan_hash": plan_hash, "counts": json.dumps(asdict(counts))}
+            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
+
+    def finish_run(
+        self,
+        run_id: str,
+        status: RunStatus,
+        *,
+        tallies: Tallies | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+        seconds: Mapping[str, float] | None = None,
+        message: str | None = None,
+        token: int | None = None,
+    ) -> None:
+        """Record how a run ended. With `token`, LeaseLost when that lease is no longer the latest."""
+        with self.transaction() as connection:
+            if token is not None:
+                sync = connection.scalar(sa.select(runs.c.sync).where(runs.c.run_id == run_id))
+                check_token(connection, str(sync), token)
+            values = {"status": status, "finished_at": self.now(connection), "message": message}
+            values |= _ending(tallies or Tallies(), errors, seconds or {})
+            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
+
+    def runs(self, sync: str | None = None, limit: int | None = 50) -> list[RunRecord]:
+        """The latest runs, newest first; `limit` None gives all."""
+        query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+        return self._fetch(query if sync is None else query.where(runs.c.sync == sync))
+
+    def run(self, run_id: str) -> RunRecord:
+        """The run of that id, or of that beginning of an id; UsageError when there is not exactly one."""
+        query = sa.select(runs).where(runs.c.run_id.startswith(run_id, autoescape=True)).order_by(runs.c.run_id)
+        found = self._fetch(query.limit(100))
+        exact = [run for run in found if run.run_id == run_id]
+        if len(exact or found) == 1:
+            return (exact or found)[0]
+        if not found:
+            raise UsageError(f"there is no run {run_id}", hint="tailrace runs lists them")
+        some = ", ".join(run.run_id for run in found[:5])
+        raise UsageError(f"{run_id} is the beginning of several runs: {some}", hint="give more of the id")
+
+    def last_run(self, sync: str, statuses: Collection[RunStatus] | None = None) -> RunRecord | None:
+        """The latest run of a sync, or the latest with one of these statuses."""
+        query = sa.select(runs).where(runs.c.sync == sync)
+        if statuses is not None:
+            query = query.where(runs.c.status.in_(statuses))
+        found = self._fetch(query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(1))
+        return found[0] if found else None
+
+    def unfinished_runs(self, sync: str) -> list[RunRecord]:
+        """Runs that never recorded an end, oldest first. With the lease held, all of them have died."""
+        query = sa.select(runs).where(runs.c.sync == sync, runs.c.status == "running")
+        return self._fetch(query.order_by(runs.c.started_at, runs.c.run_id))
+
+    def _fetch(self, query: sa.Select[Any]) -> list[RunRecord]:
+        with self.reading() as connection:
+            return [_record(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _ending(tallies: Tallies, errors: Sequence[Mapping[str, Any]], seconds: Mapping[str, float]) -> dict[str, str]:
+    return {
+        "tallies": json.dumps(asdict(tallies)),
+        "errors": json.dumps(list(errors), default=str),
+        "seconds": json.dumps(dict(seconds)),
+    }
+
+
+def _record(row: dict[str, Any]) -> RunRecord:
+    row["counts"] = Counts(**json.loads(row["counts"]))
+    row["tallies"] = Tallies(**json.loads(row["tallies"]))
+    row["errors"] = tuple(json.loads(row["errors"]))
+    row["seconds"] = json.loads(row["seconds"])
+    return RunRecord(**row)

@@ -1,0 +1,98 @@
+"""The tables of the state database.
+
+Times are seconds since the epoch as floats: they compare and subtract the same in every dialect.
+Blobs are versioned by their first byte, see `tailrace.state.packing`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+HEAD = "0001"
+"""The alembic revision these tables belong to; a test keeps it equal to the migrations' head."""
+
+metadata = MetaData()
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("holder", Text),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("acquired_at", Float),
+    Column("expires_at", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("sync", String(200), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("destination", String(200), nullable=False),
+    Column("object", Text, nullable=False),
+    Column("identity", String(64), nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("plan_hash", String(64)),
+    Column("status", String(16), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("finished_at", Float),
+    Column("counts", Text, nullable=False),
+    Column("tallies", Text, nullable=False),
+    Column("errors", Text, nullable=False),
+    Column("seconds", Text, nullable=False),
+    Column("message", Text),
+    Index("runs_of_sync", "sync", "started_at"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("operation", String(16), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("intended_at", Float, nullable=False),
+    Column("settled_at", Float),
+    Column("acknowledged", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("seqs", LargeBinary),
+    Column("outcomes", LargeBinary),
+)
+
+row_issues = Table(
+    "row_issues",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("identity", String(64), primary_key=True),
+    Column("key_hash", String(64), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("op", String(16), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    Column("payload_hash", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_seen", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due", Boolean, nullable=False),
+    Column("run_id", String(64), nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("destination", String(200), primary_key=True),
+    Column("hint", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("quota_left", Integer),
+    Column("quota_max", Integer),
+    Column("seen_at", Float, nullable=False),
+)
