@@ -17,7 +17,7 @@ GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_in
 class Model(BaseModel):
     """Base of all configuration: frozen, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class DestinationConfig(Model):

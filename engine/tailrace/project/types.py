@@ -1,1 +1,169 @@
-"""Small value types of the configuration: durations, limits, rates, secrets."""
+"""Small value types of the configuration: durations, limits, rates, secrets.
+
+Each validates exactly what its JSON Schema accepts. Values already in their final form are taken as
+they are when a model is built from code, that is without a validation context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core import PydanticCustomError, core_schema
+
+from tailrace import destination
+from tailrace.project.references import END
+from tailrace.project.secrets import Secret, SecretUrl, Text
+
+__all__ = [
+    "Count",
+    "Duration",
+    "Interval",
+    "Limit",
+    "NameText",
+    "Percent",
+    "Rate",
+    "Secret",
+    "SecretUrl",
+    "Text",
+]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,6})?"
+DURATION_PATTERN = rf"^{_NUMBER}(?:ms|s|m|h|d){END}"
+INTERVAL_PATTERN = rf"^(?=[0-9.]*[1-9]){_NUMBER}(?:ms|s|m|h|d){END}"
+PERCENT_PATTERN = rf"^(?:100(?:\.0{{1,6}})?|[0-9]{{1,2}}(?:\.[0-9]{{1,6}})?)%{END}"
+NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9_\-]{{0,99}}{END}"
+
+
+def _problem(message: str) -> PydanticCustomError:
+    return PydanticCustomError("value", "{message}", {"message": message})
+
+
+def whole(value: object) -> object:
+    """A float without a fraction as an int, as JSON Schema sees it; anything else unchanged."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _seconds(pattern: str, least: str) -> Callable[[object, core_schema.ValidationInfo], float]:
+    def read(value: object, info: core_schema.ValidationInfo) -> float:
+        if isinstance(value, str) and re.match(pattern, value):
+            unit = "ms" if value.endswith("ms") else value[-1]
+            return float(value.removesuffix(unit)) * _UNITS[unit]
+        if info.context is None and isinstance(value, float | int):
+            return float(value)
+        raise _problem(f"should be a duration{least} with its unit: 500ms, 60s, 15m, 1h or 1d")
+
+    return read
+
+
+def _duration(pattern: str, least: str = "") -> Any:
+    def schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(_seconds(pattern, least))
+
+    return GetPydanticSchema(schema)
+
+
+Duration: TypeAlias = Annotated[
+    float, _duration(DURATION_PATTERN), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+]
+"""Seconds, zero included, written with a unit."""
+
+Interval: TypeAlias = Annotated[
+    float, _duration(INTERVAL_PATTERN, " above zero"), WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN})
+]
+"""Seconds, above zero, written with a unit."""
+
+Count: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1)]
+"""A whole number, 1 or more."""
+
+
+def _share(text: str) -> float:
+    return float(text.removesuffix("%")) / 100
+
+
+def _percent(value: object, info: core_schema.ValidationInfo) -> float:
+    if isinstance(value, str) and re.match(PERCENT_PATTERN, value):
+        return _share(value)
+    if info.context is None and isinstance(value, float):
+        return value
+    raise _problem("should be a share from 0% to 100%, such as 20%")
+
+
+def _limit(value: object, info: core_schema.ValidationInfo) -> float | int | None:
+    if value == "off" or (value is None and info.context is None):
+        return None
+    if isinstance(value, str) and re.match(PERCENT_PATTERN, value):
+        return _share(value)
+    if info.context is None and isinstance(value, float):
+        return value
+    rows = whole(value)
+    if isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0:
+        return rows
+    raise _problem("should be a share such as 15%, a number of rows, or off")
+
+
+def _plain(function: Callable[[object, core_schema.ValidationInfo], Any]) -> Any:
+    return GetPydanticSchema(lambda _source, _handler: core_schema.with_info_plain_validator_function(function))
+
+
+Percent: TypeAlias = Annotated[float, _plain(_percent), WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN})]
+"""A share from 0 to 1, written as a percentage."""
+
+Limit: TypeAlias = Annotated[
+    float | int | None,  # a float is a share of the snapshot, an int a number of rows, None is off
+    _plain(_limit),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": PERCENT_PATTERN},
+                {"const": "off"},
+                {"type": "integer", "minimum": 0},
+            ]
+        }
+    ),
+]
+"""A brake: a share of the snapshot (float, 0 to 1), a number of rows (int), or None for off."""
+
+
+class RateEntry(BaseModel):
+    """How a rate is written: `{calls: 50, per: 5s}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    calls: Count
+    per: Interval
+
+
+def _rate(entry: object) -> object:
+    return destination.Rate(entry.calls, entry.per) if isinstance(entry, RateEntry) else entry
+
+
+def _rate_schema(_source: Any, handler: Any) -> core_schema.CoreSchema:
+    """A mapping read as `RateEntry`; in code also a `destination.Rate` itself."""
+    entry = core_schema.no_info_after_validator_function(_rate, handler.generate_schema(RateEntry))
+
+    def read(value: object, inner: core_schema.ValidatorFunctionWrapHandler) -> object:
+        return value if isinstance(value, destination.Rate) else inner(value)
+
+    return core_schema.no_info_wrap_validator_function(read, entry)
+
+
+Rate: TypeAlias = Annotated[destination.Rate, GetPydanticSchema(_rate_schema)]
+"""At most `calls` requests in any window of `per` seconds."""
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and re.match(NAME_PATTERN, value):
+        return str(value)
+    raise _problem("should be a name: letters, digits, _ and -, at most 100, starting with a letter or digit")
+
+
+NameText: TypeAlias = Annotated[
+    str,
+    GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_name)),
+    WithJsonSchema({"type": "string", "pattern": NAME_PATTERN}),
+]
+"""The name of a sync, warehouse or destination: safe as a file name."""

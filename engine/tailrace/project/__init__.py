@@ -1,0 +1,1 @@
+"""Reading a project: `tailrace.yml`, the files under `syncs/` and `models/`."""
