@@ -21,19 +21,19 @@ WAREHOUSE = Path(__file__).resolve().parent.parent / ".tailrace" / "demo" / "war
 CUSTOMERS = 300
 ORDERS = 900
 OPENING = datetime(2026, 1, 5, 8, 0)  # noqa: DTZ001 -- the shop's own clock, as warehouses often store it
-FIRST_NAMES = (
+FIRST_NAMES = (  # noqa: SIM905 -- names are easier to read in running text
     "Ada Ayşe Bruno Chiara Daniel Elif Emil Fatima Finn Grace Hana Hugo Igor Ines Jana João Kofi Lena Lucía Malik "
     "Marta Mei Milan Nadia Niko Noor Olga Omar Paula Priya Rafael Rosa Sami Sofia Tariq Tomás Uma Vera Yara Zoë"
-).split()  # noqa: SIM905 -- easier to read
-LAST_NAMES = (
+).split()
+LAST_NAMES = (  # noqa: SIM905 -- names are easier to read in running text
     "Almeida Andersen Bauer Bianchi Costa Demir Diallo Dubois Fernández Fischer García Haddad Hansen Ivanova Jansen "
     "Kaya Keller Kowalski Larsen Liu Mensah Moreau Müller Nakamura Novak O'Neill Okafor Olsen Patel Popescu Rossi "
     "Sato Schmidt Silva Singh Svensson Tanaka Varga Weber Şahin"
-).split()  # noqa: SIM905 -- easier to read
-COMPANY_NAMES = (
+).split()
+COMPANY_NAMES = (  # noqa: SIM905 -- names are easier to read in running text
     "Alder Basalt Cobalt Delta Ember Fjord Garnet Harbor Indigo Juniper Kestrel Lumen Meridian Nimbus Opal Pioneer "
     "Quartz Ridge Saffron Tundra Umbra Vertex Willow Xenon Yarrow Zephyr"
-).split()  # noqa: SIM905 -- easier to read
+).split()
 CITIES = ("Berlin", "Dakar", "Istanbul", "Kyoto", "Lisbon", "Milan", "Oslo", "Porto", "Prague", "Toronto")
 ASCII = str.maketrans("şçãíáéëüö'", "scaiaeeuo ")
 TABLES = """
