@@ -2,7 +2,6 @@
 
 from tailrace.state.db import StateDB
 from tailrace.state.journal import Journal
-from tailrace.state.keys import key_hash, key_json
 from tailrace.state.leases import Lease
 from tailrace.state.records import (
     AccountRecord,
@@ -29,6 +28,4 @@ __all__ = [
     "RunRecord",
     "StateDB",
     "Tallies",
-    "key_hash",
-    "key_json",
 ]

@@ -26,9 +26,11 @@ class Accounts(Database):
             insert = self.insert(accounts).values(destination=destination, hint=hint, **seen)
             connection.execute(insert.on_conflict_do_update(index_elements=["destination", "hint"], set_=seen))
 
-    def account(self, destination: str, hint: str) -> AccountRecord | None:
-        """The account last seen under that configuration, if any."""
-        here = (accounts.c.destination == destination) & (accounts.c.hint == hint)
+    def account(self, destination: str, hint: str | None = None) -> AccountRecord | None:
+        """The account last seen under that configuration, or under any; None when there is none."""
+        query = sa.select(accounts).where(accounts.c.destination == destination)
+        if hint is not None:
+            query = query.where(accounts.c.hint == hint)
         with self.reading() as connection:
-            row = connection.execute(sa.select(accounts).where(here)).mappings().one_or_none()
+            row = connection.execute(query.order_by(accounts.c.seen_at.desc()).limit(1)).mappings().one_or_none()
         return AccountRecord(**row) if row else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any
@@ -11,17 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from tailrace.state.database import Database
-from tailrace.state.keys import key_hash, key_json
 from tailrace.state.records import IssueCounts, IssueKind, IssueState, NewIssue, RowIssue
 from tailrace.state.schema import row_issues
-from tailrace.values import Value
 
 _CHUNK = 500
 """Rows of one statement: SQLite and PostgreSQL both limit bound values."""
 
 
 class Issues(Database):
-    """The part of the state database that keeps rows which did not get through."""
+    """The part of the state database that keeps rows which did not get through.
+
+    A row is named by its key's text, as `tailrace.jsonform.key_json` writes it.
+    """
 
     def record_issues(
         self, sync: str, identity: str, run_id: str, issues: Iterable[NewIssue], *, max_attempts: int
@@ -44,37 +45,35 @@ class Issues(Database):
         new = insert.excluded
         again = sa.case((old.run_id == new.run_id, old.attempts), else_=old.attempts + 1)
         attempts = sa.case((old.payload_hash == new.payload_hash, again), else_=1)
-        values: dict[str, Any] = {
-            name: new[name]
-            for name in ("op", "action", "kind", "code", "message", "payload_hash", "last_seen", "due", "run_id")
-        }
+        names = ("op", "action", "kind", "code", "message", "payload_hash", "last_seen", "due", "run_id")
+        values: dict[str, Any] = {name: new[name] for name in names}
         values["attempts"] = attempts
         values["state"] = sa.case((attempts >= max_attempts, "dead"), else_="open")
         return insert.on_conflict_do_update(index_elements=["sync", "identity", "key_hash"], set_=values)
 
-    def resolve(self, sync: str, identity: str, keys: Iterable[Mapping[str, Value]]) -> int:
+    def resolve(self, sync: str, identity: str, keys: Iterable[str]) -> int:
         """Drop the issues of rows that are acknowledged or gone; cheap where a sync has no issue."""
-        filed = {issue.key_hash for issue in self.issues(sync, identity=identity)}
+        filed = {issue.key_text: issue.key_hash for issue in self.issues(sync, identity)}
         if not filed:
             return 0
-        done = filed & {key_hash(key) for key in keys}
-        for chunk in _chunks(sorted(done)):
+        done = sorted(filed[key] for key in filed.keys() & set(keys))
+        for chunk in _chunks(done):
             self._delete(sync, row_issues.c.identity == identity, row_issues.c.key_hash.in_(chunk))
         return len(done)
 
-    def retain(self, sync: str, identity: str) -> int:
-        """Drop the issues of a sync's former identities; gives how many there were."""
-        return self._delete(sync, row_issues.c.identity != identity)
+    def drop_issues(self, sync: str, *, but: str | None = None) -> int:
+        """Forget the sync's issues, except those of one identity; gives how many there were."""
+        return self._delete(sync, sa.true() if but is None else row_issues.c.identity != but)
 
     def issues(
         self,
         sync: str,
-        *,
         identity: str | None = None,
+        *,
         kind: IssueKind | None = None,
         states: Collection[IssueState] | None = None,
-    ) -> list[RowIssue]:
-        """The sync's issues, newest first."""
+    ) -> tuple[RowIssue, ...]:
+        """The sync's issues, the latest first."""
         query = sa.select(row_issues).where(row_issues.c.sync == sync)
         if identity is not None:
             query = query.where(row_issues.c.identity == identity)
@@ -82,38 +81,26 @@ class Issues(Database):
             query = query.where(row_issues.c.kind == kind)
         if states is not None:
             query = query.where(row_issues.c.state.in_(states))
-        query = query.order_by(row_issues.c.last_seen.desc(), row_issues.c.key)
+        query = query.order_by(row_issues.c.last_seen.desc(), row_issues.c.key_text)
         with self.reading() as connection:
-            return [_issue(dict(row)) for row in connection.execute(query).mappings()]
+            return tuple(RowIssue(**row) for row in connection.execute(query).mappings())
 
-    def rejected(self, sync: str) -> list[RowIssue]:
+    def rejected(self, sync: str) -> tuple[RowIssue, ...]:
         """Rows the destination refused, dead ones included, dismissed ones not."""
         return self.issues(sync, kind="rejected", states=("open", "dead"))
 
-    def held(self, sync: str) -> list[RowIssue]:
+    def held(self, sync: str) -> tuple[RowIssue, ...]:
         """Rows that were sent without an answer and wait for `tailrace resolve`."""
         return self.issues(sync, kind="unknown", states=("open", "dead"))
 
-    def withheld(self, sync: str, identity: str, *, manual: bool) -> dict[str, str]:
-        """Rows not to be sent while their payload stays as it is: key hash → payload hash.
+    def retry(self, sync: str, key: str | None = None, *, kind: IssueKind = "rejected") -> int:
+        """Make rows due for the next run with a fresh count of attempts; gives how many."""
+        return self._change(sync, key, row_issues.c.kind == kind, state="open", due=True, attempts=0)
 
-        Dead and dismissed ones; where retries are manual also those that `retry` has not made due.
-        """
-        waiting = [
-            issue
-            for issue in self.issues(sync, identity=identity, kind="rejected")
-            if issue.state != "open" or (manual and not issue.due)
-        ]
-        return {issue.key_hash: issue.payload_hash for issue in waiting}
-
-    def retry(self, sync: str, key: Mapping[str, Value] | None = None) -> int:
-        """Make rejected rows due for the next run with a fresh count of attempts; gives how many."""
-        return self._change(sync, key, row_issues.c.kind == "rejected", state="open", due=True, attempts=0)
-
-    def dismiss(self, sync: str, key: Mapping[str, Value] | None = None) -> int:
-        """Set rejected rows aside until their payload changes; gives how many."""
-        refused = (row_issues.c.kind == "rejected") & (row_issues.c.state != "dismissed")
-        return self._change(sync, key, refused, state="dismissed", due=False)
+    def dismiss(self, sync: str, key: str | None = None, *, kind: IssueKind = "rejected") -> int:
+        """Set rows aside until their payload changes; gives how many."""
+        shown = (row_issues.c.kind == kind) & (row_issues.c.state != "dismissed")
+        return self._change(sync, key, shown, state="dismissed", due=False)
 
     def issue_counts(self) -> dict[str, IssueCounts]:
         """Per sync how many rows need attention."""
@@ -127,9 +114,7 @@ class Issues(Database):
             counts[sync] = replace(held, **{name: getattr(held, name) + number for name in names})
         return counts
 
-    def _change(
-        self, sync: str, key: Mapping[str, Value] | None, which: sa.ColumnElement[bool], **values: object
-    ) -> int:
+    def _change(self, sync: str, key: str | None, which: sa.ColumnElement[bool], **values: object) -> int:
         where = [row_issues.c.sync == sync, which]
         if key is not None:
             where.append(row_issues.c.key_hash == key_hash(key))
@@ -141,11 +126,15 @@ class Issues(Database):
             return connection.execute(sa.delete(row_issues).where(row_issues.c.sync == sync, *which)).rowcount
 
 
+def key_hash(key_text: str) -> str:
+    """What a key is filed under: 32 hex digits, so that long keys fit an index."""
+    return hashlib.blake2b(key_text.encode(), digest_size=16).hexdigest()
+
+
 def _values(issue: NewIssue, max_attempts: int, now: float) -> dict[str, object]:
     return {
         **asdict(issue),
-        "key": key_json(issue.key),
-        "key_hash": key_hash(issue.key),
+        "key_hash": key_hash(issue.key_text),
         "attempts": 1,
         "first_seen": now,
         "last_seen": now,
@@ -160,10 +149,6 @@ def _counted(kind: str, state: str) -> tuple[str, ...]:
     if kind == "unknown":
         return ("unknown",)
     return ("rejected", "dead") if state == "dead" else ("rejected",)
-
-
-def _issue(row: dict[str, Any]) -> RowIssue:
-    return RowIssue(**row | {"key": json.loads(row["key"])})
 
 
 def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -27,8 +27,11 @@ _TALLIES: tuple[Status, ...] = ("acknowledged", "rejected", "unknown", "skipped"
 
 
 class Journal:
-    """The batches of one run. `token` is that of the lease it is written under, now: a run that
-    recovers an older one opens the older one's journal with its own token."""
+    """The batches of one run.
+
+    `token` is that of the lease it is written under, now: a run that recovers an older one opens the
+    older one's journal with its own token.
+    """
 
     def __init__(self, state: Database, run_id: str, token: int) -> None:
         self._state = state
@@ -51,9 +54,8 @@ class Journal:
                 "rows": len(seqs),
                 "intended_at": self._state.now(connection),
                 "seqs": pack_seqs(seqs),
-                **dict.fromkeys(_TALLIES, 0),
             }
-            connection.execute(sa.insert(batches), values)
+            connection.execute(sa.insert(batches), values | {str(name): 0 for name in _TALLIES})
 
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
         """Record durably what became of a batch's rows; markers are row numbers.

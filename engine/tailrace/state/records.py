@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
-
-from tailrace.values import Value
 
 RunStatus: TypeAlias = Literal[
     "running",
@@ -101,7 +100,8 @@ class Doubt:
 class NewIssue:
     """A row that was refused, or sent without an answer."""
 
-    key: Mapping[str, Value]
+    key_text: str
+    """The key as `tailrace.jsonform.key_json` writes it."""
     op: str
     """insert, update or delete."""
     action: str
@@ -120,8 +120,8 @@ class RowIssue:
     sync: str
     identity: str
     key_hash: str
-    key: Mapping[str, Any]
-    """As JSON has it: dates, decimals and bytes are text."""
+    key_text: str
+    """The key as `tailrace.jsonform.key_json` writes it."""
     op: str
     action: str
     kind: IssueKind
@@ -136,6 +136,12 @@ class RowIssue:
     """Asked for by `retry`: to be sent in the next run even where retries are manual."""
     run_id: str
     """The last run that saw it."""
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The key as JSON has it: dates, decimals and bytes are text."""
+        held: dict[str, Any] = json.loads(self.key_text)
+        return held
 
 
 @dataclass(frozen=True, slots=True)

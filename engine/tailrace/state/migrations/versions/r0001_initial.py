@@ -78,7 +78,7 @@ def _row_issues() -> None:
         sa.Column("sync", sa.String(200), primary_key=True),
         sa.Column("identity", sa.String(64), primary_key=True),
         sa.Column("key_hash", sa.String(64), primary_key=True),
-        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("key_text", sa.Text, nullable=False),
         sa.Column("op", sa.String(16), nullable=False),
         sa.Column("action", sa.String(16), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
