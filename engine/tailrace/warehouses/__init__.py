@@ -1,0 +1,29 @@
+"""Warehouses: where a model runs. DuckDB natively, everything else through SQLAlchemy.
+
+Drivers are imported when a warehouse is opened, not before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tailrace.project.config import DuckDBConfig, WarehouseConfig
+from tailrace.warehouses.base import Projection, Warehouse
+
+__all__ = ["Projection", "Warehouse", "open_warehouse"]
+
+
+def open_warehouse(name: str, config: WarehouseConfig, project_dir: Path) -> Warehouse:
+    """The warehouse called `name` in `tailrace.yml`; the first use of it connects.
+
+    Relative paths, also those of files that a model reads, count from `project_dir`. WarehouseError
+    when the driver is not installed or the configuration cannot lead to a connection.
+    """
+    if isinstance(config, DuckDBConfig):
+        from tailrace.warehouses.duckdb import DuckDBWarehouse  # noqa: PLC0415 - the driver loads when it is used
+
+        return DuckDBWarehouse(name, config, project_dir)
+    from tailrace.warehouses.engines import engine_for  # noqa: PLC0415 - the driver loads when it is used
+    from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse  # noqa: PLC0415 - as above
+
+    return SQLAlchemyWarehouse(name, engine_for(name, config, project_dir))

@@ -1,0 +1,136 @@
+"""DuckDB, through its own API: Arrow batches without a row ever becoming Python objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from tailrace.errors import WarehouseError
+from tailrace.project.config import DuckDBConfig
+from tailrace.warehouses.base import Projection
+from tailrace.warehouses.dialects import duckdb_dialect
+from tailrace.warehouses.faults import explain, model_lines
+from tailrace.warehouses.projection import compile_columns, compile_projection
+
+_MEMORY = ":memory:"
+# Errors of a running query reach the Arrow reader as OSError (duckdb 2.0).
+_FAILURES = (duckdb.Error, pa.ArrowException, OSError)
+
+
+class DuckDBWarehouse:
+    """A DuckDB file, opened read-only at first use; `:memory:` for models that read files themselves."""
+
+    def __init__(self, name: str, config: DuckDBConfig, project_dir: Path) -> None:
+        self._name = name
+        self._root = project_dir.resolve()
+        remote = config.path == _MEMORY or config.path.startswith("md:")
+        self._path = config.path if remote else str(self._root / config.path)
+        self._shown = config.path
+        self._dialect = duckdb_dialect()
+        self._opened: duckdb.DuckDBPyConnection | None = None
+
+    def check(self) -> str:
+        """Open the file and say what answered."""
+        self._connection()
+        return f"DuckDB {duckdb.__version__}, {self._shown}"
+
+    def columns(self, model_sql: str) -> tuple[str, ...]:
+        """The model's columns; binds the query without running it."""
+        sql = compile_columns(model_sql, self._dialect)
+        try:
+            return tuple(self._relation(sql).columns)
+        except _FAILURES as error:
+            raise self._fault("the model's SQL fails", error, model_lines) from error
+
+    @contextmanager
+    def read(self, projection: Projection, *, batch_rows: int = 65_536) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Run the projected model; batches of at most `batch_rows` rows."""
+        sql = compile_projection(projection, self._dialect)
+        try:
+            reader = self._relation(sql).to_arrow_reader(batch_rows)
+        except _FAILURES as error:
+            fault = self._fault("the projected model fails", error)
+            raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
+        try:
+            yield self._batches(reader, projection)
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        """Close the file, so that another process may write to it."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _batches(self, reader: pa.RecordBatchReader, projection: Projection) -> Iterator[pa.RecordBatch]:
+        names = list(projection.names)
+        try:
+            batch = None
+            for batch in reader:
+                yield batch.rename_columns(names)
+            if batch is None:
+                yield pa.RecordBatch.from_pylist([], schema=reader.schema).rename_columns(names)
+        except _FAILURES as error:
+            raise self._fault("reading the model failed", error) from error
+
+    def _bind(self, sql: str) -> None:
+        try:
+            self._relation(sql)
+        except _FAILURES as error:
+            raise self._fault("the query fails", error) from error
+
+    def _relation(self, sql: str) -> duckdb.DuckDBPyRelation:
+        relation = self._connection().sql(sql)
+        if relation is None:
+            raise WarehouseError("the model is no query", hint="a model is one SELECT")
+        return relation
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        in_memory = self._path == _MEMORY
+        if not (in_memory or self._path.startswith("md:") or Path(self._path).is_file()):
+            raise WarehouseError(
+                f"warehouse {self._name!r}: there is no DuckDB file {self._path}",
+                hint="build it first, or correct `path` in tailrace.yml (relative paths count from the project)",
+            )
+        try:
+            connection = duckdb.connect(self._path, read_only=not in_memory)
+        except _FAILURES as error:
+            raise self._unopened(error) from error
+        self._prepare(connection)
+        return connection
+
+    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # As a setting of `connect`, TimeZone fails offline in duckdb 2.0; as a statement it works.
+        connection.execute("SET TimeZone = 'UTC'")
+        # Else a table's name could be answered by a variable of this very process.
+        connection.execute("SET python_enable_replacements = false")
+        # The setting is a list split at commas, which cannot be escaped.
+        if "," not in str(self._root):
+            connection.execute("SET file_search_path = ?", [str(self._root)])
+
+    def _unopened(self, error: Exception) -> WarehouseError:
+        text = str(error)
+        if "lock" in text.lower() or "different configuration" in text:
+            hint = "another connection holds the file for writing: close it, or give Tailrace a copy of the file"
+        elif "not a valid" in text:
+            hint = "point `path` in tailrace.yml at a DuckDB database; CSV and Parquet are read by a `:memory:` one"
+        else:
+            hint = "look at the file's permissions, and whether a newer DuckDB wrote it"
+        return WarehouseError(f"warehouse {self._name!r} cannot be opened: {text}", hint=hint)
+
+    def _fault(self, what: str, error: Exception, reword: Callable[[str], str] = str) -> WarehouseError:
+        message = reword(re.sub(r"\n\s*\n", "\n", str(error)).strip())
+        return WarehouseError(
+            f"warehouse {self._name!r}: {what}: {message}",
+            hint="try the model's SQL in the duckdb shell; relative file names count from the project's folder",
+        )

@@ -1,0 +1,130 @@
+"""Any warehouse that SQLAlchemy reaches: one read-only connection, a streamed cursor, rows into Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, CursorResult, Engine, Row
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from tailrace.errors import WarehouseError
+from tailrace.warehouses.base import Projection
+from tailrace.warehouses.dialects import sqlalchemy_dialect
+from tailrace.warehouses.faults import explain, model_lines
+from tailrace.warehouses.projection import compile_columns, compile_projection, known_types
+from tailrace.warehouses.rows import batches
+from tailrace.warehouses.types import declared_types
+
+
+class SQLAlchemyWarehouse:
+    """A warehouse behind an engine; `tailrace.warehouses.engines` makes the engine read-only and UTC."""
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        self._name = name
+        self._engine = engine
+        self._dialect = sqlalchemy_dialect(engine.dialect)
+
+    def check(self) -> str:
+        """Connect and say what answered."""
+        with self._connect() as connection:
+            version = connection.dialect.server_version_info
+        shown = ".".join(str(part) for part in version or ())
+        address = self._engine.url.set(password=None, query={}).render_as_string(hide_password=True)
+        return f"{self._engine.dialect.name} {shown}, {address}".replace(" ,", ",")
+
+    def columns(self, model_sql: str) -> tuple[str, ...]:
+        """The model's columns, from a query whose condition is never true."""
+        sql = compile_columns(model_sql, self._dialect)
+        with self._connect() as connection, self._guard("the model's SQL fails", model_lines):
+            names = list(self._execute(connection, sql).keys())
+            return tuple(self._plain(name) for name in names)
+
+    @contextmanager
+    def read(self, projection: Projection, *, batch_rows: int = 65_536) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Run the projected model in one read-only transaction; batches of at most `batch_rows` rows."""
+        sql = compile_projection(projection, self._dialect)
+        with self._connect() as connection:
+            try:
+                result = self._started(connection, sql, batch_rows)
+            except WarehouseError as fault:
+                raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
+            yield self._batches(result, projection, batch_rows)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def _batches(self, result: CursorResult[Any], projection: Projection, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        declared = declared_types(self._engine.dialect.name, _description(result))
+        known = known_types(projection)
+        types = [known.get(position, kind) for position, kind in enumerate(declared)]
+        return batches(self._chunks(result, batch_rows), projection.names, types)
+
+    def _chunks(self, result: CursorResult[Any], batch_rows: int) -> Iterator[Sequence[Row[Any]]]:
+        with self._guard("reading the model failed"):
+            yield from result.partitions(batch_rows)
+
+    def _started(self, connection: Connection, sql: str, batch_rows: int) -> CursorResult[Any]:
+        with self._guard("the projected model fails"):
+            return self._execute(connection.execution_options(stream_results=True, max_row_buffer=batch_rows), sql)
+
+    def _probe(self, sql: str) -> None:
+        with self._connect() as connection, self._guard("the query fails"):
+            self._execute(connection, sql)
+
+    def _execute(self, connection: Connection, sql: str) -> CursorResult[Any]:
+        # BigQuery's driver halves percent signs even in a statement without parameters.
+        text = sql.replace("%", "%%") if self._dialect.name == "bigquery" else sql
+        return connection.exec_driver_sql(text, execution_options={"no_parameters": True})
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        try:
+            connection = self._engine.connect()
+        except Exception as error:
+            raise self._unreachable(error) from error
+        try:
+            yield connection
+        finally:
+            with suppress(Exception):  # the server may be gone; what went wrong before matters more
+                connection.close()
+
+    @contextmanager
+    def _guard(self, what: str, reword: Callable[[str], str] = str) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise self._fault(what, reword(_message(error))) from error
+
+    def _plain(self, name: str) -> str:
+        dialect = self._engine.dialect
+        if not dialect.requires_name_normalize:
+            return name
+        return dialect.normalize_name(name) or name
+
+    def _fault(self, what: str, message: str) -> WarehouseError:
+        return WarehouseError(
+            f"warehouse {self._name!r}: {what}: {message}",
+            hint=f"try the model's SQL in {self._engine.dialect.name} itself, with the same user",
+        )
+
+    def _unreachable(self, error: BaseException) -> WarehouseError:
+        where = self._engine.url.set(query={}).render_as_string(hide_password=True)
+        return WarehouseError(
+            f"warehouse {self._name!r} cannot be reached at {where}: {_message(error)}",
+            hint="check the address, that the server is up, and the user's credentials",
+        )
+
+
+def _description(result: CursorResult[Any]) -> list[Any]:
+    cursor = result.cursor
+    return list(cursor.description or ()) if cursor is not None else []
+
+
+def _message(error: BaseException) -> str:
+    """The driver's own words, without SQLAlchemy's frame around them."""
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return str(origin).strip() or type(origin).__name__
