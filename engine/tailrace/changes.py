@@ -66,6 +66,7 @@ class SchemaEvent:
     """A column whose type no longer fits the pinned one, or a field new to (or gone from) the mapping."""
 
     column: str
+    """The name of the key column or field, without role."""
     kind: Literal["added", "removed", "retyped"]
     message: str
 
@@ -83,3 +84,12 @@ class ChangeSet:
     unchanged: int
     invalid: tuple[InvalidRows, ...] = ()
     events: tuple[SchemaEvent, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotData:
+    """What the destination last acknowledged: `k:*`, `m:*`, `f:*`, `record_id`, `unknown`, one row per key."""
+
+    frame: pl.DataFrame
+    types: Mapping[str, LogicalType]
+    """Pinned types by column name. A column that never held a value may be absent: nothing pins it."""

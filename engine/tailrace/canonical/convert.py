@@ -1,0 +1,57 @@
+"""Lossless conversion between logical types, proved by going there and back."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tailrace.canonical.text import parse, text
+from tailrace.canonical.types import dtype
+from tailrace.values import LogicalType
+
+_NUMBERS = frozenset({"bool", "int64", "float64", "decimal"})
+_DAYS = frozenset({"date", "timestamp"})
+_TEXTLESS = frozenset({"json", "binary"})
+EXACT_FLOAT = 2**53
+"""Below this a float holds every whole number, so that scaling it to a decimal is exact."""
+
+
+def convert(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series | None:
+    """The same values under another type; None when any value would lose something.
+
+    Naive and zoned times never convert into each other, nor do JSON or binary into text: that
+    would change what the value means.
+    """
+    if source == target:
+        return series
+    if series.null_count() == len(series):
+        return pl.Series(series.name, [None], dtype=dtype(target)).new_from_index(0, len(series))
+    there = _step(series, source, target)
+    if there is None or there.null_count() != series.null_count():
+        return None
+    back = _step(there, target, source)
+    return there if back is not None and back.eq_missing(series).all() else None
+
+
+def _step(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series | None:
+    kinds = {source.kind, target.kind}
+    if kinds <= _NUMBERS:
+        return _number(series, source, target)
+    if kinds <= _DAYS:
+        return series.cast(dtype(target), strict=False)
+    if kinds & _TEXTLESS:
+        return None
+    if target.kind == "string":
+        return text(series, source)
+    return parse(series, target) if source.kind == "string" else None
+
+
+def _number(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series | None:
+    if source.kind == "float64" and target.kind == "decimal" and not _scales(series, target.scale or 0):
+        return None
+    through = series.cast(pl.Int64, strict=False) if "bool" in {source.kind, target.kind} else series
+    return through.cast(dtype(target), strict=False)
+
+
+def _scales(series: pl.Series, scale: int) -> bool:
+    largest = series.abs().max()
+    return isinstance(largest, float) and largest * 10.0**scale < EXACT_FLOAT

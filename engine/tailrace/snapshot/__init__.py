@@ -1,0 +1,1 @@
+"""What the destinations acknowledged, kept on disk: snapshots, the runs' files, saved plans."""

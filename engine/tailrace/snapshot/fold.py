@@ -1,0 +1,177 @@
+"""Old snapshot and acknowledged changes into the new snapshot. Pure, and the only way a row enters.
+
+A field of a row is `unknown` while the destination never acknowledged a value for it: it was not
+sent when the row was created, or the mapping gained it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import polars as pl
+
+from tailrace.canonical import convert, dtype, type_of
+from tailrace.values import LogicalType
+
+Types = Mapping[str, LogicalType]
+_NO_TYPES: Types = MappingProxyType({})
+_NAMES = pl.List(pl.String)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """What both halves of the work need: names by role, and the old rows in the new shape."""
+
+    base: pl.DataFrame
+    keys: list[str]
+    matches: list[str]
+    mapped: frozenset[str]
+    fields: list[str]
+    """Mapped fields, and those that were mapped once."""
+
+
+def fold(
+    snapshot: pl.DataFrame | None,
+    changes: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    *,
+    types: Types = _NO_TYPES,
+    old_types: Types = _NO_TYPES,
+) -> pl.DataFrame:
+    """The snapshot after a run: old rows, plus what was acknowledged, minus what was deleted.
+
+    `changes` is a plan frame; `outcomes` has `seq`, `status`, `record_id`, `code`. Folding the same
+    outcomes twice gives the same. `types` (of the changes) and `old_types` (of the snapshot) tell
+    text from JSON where a column's type changed; without them text is taken for text.
+    """
+    job = _prepare(snapshot, changes, types, old_types)
+    settled = _settled(changes, outcomes)
+    put = settled.filter(pl.col("op") != "delete")
+    kept = job.base.join(settled, on=job.keys, how="anti")
+    kept = _without_ceded(kept, put, changes, job)
+    return pl.concat([kept, _entered(put, job)])
+
+
+def _prepare(snapshot: pl.DataFrame | None, changes: pl.DataFrame, types: Types, old_types: Types) -> _Fold:
+    mapped = [name[2:] for name in changes.columns if name.startswith("n:")]
+    shape = {_stored(name): kind for name, kind in changes.schema.items() if name[:2] in {"k:", "m:", "n:"}}
+    old = pl.DataFrame(schema=shape) if snapshot is None else snapshot
+    carried = {name: kind for name, kind in old.schema.items() if name.startswith("f:") and name not in shape}
+    base = _reshape(old, {**shape, **carried}, types, old_types)
+    return _Fold(
+        base=base,
+        keys=[name for name in shape if name.startswith("k:")],
+        matches=[name for name in shape if name.startswith("m:")],
+        mapped=frozenset(mapped),
+        fields=[name[2:] for name in base.columns if name.startswith("f:")],
+    )
+
+
+def _stored(name: str) -> str:
+    return f"f:{name[2:]}" if name.startswith("n:") else name
+
+
+def _reshape(old: pl.DataFrame, shape: Mapping[str, pl.DataType], types: Types, old_types: Types) -> pl.DataFrame:
+    """The old rows with the columns of `shape`; a field without a comparable value becomes unknown."""
+    columns: list[pl.Series] = []
+    lost: list[str] = []
+    for name, physical in shape.items():
+        target = types.get(name) or type_of(physical)
+        values = _converted(old, name, target, old_types)
+        if values is None and name.startswith("f:"):
+            lost.append(name[2:])
+        columns.append(_nulls(name, old.height, dtype(target)) if values is None else values)
+    frame = pl.DataFrame(columns)
+    ids = _column(old, "record_id", pl.String())
+    unknown = _column(old, "unknown", _NAMES).fill_null(pl.Series([[]], dtype=_NAMES))
+    frame = frame.with_columns(ids, unknown)
+    return frame.with_columns(pl.col("unknown").list.set_union(pl.lit(lost, dtype=_NAMES))) if lost else frame
+
+
+def _converted(old: pl.DataFrame, name: str, target: LogicalType, old_types: Types) -> pl.Series | None:
+    if name not in old.columns:
+        return None
+    same = old[name].dtype == dtype(target)
+    return convert(old[name], old_types.get(name) or (target if same else type_of(old[name].dtype)), target)
+
+
+def _column(frame: pl.DataFrame, name: str, kind: pl.DataType) -> pl.Series:
+    return frame[name].cast(kind) if name in frame.columns else _nulls(name, frame.height, kind)
+
+
+def _nulls(name: str, rows: int, kind: pl.DataType) -> pl.Series:
+    return pl.Series(name, [None], dtype=kind).new_from_index(0, rows)
+
+
+def _settled(changes: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Changes that moved the destination, or were found to be there already, with the answer's id.
+
+    A row that exists already (mode insert) enters with its record id and nothing known of its fields.
+    """
+    sent = (pl.col("status") == "acknowledged").alias("sent")
+    there = ((pl.col("status") == "skipped") & (pl.col("code") == "exists")).fill_null(value=False).alias("there")
+    last = outcomes.unique("seq", keep="last").select("seq", pl.col("record_id").alias("answered"), sent, there)
+    joined = changes.join(last, on="seq", how="inner")
+    joined = joined.filter(pl.col("sent") | (pl.col("there") & (pl.col("op") == "insert")))
+    written = [name for name in changes.columns if name.startswith("c:")]
+    return joined.with_columns(pl.col(name) & pl.col("sent") for name in written)
+
+
+def _without_ceded(kept: pl.DataFrame, put: pl.DataFrame, changes: pl.DataFrame, job: _Fold) -> pl.DataFrame:
+    """Leave out old rows whose record a new key has taken over: a record belongs to one key."""
+    new = put.filter(pl.col("op") == "insert")
+    if kept.height == 0 or new.height == 0:
+        return kept
+    ids = new.select(pl.coalesce("answered", "record_id").alias("record_id")).drop_nulls()
+    ceded = kept.join(ids, on="record_id", how="semi")
+    if job.matches:
+        ceded = pl.concat([ceded, kept.join(new, on=job.matches, how="semi")])
+    ceded = ceded.join(changes, on=job.keys, how="anti")
+    return kept.join(ceded, on=job.keys, how="anti") if ceded.height else kept
+
+
+def _entered(put: pl.DataFrame, job: _Fold) -> pl.DataFrame:
+    """The rows as the destination holds them now."""
+    past = job.base.drop(job.matches).rename({"record_id": "past_id", "unknown": "past_unknown"})
+    both = put.join(past.with_columns(known=pl.lit(value=True)), on=job.keys, how="left")
+    return both.select(
+        *job.keys,
+        *job.matches,
+        *(_value(name, job) for name in job.fields),
+        pl.coalesce("answered", "record_id", "past_id").alias("record_id"),
+        _unknown(both, job),
+    )
+
+
+def _keeps() -> pl.Expr:
+    """Whether the row keeps what it does not write: an insert starts afresh, even when folded twice."""
+    return (pl.col("op") == "update") & pl.col("known").fill_null(value=False)
+
+
+def _value(name: str, job: _Fold) -> pl.Expr:
+    old = pl.when(_keeps()).then(pl.col(f"f:{name}"))
+    if name not in job.mapped:
+        return old.alias(f"f:{name}")
+    return pl.when(pl.col(f"c:{name}")).then(pl.col(f"n:{name}")).otherwise(old).alias(f"f:{name}")
+
+
+def _unknown(both: pl.DataFrame, job: _Fold) -> pl.Expr:
+    """Fields neither written now nor known before; most often there are none at all."""
+    flags = both.select(_is_unknown(name, job).alias(name) for name in job.fields)
+    some = [name for name in job.fields if flags[name].any()]
+    return _names(flags, some).alias("unknown")
+
+
+def _is_unknown(name: str, job: _Fold) -> pl.Expr:
+    before = pl.when(_keeps()).then(pl.col("past_unknown").list.contains(name)).otherwise(pl.lit(value=True))
+    return before & ~pl.col(f"c:{name}") if name in job.mapped else before
+
+
+def _names(flags: pl.DataFrame, some: Iterable[str]) -> pl.Expr:
+    named = [flags.select(pl.when(pl.col(name)).then(pl.lit(name)).alias(name)).to_series() for name in some]
+    if not named:
+        return pl.lit([], dtype=_NAMES)
+    lists = pl.DataFrame(named).select(pl.concat_list(pl.all()).list.drop_nulls().alias("unknown"))
+    return pl.lit(lists.to_series())
