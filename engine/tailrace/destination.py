@@ -115,16 +115,19 @@ class Field:
 
 
 class OpenFields(Mapping[str, Field]):
-    """Fields of an object that takes whatever it is given: every name is there, none can be listed."""
+    """Fields of an object that takes whatever it is given: every name is there; only `known` ones are listed."""
+
+    def __init__(self, known: Mapping[str, Field] | None = None) -> None:
+        self._known = known or {}
 
     def __getitem__(self, name: str) -> Field:
-        return Field(name, "any", frozenset(KINDS))
+        return self._known.get(name) or Field(name, "any", frozenset(KINDS))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(())
+        return iter(self._known)
 
     def __len__(self) -> int:
-        return 0
+        return len(self._known)
 
 
 @dataclass(frozen=True, slots=True)

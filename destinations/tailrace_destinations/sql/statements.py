@@ -1,0 +1,87 @@
+"""The statements a batch needs. Names are quoted by the dialect; values are bound, never written out.
+
+Parameters are named by position: `v0`, `v1` … for the written columns, `m0`, `m1` … for those of the WHERE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+ON_CONFLICT = frozenset({"postgresql", "sqlite"})
+ON_DUPLICATE_KEY = frozenset({"mysql", "mariadb"})
+_INSERTS: dict[str, Any] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+    "mysql": mysql.insert,
+    "mariadb": mysql.insert,
+}
+
+
+def value_names(count: int) -> tuple[str, ...]:
+    """Give the parameter names of that many written columns."""
+    return tuple(f"v{index}" for index in range(count))
+
+
+def match_names(count: int) -> tuple[str, ...]:
+    """Give the parameter names of that many match columns in a WHERE."""
+    return tuple(f"m{index}" for index in range(count))
+
+
+def insert(table: sa.TableClause, columns: Sequence[str], dialect: str = "") -> Any:
+    """INSERT of those columns, in the dialect's own class so that it can grow a conflict clause."""
+    made = _INSERTS.get(dialect, sa.insert)(table)
+    names = value_names(len(columns))
+    return made.values({column: sa.bindparam(name) for column, name in zip(columns, names, strict=True)})
+
+
+def insert_absent(table: sa.TableClause, columns: Sequence[str], match: Sequence[str], dialect: str) -> Insert:
+    """INSERT that does nothing when the match values are there; for dialects in ON_CONFLICT."""
+    made: Insert = insert(table, columns, dialect).on_conflict_do_nothing(index_elements=list(match))
+    return made
+
+
+def upsert(table: sa.TableClause, columns: Sequence[str], match: Sequence[str], dialect: str) -> Insert:
+    """INSERT, or UPDATE of the other columns when the match values are there."""
+    made = insert(table, columns, dialect)
+    others = [column for column in columns if column not in match]
+    done: Insert
+    if dialect in ON_DUPLICATE_KEY:
+        done = made.on_duplicate_key_update({column: made.inserted[column] for column in others or match})
+    elif others:
+        new = {column: made.excluded[column] for column in others}
+        done = made.on_conflict_do_update(index_elements=list(match), set_=new)
+    else:
+        done = made.on_conflict_do_nothing(index_elements=list(match))
+    return done
+
+
+def update(table: sa.TableClause, columns: Sequence[str], match: Sequence[str]) -> sa.Update:
+    """UPDATE of those columns where the match values are equal; with no columns it writes the match onto itself."""
+    names = value_names(len(columns))
+    new: dict[str, Any] = {column: sa.bindparam(name) for column, name in zip(columns, names, strict=True)}
+    return table.update().where(_equal(table, match)).values(new or {match[0]: table.c[match[0]]})
+
+
+def delete(table: sa.TableClause, match: Sequence[str]) -> sa.Delete:
+    """DELETE where the match values are equal."""
+    return table.delete().where(_equal(table, match))
+
+
+def select(table: sa.TableClause, columns: Sequence[str], match: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> Any:
+    """SELECT of match columns and others for any of the encoded match values."""
+    wanted = sa.select(*(table.c[name] for name in (*match, *columns)))
+    if len(match) == 1:
+        return wanted.where(table.c[match[0]].in_([key[0] for key in keys]))
+    return wanted.where(
+        sa.or_(*(sa.and_(*(table.c[name] == value for name, value in zip(match, key, strict=True))) for key in keys))
+    )
+
+
+def _equal(table: sa.TableClause, match: Sequence[str]) -> sa.ColumnElement[bool]:
+    names = match_names(len(match))
+    return sa.and_(*(table.c[column] == sa.bindparam(name) for column, name in zip(match, names, strict=True)))

