@@ -1,0 +1,234 @@
+"""The Python API: `Project.load(".").plan("contacts")`, `.run("contacts")`. The command line is made of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Self
+
+from tailrace.clock import now
+from tailrace.errors import UsageError
+from tailrace.jsonform import key_json
+from tailrace.planning import Plan
+from tailrace.planning.planfile import load_plan, save_plan
+from tailrace.project import LoadedProject, Sync, load_project
+from tailrace.running.adopt import Adopted, adopt
+from tailrace.running.check import CheckReport, check
+from tailrace.running.lease import leased
+from tailrace.running.ledger import (
+    RunDetails,
+    RunSummary,
+    Story,
+    SyncStatus,
+    TroubledRow,
+    last_runs,
+    same_key,
+    standing,
+    sync_status,
+)
+from tailrace.running.planner import PlanRequest, ask, known_snapshot, make_plan
+from tailrace.running.resolve import Way, resolve
+from tailrace.running.result import RunResult
+from tailrace.running.runner import RunRequest, run_sync
+from tailrace.running.session import Session
+from tailrace.schedule import due, order
+from tailrace.state import IssueCounts, Journal
+
+OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
+
+
+class Project:
+    """A loaded project. Use it as a context manager, or call `close`; the files are read once, at `load`."""
+
+    def __init__(self, loaded: LoadedProject) -> None:
+        self._loaded = loaded
+        self._session = Session(loaded)
+
+    @classmethod
+    def load(cls, path: str | Path = ".") -> Self:
+        """Read and validate the project in that folder; ProjectError carries every fault found."""
+        return cls(load_project(Path(path)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._session.close()
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self._loaded.root
+
+    @property
+    def syncs(self) -> Mapping[str, Sync]:
+        """The syncs by name."""
+        return self._loaded.syncs
+
+    def select(self, names: Sequence[str] = (), *, tag: str | None = None, everything: bool = False) -> list[str]:
+        """The named syncs, those with the tag, or all; parents first. UsageError names unknown ones."""
+        for name in names:
+            self._sync(name)
+        configs = {name: sync.config for name, sync in self.syncs.items()}
+        chosen = [
+            name
+            for name in order(configs)
+            if everything or name in names or (tag is not None and tag in configs[name].tags)
+        ]
+        if not chosen and tag is not None:
+            known = sorted({each for config in configs.values() for each in config.tags})
+            raise UsageError(f"no sync has the tag {tag}", hint=f"known tags: {', '.join(known) or 'none'}")
+        return chosen
+
+    def check(self, *names: str) -> CheckReport:
+        """Look at files, connections, permissions and the contract of these syncs, or of all."""
+        chosen = self.select(names, everything=not names)
+        return check(self._session, [self.syncs[name] for name in chosen])
+
+    def plan(self, name: str, *, check: bool = False, full: bool = False) -> Plan:
+        """What a run would do. With `check` the destination is asked for its account and fields, read-only."""
+        sync = self._sync(name)
+        target = self._session.target(sync)
+        request = PlanRequest(full=full)
+        if not check:
+            return make_plan(self._session, sync, target, None, request).plan
+        with self._session.destination(sync, target, read_only=True) as destination:
+            asked = ask(self._session, sync, target, destination)
+            return make_plan(self._session, sync, target, asked, request).plan
+
+    def save_plan(self, plan: Plan, path: str | Path) -> None:
+        """Write a plan to a file that `apply` takes; the file is there whole or not at all."""
+        save_plan(plan, Path(path))
+
+    def run(
+        self,
+        name: str,
+        *,
+        full: bool = False,
+        limit: int | None = None,
+        only_rejected: bool = False,
+        progress: Callable[[int, int, int | None], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> RunResult:
+        """Send what changed. What goes wrong is in the result; `stop` ends it after the batches in flight."""
+        sync = self._sync(name)
+        only = self._rejected_keys(sync) if only_rejected else None
+        plan = PlanRequest(full=full, limit=limit, only=only)
+        return run_sync(self._session, sync, RunRequest(plan, progress=progress, stop=stop))
+
+    def apply(
+        self,
+        path: str | Path,
+        *,
+        overrides: Collection[str] = (),
+        progress: Callable[[int, int, int | None], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> RunResult:
+        """Carry out exactly a saved plan; blocked when the world no longer matches it.
+
+        `overrides` lets guards pass for this plan alone.
+        """
+        unknown = set(overrides) - OVERRIDABLE
+        if unknown:
+            raise UsageError(
+                f"there is no guard {', '.join(sorted(unknown))}", hint=f"guards are {', '.join(sorted(OVERRIDABLE))}"
+            )
+        expected = load_plan(Path(path))
+        request = RunRequest(
+            PlanRequest(full=expected.basis.full), expected=expected, overrides=overrides, progress=progress, stop=stop
+        )
+        return run_sync(self._session, self._sync(expected.sync), request)
+
+    def due(self) -> list[str]:
+        """Syncs whose schedule says so now, parents first."""
+        configs = {name: sync.config for name, sync in self.syncs.items()}
+        return list(due(configs, last_runs(self._session), now()))
+
+    def status(self) -> list[SyncStatus]:
+        """How each sync stands."""
+        counts = self._session.state.issue_counts()
+        return [
+            sync_status(self._session, sync, counts.get(name, IssueCounts()), self.snapshot_rows(name), now())
+            for name, sync in self.syncs.items()
+        ]
+
+    def snapshot_rows(self, name: str) -> int:
+        """Rows in the sync's snapshot; 0 when there is none."""
+        sync = self._sync(name)
+        return known_snapshot(self._session, sync, self._session.target(sync))[0].rows
+
+    def runs(self, *, sync: str | None = None, limit: int = 20) -> list[RunSummary]:
+        """The latest runs, newest first."""
+        if sync is not None:
+            self._sync(sync)
+        return [RunSummary(record) for record in self._session.state.runs(sync, limit)]
+
+    def run_details(self, run_id: str) -> RunDetails:
+        """One run with its batches; any unambiguous beginning or end of the id will do."""
+        record = self._session.state.run(run_id)
+        batches = Journal(self._session.state, record.run_id, record.token).batches()
+        return RunDetails(RunSummary(record), tuple(batches))
+
+    def rejected(self, name: str) -> list[TroubledRow]:
+        """Rows the destination refused."""
+        return [TroubledRow(issue) for issue in self._session.state.rejected(self._sync(name).name)]
+
+    def retry(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
+        """Make rejected rows due for the next run; gives how many."""
+        return self._change(name, key, self._session.state.retry)
+
+    def dismiss(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
+        """Set rejected rows aside until they change; gives how many."""
+        return self._change(name, key, self._session.state.dismiss)
+
+    def resolve(self, name: str, way: Way | None = None) -> list[TroubledRow]:
+        """Rows of unknown outcome; with a way, settle them and give those that were settled."""
+        return [TroubledRow(issue) for issue in resolve(self._session, self._sync(name), way)]
+
+    def explain(self, name: str, key: Mapping[str, str]) -> Story:
+        """Everything ever done to one row; key values as text."""
+        sync = self._sync(name)
+        events = tuple(self._session.files.row_history(name, key))
+        issues = self._session.state.issues(sync.name)
+        return Story(name, key, events, standing(issues, key, events))
+
+    def adopt(self, name: str, *, trust: bool = False) -> Adopted:
+        """Take what the destination holds (or, with `trust`, the model's rows) as the snapshot."""
+        return adopt(self._session, self._sync(name), trust=trust)
+
+    def reset(self, name: str) -> None:
+        """Forget the sync's snapshot and its rows in trouble. Nothing is deleted at the destination."""
+        sync = self._sync(name)
+        with leased(self._session, sync):
+            snapshot = known_snapshot(self._session, sync, self._session.target(sync))[0]
+            self._session.store.forget(snapshot.identity)
+            self._session.state.retain(sync.name, "")
+
+    def _change(self, name: str, key: Mapping[str, str] | None, change: Callable[..., int]) -> int:
+        sync = self._sync(name)
+        if key is None:
+            return change(sync.name)
+        issues = [issue for issue in self._session.state.rejected(sync.name) if same_key(key, issue.key)]
+        if not issues:
+            raise UsageError(f"{name} has no rejected row with that key", hint=f"tailrace rejected {name} lists them")
+        return sum(change(sync.name, issue.key) for issue in issues)
+
+    def _rejected_keys(self, sync: Sync) -> frozenset[str]:
+        issues = self._session.state.rejected(sync.name)
+        return frozenset(key_json(issue.key) for issue in issues if issue.due)
+
+    def _sync(self, name: str) -> Sync:
+        if name in self.syncs:
+            return self.syncs[name]
+        close = get_close_matches(name, self.syncs, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"syncs: {', '.join(self.syncs) or 'none'}"
+        raise UsageError(f"there is no sync {name}", hint=hint)
+
+
+__all__ = ["Project"]

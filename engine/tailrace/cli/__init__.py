@@ -1,0 +1,59 @@
+"""The command line. Commands import what they need when they run, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tailrace.errors import TailraceError
+
+GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
+GLOBAL_FLAGS = ("--yes",)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code the product promises."""
+    from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
+
+    arguments = hoist(list(sys.argv[1:] if argv is None else argv))
+    try:
+        app(args=arguments, prog_name="tailrace")
+    except TailraceError as error:
+        report(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
+        sys.exit(1)
+
+
+def report(error: TailraceError) -> None:
+    """Print an error for people, with every known secret taken out."""
+    from tailrace.redact import redact  # noqa: PLC0415
+
+    sys.stderr.write(redact(f"error: {error}") + "\n")
+
+
+def os_message(error: OSError) -> str:
+    """What the operating system refused, and on which file."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
+def hoist(arguments: list[str]) -> list[str]:
+    """Move global options to the front, so that they may stand before or after the command."""
+    front: list[str] = []
+    rest: list[str] = []
+    items = iter(arguments)
+    for item in items:
+        if item == "--":
+            rest += [item, *items]
+        elif item in GLOBAL_FLAGS or item.startswith(tuple(f"{name}=" for name in GLOBAL_VALUES)):
+            front.append(item)
+        elif item in GLOBAL_VALUES:
+            front += [item, *(value for value in [next(items, None)] if value is not None)]
+        else:
+            rest.append(item)
+    return front + rest

@@ -1,0 +1,74 @@
+"""The root command with its global options; the commands themselves register here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailrace.cli import baseline, ledger, operate, setup, sync
+
+
+class LogLevel(StrEnum):
+    """How much goes to stderr."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+class LogFormat(StrEnum):
+    """How it goes there."""
+
+    text = "text"
+    json = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What the global options say; kept as the context's object."""
+
+    project: Path
+    yes: bool
+
+
+app = typer.Typer(
+    name="tailrace",
+    help="Reverse ETL as code: carry the rows of a SQL model into the tools where people work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"tailrace {version('tailrace')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    project: Annotated[Path, typer.Option(help="The project's folder, where tailrace.yml is.")] = Path(),
+    log_level: Annotated[LogLevel, typer.Option(help="Least severe message shown on stderr.")] = LogLevel.warning,
+    log_format: Annotated[LogFormat, typer.Option(help="Form of the log lines.")] = LogFormat.text,
+    yes: Annotated[bool, typer.Option("--yes", help="Answer yes to every question.")] = False,  # noqa: FBT002
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,  # noqa: FBT002, ARG001
+) -> None:
+    """Take the global options; they may also stand after the command."""
+    from tailrace.logs import configure  # noqa: PLC0415
+
+    configure(log_level.value, log_format.value)
+    context.obj = Globals(project, yes)
+
+
+for module in (setup, sync, ledger, baseline, operate):
+    module.register(app)

@@ -1,0 +1,52 @@
+"""Commands that set or forget what the destination is taken to hold: adopt, reset."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tailrace.cli.common import AsJson, Name, confirm, opened, print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(adopt)
+    app.command()(reset)
+
+
+def adopt(
+    context: typer.Context,
+    sync: Name,
+    trust: Annotated[bool, typer.Option("--trust", help="Take the model's rows as delivered, unasked.")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Take what the destination holds as the snapshot, so that only real differences are sent."""
+    with opened(context) as project:
+        name = project.select([sync])[0]
+        if project.snapshot_rows(name):
+            confirm(context, f"{name} has a snapshot already; replace what it knows of the rows found?")
+        result = project.adopt(name, trust=trust)
+        if as_json:
+            print_json(result.to_json())
+            return
+        say(f"{name}: {result.adopted:,} of {result.model_rows:,} rows adopted, {result.absent:,} not there yet")
+        say(f"next: tailrace plan {name}")
+
+
+def reset(context: typer.Context, sync: Name, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Forget a sync's snapshot: the next run takes every row as new. Nothing is deleted at the destination."""
+    with opened(context) as project:
+        name = project.select([sync])[0]
+        rows = project.snapshot_rows(name)
+        confirm(
+            context,
+            f"forget the snapshot of {name} ({rows:,} rows)? The next run sends every row again, and records "
+            "whose rows left the model are no longer deleted.",
+        )
+        project.reset(name)
+        if as_json:
+            print_json({"sync": name, "forgotten_rows": rows})
+        else:
+            say(f"{name}: snapshot of {rows:,} rows forgotten")
+            say(f"next: tailrace adopt {name} reads the destination instead of sending everything again")

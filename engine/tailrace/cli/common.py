@@ -1,0 +1,105 @@
+"""What commands share: opening the project, printing JSON, asking, the progress bar, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from tailrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from tailrace.api import Project
+    from tailrace.cli.app import Globals
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[SYNC]...", help="Names of syncs.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="SYNC", help="Name of the sync.", show_default=False)]
+Tag = Annotated[str | None, typer.Option(help="Take the syncs with this tag.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Key = Annotated[
+    list[str] | None,
+    typer.Option("--key", help="The row's key: VALUE, or COLUMN=VALUE for each column.", show_default=False),
+]
+
+
+def options(context: typer.Context) -> Globals:
+    """The global options."""
+    return cast("Globals", context.find_root().obj)
+
+
+@contextmanager
+def opened(context: typer.Context) -> Iterator[Project]:
+    """The project, loaded and checked, closed afterwards."""
+    from tailrace.api import Project  # noqa: PLC0415
+
+    with Project.load(options(context).project) as project:
+        yield project
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout, secrets taken out."""
+    from tailrace.redact import redact  # noqa: PLC0415
+
+    sys.stdout.write(redact(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)) + "\n")
+
+
+def say(text: str) -> None:
+    """A line for people on stdout, secrets taken out."""
+    from tailrace.redact import redact  # noqa: PLC0415
+
+    sys.stdout.write(redact(text) + "\n")
+
+
+def confirm(context: typer.Context, question: str) -> None:
+    """Ask before something that cannot be undone; UsageError when nobody can answer."""
+    if options(context).yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody is here to answer.", hint="say --yes to go on without the question")
+    if not typer.confirm(question):
+        raise typer.Exit(1)
+
+
+def leave(code: int) -> None:
+    """End with this exit code."""
+    if code:
+        raise typer.Exit(code)
+
+
+def parse_key(parts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """The key a user typed, by column: a bare value for a single column, COLUMN=VALUE for several."""
+    if len(columns) == 1 and len(parts) == 1:
+        name, sign, value = parts[0].partition("=")
+        return {columns[0]: value if sign and name == columns[0] else parts[0]}
+    pairs = {name: value for name, sign, value in (part.partition("=") for part in parts) if sign}
+    if set(pairs) != set(columns):
+        example = " ".join(f"--key {column}=VALUE" for column in columns)
+        raise UsageError(f"the key of this sync has the columns {', '.join(columns)}", hint=f"write {example}")
+    return pairs
+
+
+@contextmanager
+def graceful() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets; the second Ctrl-C stops at once, and the next run recovers."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        sys.stderr.write("\nstopping after the batches in flight; press Ctrl-C again to stop now\n")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""Commands that stay: serve, and the sandbox to rehearse against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tailrace.cli.common import graceful, leave, opened, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(serve)
+    app.command()(sandbox)
+
+
+def serve(
+    context: typer.Context,
+    tick: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the schedule.")] = 5.0,
+    once: Annotated[bool, typer.Option("--once", help="Run what is due, then stop.")] = False,  # noqa: FBT002
+) -> None:
+    """Run syncs on their schedules until stopped."""
+    from tailrace.cli import render  # noqa: PLC0415
+    from tailrace.serve import loop  # noqa: PLC0415
+
+    with opened(context) as project, graceful() as stop:
+        say(render.schedule(project.status()))
+        leave(loop(project, stop, tick=tick, once=once, report=lambda result: say(render.result(result))))
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    salesforce_port: Annotated[
+        int, typer.Option(help="Port of the Salesforce-like server; 0 takes a free one.")
+    ] = 8571,
+    hubspot_port: Annotated[int, typer.Option(help="Port of the HubSpot-like server; 0 takes a free one.")] = 8572,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep the records in this file between starts.", show_default=False)
+    ] = None,
+    rate_limits: Annotated[bool, typer.Option(help="Enforce the vendors' rate limits.")] = True,  # noqa: FBT002
+) -> None:
+    """Local Salesforce- and HubSpot-like servers to rehearse against."""
+    from tailrace.extras import need  # noqa: PLC0415
+
+    need("starlette", "uvicorn", extra="sandbox", what="the sandbox")
+    from tailrace.sandbox import serve as serve_sandbox  # noqa: PLC0415
+
+    serve_sandbox(
+        host=host, salesforce_port=salesforce_port, hubspot_port=hubspot_port, state=state, rate_limits=rate_limits
+    )

@@ -1,0 +1,267 @@
+"""Text for people: plans, results, status, and the rest of what commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tailrace.jsonform import show
+
+if TYPE_CHECKING:
+    from tailrace.describe import Described
+    from tailrace.planning import Change, Plan
+    from tailrace.project import Sync
+    from tailrace.running.check import CheckReport
+    from tailrace.running.ledger import RunDetails, RunSummary, Story, SyncStatus, TroubledRow
+    from tailrace.running.result import RunResult
+
+SIGNS = {"insert": "+", "update": "~", "delete": "-"}
+SHOWN_FIELDS = 6
+SHOWN_TEXT = 60
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> str:
+    """A plan: head, counts, cost, guards that tripped, changes."""
+    lines = [_head(made, sync), _counts(made)]
+    lines += [f"  {made.held:,} held back (rejected too often, dismissed, or of unknown outcome)"] * bool(made.held)
+    lines.append(_cost(made))
+    lines += [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in made.invalid]
+    lines += [f"  schema: {event.message}" for event in made.events]
+    lines += [f"  note: {note}" for note in made.notes]
+    lines += [
+        f"  STOPPED by guard {guard.guard}: {guard.actual}, the limit is {guard.limit}"
+        + (f" ({guard.detail})" if guard.detail else "")
+        for guard in made.tripped
+    ]
+    lines += [_change(change) for change in made.changes(limit)]
+    left = made.frame.height - limit if limit else 0
+    lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
+    lines += [f"  saved as {saved}, hash {made.hash[:12]}; tailrace apply {saved} carries it out"] * bool(saved)
+    return "\n".join(lines)
+
+
+def _head(made: Plan, sync: Sync) -> str:
+    basis = made.basis
+    past = "no snapshot yet"
+    if basis.generation and basis.snapshot_saved_at:
+        past = f"snapshot of {basis.snapshot_saved_at:%Y-%m-%d %H:%M} UTC (run {basis.snapshot_run})"
+    return (
+        f"{made.sync}  {made.mode} → {basis.destination}.{basis.object}     {made.model_rows:,} rows of model "
+        f"{sync.config.model}, {past}"
+    )
+
+
+def _counts(made: Plan) -> str:
+    invalid = f"   {made.invalid_rows:,} invalid" if made.invalid else ""
+    return (
+        f"  + {made.inserts:,} inserts   ~ {made.updates:,} updates   - {made.deletes:,} deletes   "
+        f"{made.unchanged:,} unchanged{invalid}"
+    )
+
+
+def _cost(made: Plan) -> str:
+    cost = made.cost
+    if not made.frame.height:
+        return "  nothing to send"
+    quota = ""
+    if cost.quota_left is not None:
+        share = f", {cost.calls / cost.quota_left:.1%} of it" if cost.quota_left else ""
+        quota = f" of {cost.quota_left:,} left today{share}"
+    calls = "1 API call" if cost.calls == 1 else f"{cost.calls:,} API calls"
+    return f"  cost: {calls}{quota}" + (
+        f", about {duration(cost.seconds)} at the permitted rate" if cost.seconds else ""
+    )
+
+
+def _examples(keys: Sequence[Any]) -> str:
+    return ", ".join(_key(key) for key in keys[:3]) or "no key"
+
+
+def _key(key: Any) -> str:
+    return " ".join(f"{name}={show(value)}" for name, value in key.items())
+
+
+def _change(change: Change) -> str:
+    head = f"  {SIGNS[change.op]} {_key(change.key)}"
+    if change.op == "delete":
+        record = f"   record {change.record_id}" if change.record_id else ""
+        done = "" if change.action == "delete" else f"   {change.action}"
+        return head + record + done
+    fields = [
+        f"{name} {_short(part.new)}" if change.op == "insert" else f"{name} {_short(part.old)} → {_short(part.new)}"
+        for name, part in change.fields.items()
+    ]
+    more = f"    … {len(fields) - SHOWN_FIELDS} more fields" if len(fields) > SHOWN_FIELDS else ""
+    return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
+
+
+def _short(value: Any) -> str:
+    text = show(value)
+    return text if len(text) <= SHOWN_TEXT else text[: SHOWN_TEXT - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.1f} s"
+    if seconds < HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    if seconds < DAY:
+        return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE)} min"
+    return f"{int(seconds // DAY)} d {int(seconds % DAY // HOUR)} h"
+
+
+def result(run: RunResult) -> str:
+    """A run: what it did, what it cost, what went wrong and what to do."""
+    done = (
+        f"{run.sync}  {run.status.replace('_', ' ')}  + {run.inserts:,} inserts   ~ {run.updates:,} updates   "
+        f"- {run.deletes:,} deletes"
+    )
+    if run.status == "nothing_to_do":
+        done = f"{run.sync}  nothing to do"
+    lines = [f"{done}   (run {run.run_id})"]
+    lines += [f"  {earlier}" for earlier in run.recovered]
+    if run.acknowledged or run.rejected or run.unknown or run.skipped:
+        spent = sum(run.seconds.values())
+        lines.append(
+            f"  {run.acknowledged:,} acknowledged   {run.rejected:,} rejected   {run.unknown:,} unknown   "
+            f"{run.skipped:,} skipped   in {run.calls:,} calls, {duration(spent)}"
+            + (f", {run.retries:,} retries" if run.retries else "")
+            + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
+        )
+    lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
+    lines += [f"  {error.rows:,} × {error.code}: {error.message}   e.g. {_key(error.key)}" for error in run.errors]
+    lines += [f"  note: {note}" for note in run.notes]
+    lines += [f"  {run.message}"] * bool(run.message)
+    lines += [f"  see: tailrace rejected {run.sync}"] * bool(run.rejected)
+    lines += [f"  see: tailrace resolve {run.sync}"] * bool(run.unknown)
+    return "\n".join(lines)
+
+
+def check(report: CheckReport) -> str:
+    """What was looked at, and whether it is well."""
+    lines = [f"{'ok  ' if line.ok else 'FAIL'}  {line.subject}: {line.text}" for line in report.lines]
+    failed = sum(not line.ok for line in report.lines)
+    return "\n".join([*lines, f"{failed} of {len(lines)} failed" if failed else f"all {len(lines)} are well"])
+
+
+def status(lines: Sequence[SyncStatus]) -> str:
+    """A table of the syncs."""
+    rows = [
+        (
+            line.sync,
+            (line.status or "never run").replace("_", " "),
+            duration(line.freshness_s) + " ago" if line.freshness_s is not None else "-",
+            f"{line.snapshot_rows:,}",
+            f"{line.rejected:,}",
+            f"{line.unknown:,}",
+            line.next_run or "-",
+        )
+        for line in lines
+    ]
+    return table(("SYNC", "LAST RUN", "FRESH", "SNAPSHOT", "REJECTED", "UNKNOWN", "NEXT RUN"), rows)
+
+
+def runs(records: Sequence[RunSummary]) -> str:
+    """A table of runs."""
+    rows = [
+        (
+            run.record.run_id,
+            run.record.sync,
+            run.record.status.replace("_", " "),
+            f"{run.record.counts.inserts:,}",
+            f"{run.record.counts.updates:,}",
+            f"{run.record.counts.deletes:,}",
+            f"{run.record.tallies.acknowledged:,}",
+            f"{run.record.tallies.rejected:,}",
+            duration(sum(run.record.seconds.values())),
+        )
+        for run in records
+    ]
+    return table(("RUN", "SYNC", "STATUS", "+", "~", "-", "ACK", "REJECTED", "TOOK"), rows) if rows else "no runs yet"
+
+
+def run_details(details: RunDetails) -> str:
+    """One run with its batches."""
+    form = details.summary.to_json()
+    lines = [f"{name}: {form[name]}" for name in ("run_id", "sync", "status", "started_at", "finished_at", "plan_hash")]
+    lines += [f"message: {form['message']}"] * bool(form["message"])
+    lines.append(runs([details.summary]))
+    lines += [f"  {error['rows']:,} × {error['code']}: {error['example']['message']}" for error in form["errors"]]
+    rows = [
+        (
+            str(batch.number),
+            batch.operation,
+            f"{batch.rows:,}",
+            f"{batch.acknowledged:,}",
+            f"{batch.rejected:,}",
+            f"{batch.unknown:,}",
+            duration(batch.settled_at - batch.intended_at) if batch.settled_at else "no answer",
+        )
+        for batch in details.batches
+    ]
+    return "\n".join([*lines, table(("BATCH", "OPERATION", "ROWS", "ACK", "REJECTED", "UNKNOWN", "TOOK"), rows)])
+
+
+def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
+    """Rows the destination refused."""
+    if not rows:
+        return f"{sync}: no rejected rows"
+    lines = [
+        f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.code}: {row.issue.message}   "
+        f"({row.issue.attempts} attempts, {row.issue.state})"
+        for row in rows
+    ]
+    count = f"{len(rows):,} rejected row" + ("s" if len(rows) > 1 else "")
+    advice = f"next: tailrace retry {sync} | tailrace dismiss {sync}, each with --key for one row"
+    return "\n".join([f"{sync}: {count}", *lines, advice])
+
+
+def unknown(sync: str, rows: Sequence[TroubledRow], way: str | None) -> str:
+    """Rows sent without an answer, and what was made of them."""
+    if not rows:
+        return f"{sync}: no rows of unknown outcome"
+    if way is not None:
+        return f"{sync}: {len(rows):,} rows resolved ({way.replace('_', ' ')})"
+    lines = [f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.message}" for row in rows]
+    advice = f"next: tailrace resolve {sync} --look-up | --resend | --skip"
+    return "\n".join([f"{sync}: {len(rows):,} rows were sent and no answer came", *lines, advice])
+
+
+def story(told: Story) -> str:
+    """The history of one row."""
+    lines = [f"{told.sync}  {_key(told.key)}", f"  now: {told.standing}"]
+    for event in told.events:
+        fields = "".join(f"    {name} {_short(f.old)} → {_short(f.new)}" for name, f in event.fields.items())
+        record = f" record {event.record_id}" if event.record_id else ""
+        why = f" {event.code}: {event.message}" if event.code or event.message else ""
+        lines.append(
+            f"  {event.at}  run {event.run_id}: {event.action} {event.status or 'not sent'}{record}{why}{fields}"
+        )
+    return "\n".join(lines)
+
+
+def schedule(lines: Sequence[SyncStatus]) -> str:
+    """When the next runs are."""
+    due = [f"  {line.sync}: next run {line.next_run}" for line in lines if line.next_run]
+    return "\n".join(["serving; stop with Ctrl-C", *due])
+
+
+def plugins(described: Iterable[Described]) -> str:
+    """The installed adapters."""
+    lines = []
+    for each in described:
+        state = "" if not each.missing else f"   (not installed: pip install 'tailrace[{each.name}]')"
+        lines += [f"{each.name}   {each.summary}{state}", f"    settings: {', '.join(each.settings)}"]
+        lines += [f"    sync options: {', '.join(each.options)}"] * bool(each.options)
+    return "\n".join(lines)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns wide enough for their longest cell, two spaces apart."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    )

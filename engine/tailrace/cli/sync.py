@@ -1,0 +1,161 @@
+"""Commands that look at syncs and run them: check, plan, run, apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tailrace.cli.common import AsJson, Names, Tag, graceful, leave, opened, print_json, say
+from tailrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from tailrace.api import Project
+    from tailrace.running.result import RunResult
+
+CHANGES_FOUND = 10
+
+All = Annotated[bool, typer.Option("--all", help="Take all syncs, parents first.")]
+Limit = Annotated[int | None, typer.Option(min=0, help="Changes to show (default 20, 0 for all).", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command()(check)
+    app.command()(plan)
+    app.command()(run)
+    app.command()(apply)
+
+
+def check(context: typer.Context, syncs: Names = None, as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Check files, connections, permissions and the contract; nothing is written."""
+    from tailrace.cli import render  # noqa: PLC0415
+
+    with opened(context) as project:
+        report = project.check(*(syncs or ()))
+        if as_json:
+            print_json(report.to_json())
+        else:
+            say(render.check(report))
+        leave(report.exit_code)
+
+
+def plan(
+    context: typer.Context,
+    syncs: Names = None,
+    tag: Tag = None,
+    everything: All = False,  # noqa: FBT002
+    out: Annotated[Path | None, typer.Option(help="Save the plan, for apply.", show_default=False)] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+    limit: Limit = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 10 when there are changes.")] = False,  # noqa: FBT002
+    checked: Annotated[bool, typer.Option("--check", help="Ask the destination too: contract and account.")] = False,  # noqa: FBT002
+    full: Annotated[bool, typer.Option("--full", help="Plan as if nothing had been acknowledged.")] = False,  # noqa: FBT002
+) -> None:
+    """Show what a run would do, row by row; writes nothing anywhere."""
+    with opened(context) as project:
+        names = project.select(syncs or (), tag=tag, everything=everything or not (syncs or tag))
+        changed = _plan(project, names, out=out, as_json=as_json, limit=limit, check=checked, full=full)
+        leave(CHANGES_FOUND if exit_code and changed else 0)
+
+
+def _plan(
+    project: Project, names: list[str], *, out: Path | None, as_json: bool, limit: int | None, check: bool, full: bool
+) -> bool:
+    from tailrace.cli import render  # noqa: PLC0415
+
+    if out is not None and len(names) != 1:
+        raise UsageError("a plan file holds one sync's plan", hint="name one sync with --out")
+    shown = 20 if limit is None else limit
+    plans = []
+    for name in names:
+        made = project.plan(name, check=check, full=full)
+        if out is not None:
+            project.save_plan(made, out)
+        plans.append(made)
+        if not as_json:
+            say(render.plan(made, project.syncs[name], shown, saved=out))
+    if as_json:
+        print_json({"plans": [made.to_json(shown) for made in plans]})
+    return any(made.frame.height for made in plans)
+
+
+def run(
+    context: typer.Context,
+    syncs: Names = None,
+    everything: All = False,  # noqa: FBT002
+    tag: Tag = None,
+    due: Annotated[bool, typer.Option("--due", help="Take the syncs whose schedule says so now.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done, as plan does.")] = False,  # noqa: FBT002
+    full: Annotated[bool, typer.Option("--full", help="Send every row again, all fields.")] = False,  # noqa: FBT002
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="Send at most so many changes (with --dry-run: show).", show_default=False),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Send what changed since the last acknowledged snapshot."""
+    if not (syncs or everything or tag or due):
+        raise UsageError("say what to run", hint="name syncs, or use --all, --tag T or --due")
+    with opened(context) as project:
+        names = project.due() if due else project.select(syncs or (), tag=tag, everything=everything)
+        if dry_run:
+            _plan(project, names, out=None, as_json=as_json, limit=limit, check=False, full=full)
+            return
+        leave(run_all(project, names, as_json=as_json, full=full, limit=limit))
+
+
+def run_all(project: Project, names: list[str], *, as_json: bool, full: bool = False, limit: int | None = None) -> int:
+    """Run syncs one after another, print each result, and give the command's exit code."""
+    from tailrace.cli.progress import bar  # noqa: PLC0415
+
+    with graceful() as stop:
+
+        def go(name: str) -> RunResult:
+            with bar(name, quiet=as_json) as progress:
+                return project.run(name, full=full, limit=limit, progress=progress, stop=stop)
+
+        return _report(list(_each(names, go, stop.is_set, quiet=as_json)), as_json=as_json)
+
+
+def _each(
+    names: list[str], go: Callable[[str], RunResult], stopped: Callable[[], bool], *, quiet: bool
+) -> Iterator[RunResult]:
+    from tailrace.cli import render  # noqa: PLC0415
+
+    for name in names:
+        if stopped():
+            return
+        result = go(name)
+        if not quiet:
+            say(render.result(result))
+        yield result
+
+
+def _report(results: list[RunResult], *, as_json: bool) -> int:
+    from tailrace.running.result import worst  # noqa: PLC0415
+
+    if as_json:
+        print_json({"runs": [result.to_json() for result in results]})
+    return worst([result.exit_code for result in results])
+
+
+def apply(
+    context: typer.Context,
+    planfile: Annotated[Path, typer.Argument(metavar="PLANFILE", help="A file made by plan --out.")],
+    override: Annotated[
+        list[str] | None, typer.Option(help="Let this guard pass, for this plan alone.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Carry out exactly a saved plan; refuse when the world no longer matches it."""
+    from tailrace.cli import render  # noqa: PLC0415
+    from tailrace.cli.progress import bar  # noqa: PLC0415
+
+    with opened(context) as project, graceful() as stop, bar(planfile.name, quiet=as_json) as progress:
+        result = project.apply(planfile, overrides=tuple(override or ()), progress=progress, stop=stop)
+    if not as_json:
+        say(render.result(result))
+    leave(_report([result], as_json=as_json))

@@ -1,0 +1,56 @@
+"""Values as JSON: exact, so that a reader gets back what was compared."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TypeAlias
+
+from tailrace.values import Value
+
+Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+def to_json(value: Value) -> Json:
+    """Decimals as exact text, dates and times as ISO 8601 (UTC with Z), bytes as base64, NaN as text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if value - value == 0 else str(value)
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            return _iso(value)
+        case date() | time():
+            return value.isoformat()
+        case bytes():
+            return b64encode(value).decode()
+        case Mapping():
+            return {name: to_json(inner) for name, inner in value.items()}
+        case Sequence():
+            return [to_json(inner) for inner in value]
+
+
+def _iso(value: datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat()
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def key_json(key: Mapping[str, Value]) -> str:
+    """One text per key, the same whenever the key is the same: compact JSON, names sorted."""
+    return json.dumps({name: to_json(key[name]) for name in sorted(key)}, separators=(",", ":"), ensure_ascii=False)
+
+
+def show(value: Value) -> str:
+    """A value for people: null as ∅, text bare unless it is empty or has outer spaces."""
+    if value is None:
+        return "∅"
+    if isinstance(value, str) and value == value.strip() and value:
+        return value
+    form = to_json(value)
+    return form if isinstance(form, str) and not isinstance(value, str) else json.dumps(form, ensure_ascii=False)

@@ -1,0 +1,115 @@
+"""From a change set to a plan. Pure: the clock, the state and the network were asked before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tailrace.planning.cost import estimate
+from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
+from tailrace.planning.modes import count_ops, renumbered, with_actions
+from tailrace.planning.payload import keys, payload_hashes
+from tailrace.planning.plan import Basis, Plan
+
+if TYPE_CHECKING:
+    from tailrace.changes import ChangeSet
+    from tailrace.destination import Capabilities, Rate
+    from tailrace.project.config import SyncConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What planning must know besides the change set."""
+
+    capabilities: Capabilities
+    batch_size: int
+    rates: tuple[Rate, ...]
+    quota_left: int | None = None
+    held: Mapping[str, str | None] = field(default_factory=dict)
+    """Rows not to be sent, by key text: the payload hash they were held with, None for whatever the payload."""
+    tracked: frozenset[str] = frozenset()
+    """Key texts of all rows that earlier runs had trouble with, held or not."""
+    only: Collection[str] | None = None
+    """Key texts to confine the plan to; None for all."""
+    limit: int | None = None
+    """Most changes to send; the guards judge all of them."""
+    contract: Mapping[str, str] | None = None
+    """Faults of the mapping by field; None when the destination was not asked."""
+    notes: tuple[str, ...] = ()
+
+
+def build(
+    sync: str, config: SyncConfig, changes: ChangeSet, basis: Basis, around: Surroundings, *, at: datetime, plan_id: str
+) -> Plan:
+    """Put a change set through mode, held rows, guards and cost."""
+    acted = with_actions(changes.frame, config)
+    sendable = _without_held(_confined(acted, changes, around), changes, around)
+    frame = renumbered(sendable if around.limit is None else sendable.head(around.limit))
+    return Plan(
+        sync=sync,
+        mode=config.mode,
+        plan_id=plan_id,
+        made_at=at,
+        basis=basis,
+        frame=frame,
+        types=changes.types,
+        model_rows=changes.model_rows,
+        snapshot_rows=changes.snapshot_rows,
+        unchanged=changes.unchanged,
+        held=acted.height - sendable.height if around.only is None else 0,
+        standing=_standing(acted, changes, around),
+        invalid=changes.invalid,
+        guards=_guards(config, changes, sendable, around),
+        cost=estimate(
+            frame,
+            config.mode,
+            around.capabilities,
+            batch_size=around.batch_size,
+            rates=around.rates,
+            quota_left=around.quota_left,
+        ),
+        events=changes.events,
+        notes=around.notes,
+    )
+
+
+def _confined(frame: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> pl.DataFrame:
+    if around.only is None:
+        return frame
+    return frame.filter(pl.Series([key in around.only for key in keys(frame, changes.types)], dtype=pl.Boolean))
+
+
+def _without_held(frame: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> pl.DataFrame:
+    if not around.held or frame.is_empty():
+        return frame
+    known = pl.Series([key in around.held for key in keys(frame, changes.types)], dtype=pl.Boolean)
+    suspects = frame.filter(known)
+    hashes = zip(keys(suspects, changes.types), payload_hashes(suspects, changes.types), strict=True)
+    blocked = [around.held[key] in {None, payload} for key, payload in hashes]
+    stay = suspects.filter(pl.Series(blocked, dtype=pl.Boolean))
+    return frame.join(stay.select("seq"), on="seq", how="anti", maintain_order="left")
+
+
+def _standing(acted: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> frozenset[str]:
+    return around.tracked & frozenset(keys(acted, changes.types)) if around.tracked else frozenset()
+
+
+def _guards(
+    config: SyncConfig, changes: ChangeSet, frame: pl.DataFrame, around: Surroundings
+) -> tuple[GuardResult, ...]:
+    counted = count_ops(frame)
+    figures = Figures(
+        model_rows=changes.model_rows,
+        snapshot_rows=changes.snapshot_rows,
+        updates=counted["update"],
+        deletes=counted["delete"] if config.mode == "mirror" else 0,
+        invalid=sum(group.rows for group in changes.invalid),
+    )
+    judged = evaluate(config.guards, figures)
+    if around.contract is None or config.guards.contract == "off":
+        return judged
+    return (*judged, contract_guard(around.contract))

@@ -1,0 +1,81 @@
+"""The contract guard: does the mapping fit what the destination says of the object?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from tailrace.destination import Field, ObjectSchema
+from tailrace.planning.modes import actions
+from tailrace.values import LogicalType
+
+if TYPE_CHECKING:
+    from tailrace.project.config import FieldMap, SyncConfig
+
+
+def faults(config: SyncConfig, schema: ObjectSchema, types: Mapping[str, LogicalType] | None = None) -> dict[str, str]:
+    """Each mapped or match field that cannot be written as the sync asks, with what is wrong.
+
+    `types` are the logical types of the model's `f:` and `m:` columns; without them types are not judged.
+    """
+    known = types or {}
+    found = {name: _match_fault(schema, name, known.get(f"m:{name}"), config) for name in config.match}
+    for name, spec in config.fields.items():
+        found[name] = found.get(name) or _field_fault(schema, name, spec, known.get(f"f:{name}"), config)
+    return {name: fault for name, fault in found.items() if fault}
+
+
+def missing_required(config: SyncConfig, schema: ObjectSchema) -> tuple[str, ...]:
+    """Fields a new record must have and the mapping lacks: not a fault, as records may all exist already."""
+    if not {"upsert", "create"} & set(actions(config).values()):
+        return ()
+    mapped = {name.casefold() if schema.case_insensitive else name for name in (*config.fields, *config.match)}
+    return tuple(
+        name
+        for name, field in schema.fields.items()
+        if field.required and (name.casefold() if schema.case_insensitive else name) not in mapped
+    )
+
+
+def _absent(schema: ObjectSchema, name: str) -> str:
+    close = get_close_matches(name, schema.fields, n=1, cutoff=0.6) or [
+        known for known in schema.fields if known.casefold() == name.casefold()
+    ]
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{schema.name} has no such field, or the account may not see it{hint}"
+
+
+def _match_fault(schema: ObjectSchema, name: str, kind: LogicalType | None, config: SyncConfig) -> str | None:
+    field = schema.get(name)
+    if field is None:
+        return _absent(schema, name)
+    if not field.unique and config.mode != "append":
+        return f"records of {schema.name} cannot be matched by it: it is not a unique or external-id field"
+    return _type_fault(field, kind)
+
+
+def _field_fault(
+    schema: ObjectSchema, name: str, spec: FieldMap, kind: LogicalType | None, config: SyncConfig
+) -> str | None:
+    field = schema.get(name)
+    if field is None:
+        return _absent(schema, name)
+    return _write_fault(field, spec, config) or (None if spec.lookup else _type_fault(field, kind))
+
+
+def _write_fault(field: Field, spec: FieldMap, config: SyncConfig) -> str | None:
+    done = set(actions(config).values())
+    if done & {"upsert", "create"} and not field.createable:
+        return f"it is read-only ({field.vendor_type})"
+    if done & {"upsert", "update"} and spec.write != "create" and not field.updateable:
+        return "it can be set only when a record is created; write: create does that"
+    if field.options and isinstance(spec.value, str) and spec.value not in field.options:
+        return f"{spec.value!r} is not among its choices: {', '.join(field.options[:8])}"
+    return None
+
+
+def _type_fault(field: Field, kind: LogicalType | None) -> str | None:
+    if kind is None or kind.kind in field.accepts:
+        return None
+    return f"a {kind} does not fit its type {field.vendor_type}; cast it in the model or with sql:"

@@ -1,0 +1,60 @@
+"""What a plan will cost: requests, the share of the quota, and time at the permitted rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tailrace.destination import Capabilities, Rate
+
+if TYPE_CHECKING:
+    from tailrace.project.config import Mode
+
+FIND_CHUNK = 100
+"""Rows per look-up request that estimates count with; adapters may fit more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """`calls` requests; `quota_left` as last heard from the vendor, None when it never said; `seconds` at least."""
+
+    calls: int
+    quota_left: int | None
+    seconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `plan --json`."""
+        return {"calls": self.calls, "quota_left": self.quota_left, "seconds": self.seconds}
+
+
+def estimate(
+    frame: pl.DataFrame,
+    mode: Mode,
+    capabilities: Capabilities,
+    *,
+    batch_size: int,
+    rates: tuple[Rate, ...],
+    quota_left: int | None,
+) -> Cost:
+    """The cost of delivering a plan frame, retries not counted."""
+    calls = sum(math.ceil(rows / batch_size) for _, rows in frame.group_by("action").len().iter_rows())
+    calls += math.ceil(_looked_up(frame, mode, capabilities) / FIND_CHUNK)
+    return Cost(calls, quota_left, shortest(calls, rates))
+
+
+def _looked_up(frame: pl.DataFrame, mode: Mode, capabilities: Capabilities) -> int:
+    """Rows whose record must be found before they can be written."""
+    if mode == "insert":
+        return frame.height
+    if capabilities.addresses == "match":
+        return 0
+    by_id = pl.col("action").is_in(["update", "delete", "archive", "clear"])
+    return frame.filter(by_id & pl.col("record_id").is_null()).height
+
+
+def shortest(calls: int, rates: tuple[Rate, ...]) -> int:
+    """Whole seconds that so many calls need when every window is used in full."""
+    return math.ceil(max((calls * rate.per / rate.calls for rate in rates), default=0.0))

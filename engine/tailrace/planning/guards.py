@@ -1,0 +1,90 @@
+"""Brakes: what must hold before the first row is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tailrace.project.config import GuardName, Guards
+
+FLOOR = 10
+"""The default of `max_deletes` lets this many rows go whatever their share: small audiences breathe."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardResult:
+    """One guard's verdict, with the limit and the actual figure as people write them."""
+
+    guard: GuardName
+    limit: str
+    actual: str
+    tripped: bool
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `plan --json`."""
+        shown: dict[str, Any] = {
+            "guard": self.guard,
+            "limit": self.limit,
+            "actual": self.actual,
+            "tripped": self.tripped,
+        }
+        return {**shown, "detail": self.detail} if self.detail else shown
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The counts that guards judge."""
+
+    model_rows: int
+    snapshot_rows: int
+    updates: int
+    deletes: int
+    invalid: int
+
+
+def evaluate(guards: Guards, figures: Figures) -> tuple[GuardResult, ...]:
+    """All guards that are on, in a fixed order; the contract is judged by `contract_guard`."""
+    results = [
+        _on_empty(guards, figures),
+        _limited(
+            "max_deletes",
+            guards.max_deletes,
+            figures.deletes,
+            figures.snapshot_rows,
+            floor=0 if "max_deletes" in guards.model_fields_set else FLOOR,
+        ),
+        _limited("max_changes", guards.max_changes, figures.updates + figures.deletes, figures.snapshot_rows),
+        _limited("max_invalid", guards.max_invalid, figures.invalid, figures.model_rows),
+    ]
+    return tuple(result for result in results if result is not None)
+
+
+def contract_guard(faults: Mapping[str, str]) -> GuardResult:
+    """The verdict on the mapping, given each faulty field and its fault."""
+    detail = "; ".join(f"{field}: {fault}" for field, fault in faults.items())
+    return GuardResult("contract", "0 faults", f"{len(faults)} faults", bool(faults), detail)
+
+
+def _on_empty(guards: Guards, figures: Figures) -> GuardResult | None:
+    if guards.on_empty == "allow":
+        return None
+    tripped = figures.model_rows == 0 and figures.snapshot_rows > 0
+    return GuardResult("on_empty", "stop", f"{figures.model_rows} rows", tripped)
+
+
+def _limited(name: GuardName, limit: float | None, rows: int, of: int, *, floor: int = 0) -> GuardResult | None:
+    if limit is None:
+        return None
+    if isinstance(limit, int):
+        return GuardResult(name, f"{limit} rows", f"{rows} rows", rows > limit)
+    tripped = rows > limit * of and rows > floor and (of > 0 or name != "max_deletes")
+    return GuardResult(name, percent(limit), percent(rows / of if of else 0.0), tripped and of > 0)
+
+
+def percent(share: float) -> str:
+    """0.15 as `15%`, 0.0023 as `0.23%`; a share that is not zero never shows as 0%."""
+    text = f"{share * 100:.1f}" if share * 100 >= 0.1 or share == 0 else f"{share * 100:.2g}"  # noqa: PLR2004
+    return f"{text.rstrip('0').rstrip('.') if '.' in text and 'e' not in text else text}%"

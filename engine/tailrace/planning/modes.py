@@ -1,0 +1,103 @@
+"""What each mode does with an insert, an update or a delete: the table of modes, as code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import polars as pl
+
+from tailrace.destination import Capabilities, Operation
+
+if TYPE_CHECKING:
+    from tailrace.changes import Op
+    from tailrace.project.config import SyncConfig
+
+Action: TypeAlias = Literal["upsert", "update", "create", "delete", "archive", "clear"]
+
+OPERATION: dict[str, Operation] = {
+    "upsert": Operation.UPSERT,
+    "update": Operation.UPDATE,
+    "create": Operation.CREATE,
+    "delete": Operation.DELETE,
+    "archive": Operation.ARCHIVE,
+    "clear": Operation.UPDATE,
+}
+"""How an action is carried out at the destination."""
+
+SHOWN_AS: dict[str, Op] = {"update": "update", "delete": "delete", "archive": "delete", "clear": "delete"}
+"""What people are told an action is; the others keep the kind the diff gave them."""
+
+
+def actions(config: SyncConfig) -> dict[Op, Action]:
+    """The action for each kind of change under the sync's mode; kinds without one are left alone."""
+    match config.mode:
+        case "upsert":
+            return {"insert": "upsert", "update": "update"}
+        case "update":
+            return {"insert": "update", "update": "update"}
+        case "insert":
+            return {"insert": "create"}
+        case "append" if config.append == "changes":
+            return {"insert": "create", "update": "create"}
+        case "append":
+            return {"insert": "create"}
+        case "delete":
+            return {"insert": "delete"}
+        case "mirror" if config.on_delete == "keep":
+            return {"insert": "upsert", "update": "update"}
+        case "mirror":
+            return {"insert": "upsert", "update": "update", "delete": config.on_delete}
+
+
+def needed_operations(config: SyncConfig) -> frozenset[Operation]:
+    """What the destination must be able to do for this sync."""
+    return frozenset(OPERATION[action] for action in actions(config).values())
+
+
+def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
+    """Why an adapter cannot carry this sync out; empty when it can."""
+    can = ", ".join(sorted(capabilities.operations))
+    found = [
+        f"this destination cannot {operation} records, which {_cause(config, operation)} needs; it can {can}"
+        for operation in sorted(needed_operations(config) - capabilities.operations)
+    ]
+    if any(spec.lookup for spec in config.fields.values()) and not capabilities.lookups:
+        found.append("this destination has no references between records, so a field cannot be a lookup")
+    if config.mode == "insert" and not capabilities.find:
+        found.append("this destination cannot look records up, so mode insert cannot tell which exist")
+    if any(spec.write == "empty" for spec in config.fields.values()) and not capabilities.find:
+        found.append("this destination cannot look records up, so write: empty cannot tell which fields are empty")
+    if not config.match and config.mode != "append" and capabilities.match == "required":
+        found.append(f"mode {config.mode} needs match, the field that identifies a record at this destination")
+    return found
+
+
+def _cause(config: SyncConfig, operation: Operation) -> str:
+    if config.mode == "mirror" and operation in {Operation.DELETE, Operation.ARCHIVE}:
+        return f"on_delete: {config.on_delete}"
+    return f"mode {config.mode}"
+
+
+def with_actions(changes: pl.DataFrame, config: SyncConfig) -> pl.DataFrame:
+    """The rows of a change frame that the mode acts on, with their `action`, in sending order."""
+    chosen: dict[str, str] = dict(actions(config).items())
+    return changes.with_columns(
+        pl.col("op").replace_strict(chosen, default=None, return_dtype=pl.String).alias("action")
+    ).filter(pl.col("action").is_not_null())
+
+
+def shown_op() -> pl.Expr:
+    """insert, update or delete, as people see a plan's row."""
+    return pl.col("action").replace_strict(SHOWN_AS, default=pl.col("op"), return_dtype=pl.String)
+
+
+def renumbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with `seq` counting its rows from 0."""
+    return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("seq"))
+
+
+def count_ops(frame: pl.DataFrame) -> dict[str, int]:
+    """Rows per shown op."""
+    counted: Iterable[tuple[str, int]] = frame.group_by(shown_op().alias("op")).len().iter_rows()
+    return {"insert": 0, "update": 0, "delete": 0, **dict(counted)}

@@ -1,0 +1,225 @@
+"""A plan: a change set put through a sync's mode and guards, with its cost; shown, hashed, saved, applied."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from tailrace.canonical import python_values
+from tailrace.changes import InvalidRows, SchemaEvent
+from tailrace.jsonform import to_json
+from tailrace.planning.cost import Cost
+from tailrace.planning.guards import GuardResult
+from tailrace.planning.modes import count_ops, shown_op
+from tailrace.snapshot.bundle import content_hash
+from tailrace.values import LogicalType
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of one change: the value last acknowledged, and the one to send."""
+
+    old: object
+    new: object
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of a plan."""
+
+    op: str
+    action: str
+    key: Mapping[str, Any]
+    record_id: str | None
+    fields: Mapping[str, FieldChange]
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `plan --json`."""
+        return {
+            "op": self.op,
+            "key": {name: to_json(value) for name, value in self.key.items()},
+            "record_id": self.record_id,
+            "fields": {
+                name: {"old": to_json(change.old), "new": to_json(change.new)}  # type: ignore[arg-type]
+                for name, change in self.fields.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a plan was made from. All but `account` enters the plan's hash."""
+
+    definition: str
+    """Hash of the sync's definition and its SQL."""
+    destination: str
+    object: str
+    key: tuple[str, ...]
+    match: tuple[str, ...]
+    generation: int
+    """The snapshot's generation; 0 when there is none."""
+    account: str | None
+    """The account, or None when it was never seen."""
+    full: bool = False
+    """Made as if nothing had been acknowledged."""
+    snapshot_run: str | None = None
+    snapshot_saved_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known before anything is written. `frame` has one row per change, see `tailrace.changes`."""
+
+    sync: str
+    mode: str
+    plan_id: str
+    made_at: datetime
+    basis: Basis
+    frame: pl.DataFrame = field(repr=False)
+    types: Mapping[str, LogicalType] = field(repr=False)
+    model_rows: int
+    snapshot_rows: int
+    unchanged: int
+    held: int
+    """Changes left out because their row was rejected too often, dismissed, or is of unknown outcome."""
+    standing: frozenset[str]
+    """Key texts of rows that earlier runs had trouble with and that still differ."""
+    invalid: tuple[InvalidRows, ...]
+    guards: tuple[GuardResult, ...]
+    cost: Cost
+    events: tuple[SchemaEvent, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def hash(self) -> str:
+        """Names exactly these changes, made from exactly this basis; times and figures of cost do not enter."""
+        basis = [
+            self.sync,
+            self.mode,
+            self.basis.definition,
+            self.basis.destination,
+            self.basis.object,
+            list(self.basis.key),
+            list(self.basis.match),
+            self.basis.generation,
+            self.basis.full,
+            content_hash(self.frame),
+        ]
+        return hashlib.sha256(json.dumps(basis).encode()).hexdigest()
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Changes by what they are shown as: insert, update, delete."""
+        return count_ops(self.frame)
+
+    @property
+    def inserts(self) -> int:
+        """Changes shown as inserts."""
+        return self.counts["insert"]
+
+    @property
+    def updates(self) -> int:
+        """Changes shown as updates."""
+        return self.counts["update"]
+
+    @property
+    def deletes(self) -> int:
+        """Changes shown as deletes."""
+        return self.counts["delete"]
+
+    @property
+    def invalid_rows(self) -> int:
+        """Rows set aside, over all reasons."""
+        return sum(group.rows for group in self.invalid)
+
+    @property
+    def tripped(self) -> tuple[GuardResult, ...]:
+        """The guards that stop this plan."""
+        return tuple(guard for guard in self.guards if guard.tripped)
+
+    def changes(self, limit: int = 0) -> Iterator[Change]:
+        """The changes in sending order, at most `limit` of them; 0 gives all."""
+        frame = self.frame.head(limit) if limit else self.frame
+        for start in range(0, frame.height, 10_000):
+            yield from _changes(frame.slice(start, 10_000), self.types)
+
+    def to_json(self, limit: int = 20) -> dict[str, Any]:
+        """The form of `plan --json`, with at most `limit` changes; 0 gives all."""
+        return {
+            "sync": self.sync,
+            "mode": self.mode,
+            "plan_id": self.plan_id,
+            "hash": self.hash,
+            "model_rows": self.model_rows,
+            "snapshot_rows": self.snapshot_rows,
+            "inserts": self.inserts,
+            "updates": self.updates,
+            "deletes": self.deletes,
+            "unchanged": self.unchanged,
+            "held": self.held,
+            "invalid": [_invalid_json(group) for group in self.invalid],
+            "guards": [guard.to_json() for guard in self.guards],
+            "cost": self.cost.to_json(),
+            "events": [{"column": e.column, "kind": e.kind, "message": e.message} for e in self.events],
+            "notes": list(self.notes),
+            "changes": [change.to_json() for change in self.changes(limit)],
+        }
+
+
+def _invalid_json(group: InvalidRows) -> dict[str, Any]:
+    examples = [{name: to_json(value) for name, value in key.items()} for key in group.examples]
+    return {"reason": group.reason, "rows": group.rows, "examples": examples}
+
+
+def _columns(frame: pl.DataFrame, prefix: str, types: Mapping[str, LogicalType], role: str) -> dict[str, list[Any]]:
+    return {
+        name[2:]: python_values(frame[name], types[f"{role}:{name[2:]}"])
+        for name in frame.columns
+        if name.startswith(prefix)
+    }
+
+
+def _changes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> Iterator[Change]:
+    keys = _columns(frame, "k:", types, "k")
+    new, old = _columns(frame, "n:", types, "f"), _columns(frame, "o:", types, "f")
+    sent = {name[2:]: frame[name].to_list() for name in frame.columns if name.startswith("c:")}
+    ops = frame.select(shown_op()).to_series().to_list()
+    records, actions = frame["record_id"].to_list(), frame["action"].to_list()
+    moved = _moved_matches(frame, types)
+    for row in range(frame.height):
+        fields = {
+            name: FieldChange(old[name][row], new[name][row])
+            for name, flags in sent.items()
+            if flags[row] and ops[row] != "delete"
+        }
+        yield Change(
+            ops[row],
+            actions[row],
+            {name: values[row] for name, values in keys.items()},
+            records[row],
+            {**moved[row], **fields},
+        )
+
+
+def _moved_matches(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> list[dict[str, FieldChange]]:
+    """Per row the match fields whose value changes: an update of the same record under a new match value."""
+    moved: list[dict[str, FieldChange]] = [{} for _ in range(frame.height)]
+    updates = frame["action"] == "update"
+    for name in (column[2:] for column in frame.columns if column.startswith("m:")):
+        new, old = frame[f"m:{name}"], frame[f"om:{name}"]
+        differ = (updates & old.is_not_null() & new.ne_missing(old)).to_list()
+        if not any(differ):
+            continue
+        kind = types[f"m:{name}"]
+        pairs = zip(python_values(old, kind), python_values(new, kind), strict=True)
+        for row, (before, after) in enumerate(pairs):
+            if differ[row]:
+                moved[row][name] = FieldChange(before, after)
+    return moved

@@ -1,0 +1,117 @@
+"""`tailrace check`: files, connections, permissions and the contract. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from tailrace.errors import TailraceError, UsageError
+from tailrace.planning import faults, missing_required
+from tailrace.redact import redact
+
+if TYPE_CHECKING:
+    from tailrace.destination import Account
+    from tailrace.project import Sync
+    from tailrace.running.session import Session, Target
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One thing looked at; `exit_code` is 0 when it is well."""
+
+    subject: str
+    ok: bool
+    text: str
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `check --json`."""
+        return {"subject": self.subject, "ok": self.ok, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All lines, in the order they were looked at."""
+
+    lines: tuple[CheckLine, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """2 when something is configured wrongly, else 1 when something cannot be reached, else 0."""
+        return max((line.exit_code for line in self.lines), default=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `check --json`."""
+        return {"ok": self.exit_code == 0, "checks": [line.to_json() for line in self.lines]}
+
+
+def check(session: Session, syncs: Iterable[Sync]) -> CheckReport:
+    """Look at everything the syncs need; a fault in one thing does not hide the others."""
+    return CheckReport(tuple(_lines(session, tuple(syncs))))
+
+
+def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
+    yield _tried("state", lambda: session.state.describe())
+    reachable = {}
+    for name in dict.fromkeys(sync.warehouse for sync in syncs):
+        line = _tried(f"warehouse {name}", lambda name=name: session.warehouse(name).check())
+        reachable[name] = line.ok
+        yield line
+    for sync in syncs:
+        if reachable[sync.warehouse]:
+            yield _tried(f"model {sync.config.model}", lambda sync=sync: _model(session, sync))
+    for sync in syncs:
+        yield _tried(f"sync {sync.name}", lambda sync=sync: _sync(session, sync))
+
+
+def _tried(subject: str, look: Any) -> CheckLine:
+    try:
+        return CheckLine(subject, ok=True, text=redact(look()))
+    except TailraceError as error:
+        return CheckLine(subject, ok=False, text=redact(str(error)), exit_code=error.exit_code)
+
+
+def _model(session: Session, sync: Sync) -> str:
+    columns = session.warehouse(sync.warehouse).columns(sync.sql)
+    known = {column.casefold() for column in columns}
+    wanted = [
+        *sync.config.key,
+        *sync.config.match.values(),
+        *(spec.column for spec in sync.config.fields.values() if spec.column),
+    ]
+    missing = [name for name in dict.fromkeys(wanted) if name.casefold() not in known]
+    if missing:
+        close = get_close_matches(missing[0], columns, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(columns)}"
+        raise UsageError(
+            f"sync {sync.name} uses {', '.join(missing)}, which the model does not give", hint=f"{hint} See {sync.path}"
+        )
+    return f"{len(columns)} columns, all that {sync.name} uses are there"
+
+
+def _sync(session: Session, sync: Sync) -> str:
+    target = session.target(sync)
+    with session.destination(sync, target, read_only=True) as destination:
+        account = destination.check()
+        session.state.remember_account(target.name, target.hint, account)
+        schema = destination.describe(sync.config.object)
+    found = faults(sync.config, schema)
+    if found:
+        raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
+    lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account)}"]
+    lines += [f"note: {note}" for note in account.notes]
+    lines += _required(sync, missing_required(sync.config, schema), target)
+    return "\n  ".join(lines)
+
+
+def _named(account: Account) -> str:
+    quota = "" if account.quota_left is None else f", {account.quota_left:,} calls left today"
+    return f"{account.name or account.id}{quota}"
+
+
+def _required(sync: Sync, missing: tuple[str, ...], target: Target) -> list[str]:
+    if not missing:
+        return []
+    return [f"note: {target.name} wants {', '.join(missing)} of every new {sync.config.object}; the mapping lacks it"]

@@ -1,0 +1,175 @@
+"""Makes a plan: reads the model, compares it with the snapshot, asks the state for rows that are held."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tailrace.canonical import CanonicalRows, canonical_frame
+from tailrace.clock import new_id, now
+from tailrace.diff import SnapshotData, diff
+from tailrace.jsonform import key_json
+from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
+from tailrace.running.session import Session, Target
+from tailrace.snapshot.store import Identity, Snapshot
+
+if TYPE_CHECKING:
+    from tailrace.destination import Destination, ObjectSchema
+    from tailrace.project import Sync
+    from tailrace.state import RowIssue
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What is wanted of a plan."""
+
+    full: bool = False
+    only: Collection[str] | None = None
+    """Key texts to confine the plan to."""
+    limit: int | None = None
+    """Most changes to take; guards judge all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and what it stands on."""
+
+    plan: Plan
+    snapshot: Snapshot
+    issues: tuple[RowIssue, ...]
+    """Rows of earlier runs that were rejected or are of unknown outcome."""
+    seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the destination said when it was asked."""
+
+    account: str
+    schema: ObjectSchema
+
+
+def ask(session: Session, sync: Sync, target: Target, destination: Destination) -> Asked:
+    """Sign in, remember whose account it is, and read the object's fields."""
+    account = destination.check()
+    session.state.remember_account(target.name, target.hint, account)
+    return Asked(account.id, destination.describe(sync.config.object))
+
+
+def identity(sync: Sync, account: str | None) -> Identity:
+    """Which snapshot belongs to a sync, as defined now, in that account."""
+    config = sync.config
+    return Identity(sync.name, config.destination, account or "", config.object, config.key, tuple(config.match))
+
+
+def known_snapshot(session: Session, sync: Sync, target: Target) -> tuple[Snapshot, str | None, tuple[str, ...]]:
+    """Without asking the destination: the snapshot, the account it belongs to, and notes on what is not sure."""
+    seen = session.state.account(target.name, target.hint)
+    notes: tuple[str, ...] = ()
+    if seen is None:
+        seen = session.state.account(target.name)
+        if seen is not None:
+            notes = (
+                f"the settings of {target.name} changed since account {seen.account_id} was seen; --check asks it",
+            )
+    account = seen.account_id if seen else None
+    return session.store.open(identity(sync, account)), account, notes
+
+
+def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None, request: PlanRequest) -> Planned:
+    """Plan a sync. Without `asked` the destination is left alone, and the contract is not judged."""
+    if asked is None:
+        snapshot, account, notes = known_snapshot(session, sync, target)
+    else:
+        snapshot, account, notes = session.store.open(identity(sync, asked.account)), asked.account, ()
+    started = time.perf_counter()
+    rows = read_rows(session, sync, snapshot)
+    queried = time.perf_counter()
+    folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
+    changes = diff(rows, snapshot_data(snapshot), sync.diff_spec(folded), full=request.full)
+    issues = tuple(session.state.issues(sync.name, identity=snapshot.identity.digest))
+    record = session.state.account(target.name, target.hint)
+    around = Surroundings(
+        capabilities=target.capabilities,
+        batch_size=target.batch_size,
+        rates=target.rates,
+        quota_left=record.quota_left if record else None,
+        held=held(issues, sync) if request.only is None else {},
+        tracked=frozenset(key_json(issue.key) for issue in issues),
+        only=request.only,
+        limit=request.limit,
+        contract=None if asked is None else faults(sync.config, asked.schema, changes.types),
+        notes=(*notes, *_notes(session, sync, snapshot, asked)),
+    )
+    plan = build(
+        sync.name,
+        sync.config,
+        changes,
+        _basis(sync, snapshot, account, full=request.full),
+        around,
+        at=now(),
+        plan_id=new_id(),
+    )
+    seconds = {"query": queried - started, "diff": time.perf_counter() - queried}
+    return Planned(plan, snapshot, issues, seconds)
+
+
+def snapshot_data(snapshot: Snapshot) -> SnapshotData | None:
+    """What the diff compares with; None for a sync that has no snapshot yet."""
+    return SnapshotData(snapshot.frame(), snapshot.types) if snapshot.generation else None
+
+
+def read_rows(session: Session, sync: Sync, snapshot: Snapshot) -> CanonicalRows:
+    """The model's rows as the warehouse has them now, in the types the snapshot pins."""
+    with session.warehouse(sync.warehouse).read(sync.projection()) as batches:
+        return canonical_frame(batches, snapshot.types)
+
+
+def held(issues: Collection[RowIssue], sync: Sync) -> dict[str, str | None]:
+    """Rows not to be sent now: the payload hash that keeps them back, None for whatever the payload."""
+    manual = sync.config.rejects.retry == "manual"
+    kept: dict[str, str | None] = {}
+    for issue in issues:
+        if issue.kind == "unknown" and not issue.due:
+            kept[key_json(issue.key)] = None
+        elif issue.state in {"dead", "dismissed"} or (manual and not issue.due):
+            kept[key_json(issue.key)] = issue.payload_hash
+    return kept
+
+
+def _basis(sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:
+    return Basis(
+        definition=sync.definition_hash,
+        destination=sync.config.destination,
+        object=sync.config.object,
+        key=sync.config.key,
+        match=tuple(sync.config.match),
+        generation=snapshot.generation,
+        account=account,
+        full=full,
+        snapshot_run=snapshot.run_id,
+        snapshot_saved_at=snapshot.saved_at,
+    )
+
+
+def _notes(session: Session, sync: Sync, snapshot: Snapshot, asked: Asked | None) -> tuple[str, ...]:
+    notes = []
+    if not snapshot.generation:
+        notes += [_new_identity(snapshot.identity, other) for other in session.store.others(snapshot.identity)]
+    if asked is not None:
+        missing = missing_required(sync.config, asked.schema)
+        if missing:
+            notes.append(f"new records need {', '.join(missing)}, which the mapping lacks; such rows will be rejected")
+    return tuple(notes)
+
+
+def _new_identity(current: Identity, other: Identity) -> str:
+    named = {"destination": "destination", "account": "account", "object": "object", "key": "key", "match": "match"}
+    parts = [
+        f"{word} {getattr(other, name)!r} → {getattr(current, name)!r}"
+        for name, word in named.items()
+        if getattr(other, name) != getattr(current, name)
+    ]
+    return f"this is a new identity ({', '.join(parts)}): the old snapshot is not used, every row counts as new"

@@ -1,0 +1,109 @@
+"""What a run came to: the typed form of `run --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from tailrace.planning import GuardResult
+
+RunStatus: TypeAlias = Literal["succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
+
+EXIT_CODES: Mapping[RunStatus, int] = {
+    "succeeded": 0,
+    "nothing_to_do": 0,
+    "partial": 4,
+    "blocked": 3,
+    "failed": 1,
+    "interrupted": 130,
+}
+_GRAVITY: Sequence[int] = (130, 1, 2, 3, 4, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RowErrors:
+    """Rows that failed for one reason, with one of them as an example."""
+
+    code: str
+    rows: int
+    key: Mapping[str, Any]
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `run --json`."""
+        return {"code": self.code, "rows": self.rows, "example": {"key": dict(self.key), "message": self.message}}
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What an earlier, broken run of the sync left behind, and what was made of it."""
+
+    run_id: str
+    acknowledged: int
+    unknown: int
+    to_send: int
+
+    def __str__(self) -> str:
+        return (
+            f"recovered run {self.run_id}: {self.acknowledged} rows were acknowledged, "
+            f"{self.unknown} are unknown, {self.to_send} were in flight and are planned again"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run. Counts are rows; `seconds` is per phase: query, diff, deliver."""
+
+    sync: str
+    run_id: str
+    status: RunStatus
+    inserts: int = 0
+    updates: int = 0
+    deletes: int = 0
+    acknowledged: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    skipped: int = 0
+    invalid: int = 0
+    calls: int = 0
+    retries: int = 0
+    throttled_s: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    errors: tuple[RowErrors, ...] = ()
+    guards: tuple[GuardResult, ...] = ()
+    message: str | None = None
+    """Why the run failed, was blocked, or stopped early; what to do next."""
+    recovered: tuple[Recovered, ...] = ()
+    notes: tuple[str, ...] = ()
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `run --json`."""
+        return {
+            "sync": self.sync,
+            "run_id": self.run_id,
+            "status": self.status,
+            "inserts": self.inserts,
+            "updates": self.updates,
+            "deletes": self.deletes,
+            "acknowledged": self.acknowledged,
+            "rejected": self.rejected,
+            "unknown": self.unknown,
+            "skipped": self.skipped,
+            "invalid": self.invalid,
+            "calls": self.calls,
+            "retries": self.retries,
+            "throttled_s": round(self.throttled_s, 3),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "errors": [error.to_json() for error in self.errors],
+            "guards": [guard.to_json() for guard in self.guards],
+            "message": self.message,
+            "recovered": [str(earlier) for earlier in self.recovered],
+            "notes": list(self.notes),
+        }
+
+
+def worst(exit_codes: Sequence[int]) -> int:
+    """The exit code of a command that ran several syncs: the gravest of theirs."""
+    return min(exit_codes, key=_GRAVITY.index, default=0)

@@ -1,0 +1,134 @@
+"""The open resources of a project: state database, snapshots, warehouses, destinations. Opened when first used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tailrace.delivery import Limiter
+from tailrace.destination import Capabilities, Context, Destination, Plugin, Rate, plugins
+from tailrace.errors import UsageError
+from tailrace.extras import need
+from tailrace.planning import refusals
+from tailrace.project import LoadedProject, Sync
+from tailrace.project.config import DestinationConfig
+from tailrace.snapshot.history import RunFiles
+from tailrace.snapshot.store import SnapshotStore
+from tailrace.state import StateDB
+from tailrace.warehouses import Warehouse, open_warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is known of a sync's destination without asking it."""
+
+    name: str
+    plugin: Plugin
+    config: DestinationConfig
+    capabilities: Capabilities
+    batch_size: int
+    concurrency: int
+    rates: tuple[Rate, ...]
+
+    @property
+    def hint(self) -> str:
+        """What of the configuration tells accounts apart."""
+        return self.plugin.account_hint(self.config)
+
+
+class Session:
+    """Holds what is open. Close it, or use it as a context manager."""
+
+    def __init__(self, project: LoadedProject) -> None:
+        self.project = project
+        self._stack = ExitStack()
+        self._warehouses: dict[str, Warehouse] = {}
+        self._limiters: dict[tuple[str, bool], Limiter] = {}
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._stack.close()
+
+    @cached_property
+    def state(self) -> StateDB:
+        """The state database, migrated if need be."""
+        state = StateDB.open(self.project.config.state.reveal(), self.project.root)
+        self._stack.callback(state.close)
+        return state
+
+    @cached_property
+    def snapshot_root(self) -> Path:
+        """The folder of all snapshots."""
+        root = self.project.config.snapshots
+        if "://" in root or root == "warehouse":
+            raise UsageError(
+                f"snapshots: {root} is not supported yet", hint="give a folder, such as .tailrace/snapshots"
+            )
+        return self.project.root / root
+
+    @cached_property
+    def store(self) -> SnapshotStore:
+        """The snapshots."""
+        return SnapshotStore(str(self.snapshot_root))
+
+    @cached_property
+    def files(self) -> RunFiles:
+        """The changes and outcomes of runs."""
+        return RunFiles(str(self.snapshot_root))
+
+    def warehouse(self, name: str) -> Warehouse:
+        """An open warehouse, one per name and session."""
+        with self._lock:
+            if name not in self._warehouses:
+                opened = open_warehouse(name, self.project.config.warehouses[name], self.project.root)
+                self._stack.callback(opened.close)
+                self._warehouses[name] = opened
+            return self._warehouses[name]
+
+    def target(self, sync: Sync) -> Target:
+        """The sync's destination as configured; UsageError when it cannot do what the sync asks."""
+        config = self.project.config.destinations[sync.config.destination]
+        plugin = plugins()[config.type]
+        need(*plugin.requires, extra=plugin.name, what=f"destination {sync.config.destination} ({plugin.name})")
+        able = plugin.capabilities(config)
+        found = refusals(sync.config, able)
+        if found:
+            raise UsageError(f"{sync.name}: {'; '.join(found)}", hint=f"see {sync.path}")
+        wanted = sync.config.batch_size or config.batch_size or able.batch_size
+        return Target(
+            name=sync.config.destination,
+            plugin=plugin,
+            config=config,
+            capabilities=able,
+            batch_size=min(wanted, able.batch_size),
+            concurrency=config.concurrency or able.concurrency,
+            rates=able.rates if config.rate is None else config.rate,
+        )
+
+    def limiter(self, target: Target, *, read_only: bool = False) -> Limiter:
+        """The account's limiter, shared by all syncs of the session that use the destination."""
+        with self._lock:
+            key = (target.name, read_only)
+            if key not in self._limiters:
+                self._limiters[key] = Limiter(target.rates, reserve=target.config.reserve, read_only=read_only)
+            return self._limiters[key]
+
+    @contextmanager
+    def destination(self, sync: Sync, target: Target, *, read_only: bool = False) -> Iterator[Destination]:
+        """The sync's destination, open; `read_only` refuses every write."""
+        context = Context(
+            name=target.name,
+            calls=self.limiter(target, read_only=read_only),
+            project_dir=str(self.project.root),
+            options=sync.options,
+        )
+        opened = target.plugin.open(target.config, context)
+        try:
+            yield opened
+        finally:
+            opened.close()
