@@ -39,7 +39,7 @@ def test_no_address_and_no_option(lines):
 
 
 def test_every_pin_has_a_hash(lines):
-    """pip refuses a lock with one pin lacking its hash."""
+    """A pin without a hash makes pip refuse the whole lock."""
     followers = [lines[number + 1] for number, line in enumerate(lines) if PIN.match(line)]
     assert followers
     assert all(line.startswith("    --hash=sha256:") for line in followers)
