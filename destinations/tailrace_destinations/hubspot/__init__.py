@@ -1,0 +1,61 @@
+"""HubSpot: contacts, companies, deals, tickets and custom objects, by their batch endpoints."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from tailrace.destination import Capabilities, Context, Destination, Operation, Plugin
+from tailrace.errors import UsageError
+from tailrace_destinations.hubspot.config import HubSpotConfig, rates
+
+if TYPE_CHECKING:
+    from typing import Final
+
+__all__ = ["plugin"]
+
+_REQUIRES: Final = ("hubspot",)
+BATCH_SIZE: Final = 100
+"""Most inputs of one batch request."""
+CONCURRENCY: Final = 8
+"""Batches in flight: enough to use up 19 requests a second at usual answer times."""
+
+
+def capabilities(config: HubSpotConfig) -> Capabilities:
+    """What HubSpot can do under that plan."""
+    return Capabilities(
+        operations=frozenset(Operation),
+        idempotent=frozenset(Operation) - {Operation.CREATE},
+        batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
+        rates=config.rate if config.rate is not None else rates(config),
+        concurrency=config.concurrency or CONCURRENCY,
+        case_insensitive_match=frozenset({"email"}),
+    )
+
+
+def open_destination(config: HubSpotConfig, context: Context) -> Destination:
+    """Open the account; UsageError when the vendor's library is not installed."""
+    if any(find_spec(module) is None for module in _REQUIRES):
+        raise UsageError(
+            f"Destination {context.name!r} needs a library that is not installed.",
+            hint="Run: pip install 'tailrace[hubspot]'",
+        )
+    from tailrace_destinations.hubspot.adapter import HubSpotDestination  # noqa: PLC0415  the library is slow to import
+
+    return HubSpotDestination(config, context, capabilities(config))
+
+
+def account_hint(config: HubSpotConfig) -> str:
+    """Where the account is reached; the token alone tells which one it is."""
+    return config.base_url
+
+
+plugin = Plugin(
+    name="hubspot",
+    summary="HubSpot CRM objects, by batch upsert on a unique property",
+    config=HubSpotConfig,
+    open=open_destination,
+    capabilities=capabilities,
+    account_hint=account_hint,
+    requires=_REQUIRES,
+)

@@ -1,0 +1,257 @@
+"""HubSpot behind the destination seam."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from tailrace.destination import Account, Batch, Operation, Outcome, Record, Row, rejected
+from tailrace.errors import AccessDenied, ObjectNotFound, Retriable, StopRun
+from tailrace_destinations.hubspot import accounting
+from tailrace_destinations.hubspot.client import Client
+from tailrace_destinations.hubspot.encode import decode
+from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, parts, row_outcome
+from tailrace_destinations.hubspot.schema import RECORD_ID, STANDARD_OBJECTS, Properties, read_properties
+from tailrace_destinations.plain import Unfit, clean_text, close_names, fold, plain_text, repeated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tailrace.destination import Capabilities, Context, ObjectSchema
+    from tailrace.values import Value
+    from tailrace_destinations.hubspot.config import HubSpotConfig
+
+_READ_SIZE: Final = 100
+_REMOVALS: Final = frozenset({Operation.DELETE, Operation.ARCHIVE})
+_PATHS: Final = {
+    Operation.UPSERT: "upsert",
+    Operation.CREATE: "create",
+    Operation.UPDATE: "update",
+    # Both are the recycle bin, from which a record can be restored. HubSpot's permanent deletion is never used.
+    Operation.DELETE: "archive",
+    Operation.ARCHIVE: "archive",
+}
+_EMAIL_NOTE: Final = (
+    "Where a sync matches contacts by email: HubSpot keeps addresses in lower case and supports no partial "
+    "upsert by email; a custom unique property is the safer match."
+)
+
+
+class HubSpotDestination:
+    """An open HubSpot account."""
+
+    def __init__(self, config: HubSpotConfig, context: Context, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._zone = ZoneInfo(config.timezone) if config.timezone else None
+        self._client = Client(config, context.calls)
+        self._properties: dict[str, Properties] = {}
+        self._lock = threading.Lock()
+
+    def check(self) -> Account:
+        """Ask whose token it is; the quota comes with the answer's headers."""
+        reply = self._client.request("GET", "/account-info/v3/details", write=False)
+        portal = reply.body.get("portalId")
+        if portal is None:
+            raise AccessDenied("HubSpot did not say whose token it is.", hint="Check base_url and access_token.")
+        self._client.zone = _zone(reply.body.get("timeZone"))
+        left = reply.headers.get("x-hubspot-ratelimit-daily-remaining", "")
+        most = reply.headers.get("x-hubspot-ratelimit-daily", "")
+        return Account(
+            id=str(portal),
+            name=str(reply.body.get("accountType") or ""),
+            quota_left=int(left) if left.isdigit() else None,
+            quota_max=int(most) if most.isdigit() else None,
+            notes=(_EMAIL_NOTE,),
+        )
+
+    def describe(self, object: str) -> ObjectSchema:
+        """The object's properties, asked anew."""
+        found = self._ask_properties(object)
+        with self._lock:
+            self._properties[object] = found
+        return found.schema
+
+    def _known(self, object: str) -> Properties:
+        with self._lock:
+            if object not in self._properties:
+                self._properties[object] = self._ask_properties(object)
+            return self._properties[object]
+
+    def _ask_properties(self, object: str) -> Properties:
+        try:
+            reply = self._client.request("GET", f"/crm/v3/properties/{quote(object, safe='')}", write=False)
+        except (ObjectNotFound, Refused) as error:
+            raise ObjectNotFound(
+                f"HubSpot has no object {object!r}{close_names(object, STANDARD_OBJECTS)}",
+                code=error.code,
+                hint="Custom objects go by their type id (2-123) or full name (p123_name), and need a scope.",
+            ) from None
+        return read_properties(object, parts(reply.body, "results"), self._zone)
+
+    def push(self, batch: Batch) -> list[Outcome]:
+        """Send a batch of at most 100 rows; outcomes go by trace id or key, never by position."""
+        refused = self._repeated(batch)
+        inputs: dict[str, Mapping[str, Any]] = {}
+        encode = self._input_maker(batch)
+        for row in batch.rows:
+            if row.marker not in refused:
+                try:
+                    inputs[row.marker] = encode(row)
+                except Unfit as unfit:
+                    refused[row.marker] = rejected(row.marker, unfit.code, str(unfit))
+        sent = [row for row in batch.rows if row.marker in inputs]
+        answered = self._send(batch, sent, list(inputs.values())) if sent else []
+        return [*refused.values(), *answered]
+
+    def _repeated(self, batch: Batch) -> dict[str, Outcome]:
+        """Rows that name one record twice: HubSpot would refuse the whole batch for them."""
+        keys = {row.marker: key for row in batch.rows if (key := _record_key(batch, row)) is not None}
+        double = repeated(list(keys.values()))
+        message = f"another row of the batch has the same {'/'.join(batch.match) or 'record id'}; send neither or one"
+        return {marker: rejected(marker, "DUPLICATE_VALUE", message) for marker, key in keys.items() if key in double}
+
+    def _input_maker(self, batch: Batch) -> _Inputs:
+        properties = None if batch.operation in _REMOVALS else self._known(batch.object)
+        return _Inputs(batch, properties)
+
+    def _send(self, batch: Batch, rows: Sequence[Row], inputs: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        path = f"/crm/v3/objects/{quote(batch.object, safe='')}/batch/{_PATHS[batch.operation]}"
+        try:
+            reply = self._client.request("POST", path, {"inputs": inputs}, write=True)
+        except Refused as error:
+            if len(rows) > 1:
+                raise
+            return [row_outcome(rows[0], error.body, batch)]
+        if batch.operation in _REMOVALS:
+            return accounting.settle_removal(batch, rows, reply.body)
+        account = accounting.Account(batch, rows)
+        account.take(reply.body)
+        return account.settle()
+
+    def find(
+        self,
+        object: str,
+        match: Sequence[str],
+        values: Sequence[tuple[Value, ...]],
+        fields: Sequence[str] = (),
+    ) -> Iterator[Record]:
+        """Read records by one unique property, 100 a request. Search is not used: its index lags behind."""
+        if len(match) != 1:
+            raise StopRun("HubSpot finds records by one unique property, so match must name exactly one.")
+        asked: dict[str, list[tuple[Value, ...]]] = {}
+        for value in values:
+            if value[0] is not None:
+                asked.setdefault(fold(value[0], ignore_case=match[0] == "email"), []).append(value)
+        keys = list(asked)
+        properties = self._known(object) if fields else None
+        for start in range(0, len(keys), _READ_SIZE):
+            for result in self._read(object, match[0], keys[start : start + _READ_SIZE], fields):
+                yield from _records(result, match[0], fields, asked, properties)
+
+    def _read(self, object: str, match: str, keys: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
+        wanted = {match, *fields} | ({_MORE_EMAILS} if match == "email" else set())
+        body: dict[str, Any] = {"properties": sorted(wanted), "inputs": [{"id": key} for key in keys]}
+        if match != RECORD_ID:
+            body["idProperty"] = match
+        path = f"/crm/v3/objects/{quote(object, safe='')}/batch/read"
+        try:
+            reply = self._client.request("POST", path, body, write=False)
+        except Refused as error:
+            if error.code == NOT_FOUND:
+                return []
+            raise
+        for fault in parts(reply.body, "errors"):
+            if error_code(fault) != NOT_FOUND:
+                raise Retriable(f"HubSpot could not read some records: {fault.get('message')}", code=error_code(fault))
+        return parts(reply.body, "results")
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+
+_MORE_EMAILS: Final = "hs_additional_emails"
+
+
+def _record_key(batch: Batch, row: Row) -> str | None:
+    if batch.operation in {Operation.UPSERT, Operation.CREATE}:
+        has_key = len(batch.match) == 1 and row.match[0] is not None
+        return accounting.match_key(batch, row) if has_key else None
+    return row.record_id
+
+
+def _records(
+    result: Mapping[str, Any],
+    match: str,
+    fields: Sequence[str],
+    asked: Mapping[str, Sequence[tuple[Value, ...]]],
+    properties: Properties | None,
+) -> Iterator[Record]:
+    """A record for each asked value that means it; a contact answers to its further addresses too."""
+    held = result.get("properties") or {}
+    id_ = str(result.get("id"))
+    texts = [id_] if match == RECORD_ID else [held.get(match) or ""]
+    texts += str(held.get(_MORE_EMAILS) or "").split(";") if match == "email" else []
+    values = {name: decode(held.get(name), properties.type_of(name)) for name in fields} if properties else {}
+    for key in dict.fromkeys(fold(text, ignore_case=match == "email") for text in texts):
+        for value in asked.get(key, ()):
+            yield Record(id_, value, values)
+
+
+def _zone(name: object) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+class _Inputs:
+    """Makes the inputs of one batch's request."""
+
+    def __init__(self, batch: Batch, properties: Properties | None) -> None:
+        self._batch = batch
+        self._properties = properties
+        self._make = {
+            Operation.UPSERT: self._upsert,
+            Operation.CREATE: self._create,
+            Operation.UPDATE: self._update,
+        }.get(batch.operation, self._remove)
+        if batch.operation is Operation.UPSERT and len(batch.match) != 1:
+            raise StopRun("HubSpot upserts by one unique property, so match must name exactly one.")
+
+    def __call__(self, row: Row) -> dict[str, Any]:
+        return self._make(row)
+
+    def _upsert(self, row: Row) -> dict[str, Any]:
+        if row.match[0] is None or not (key := clean_text(plain_text(row.match[0])).strip()):
+            raise Unfit("NO_MATCH_VALUE", f"{self._batch.match[0]} is empty, so no record can be meant")
+        return {
+            "id": key,
+            "idProperty": self._batch.match[0],
+            "objectWriteTraceId": row.marker,
+            "properties": self._texts(row.values),
+        }
+
+    def _create(self, row: Row) -> dict[str, Any]:
+        values = {**row.values, **dict(zip(self._batch.match, row.match, strict=True))}
+        return {"objectWriteTraceId": row.marker, "associations": [], "properties": self._texts(values)}
+
+    def _update(self, row: Row) -> dict[str, Any]:
+        return {**self._remove(row), "objectWriteTraceId": row.marker, "properties": self._texts(row.values)}
+
+    def _remove(self, row: Row) -> dict[str, Any]:
+        if row.record_id is None:
+            raise Unfit("NO_RECORD_ID", "the record id is not known")
+        return {"id": row.record_id}
+
+    def _texts(self, values: Mapping[str, Value]) -> dict[str, str]:
+        return {name: "" if value is None else self._text(name, value) for name, value in values.items()}
+
+    def _text(self, name: str, value: Value) -> str:
+        assert self._properties is not None  # noqa: S101  removals carry no values
+        try:
+            return self._properties.encoder(name)(value)
+        except Unfit as unfit:
+            raise Unfit(unfit.code, f"{name}: {unfit}") from None

@@ -1,0 +1,49 @@
+"""The `hubspot` entry in `tailrace.yml`, and the limits that come with a plan."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field
+
+from tailrace.destination import Rate
+from tailrace.project.config import DestinationConfig
+from tailrace.project.types import Secret
+from tailrace_destinations.plain import BaseUrl, ZoneName
+
+Plan: TypeAlias = Literal["free", "starter", "professional", "enterprise"]
+DAY: Final = 86_400.0
+BURST_SECONDS: Final = 10.0
+# Calls per ten seconds and per day of a private app, by plan (developers.hubspot.com, usage guidelines).
+_LIMITS: Final[dict[Plan, tuple[int, int]]] = {
+    "free": (100, 250_000),
+    "starter": (100, 250_000),
+    "professional": (190, 625_000),
+    "enterprise": (190, 1_000_000),
+}
+_ADD_ON_BURST: Final = 250
+_ADD_ON_DAILY: Final = 1_000_000
+
+
+class HubSpotConfig(DestinationConfig):
+    """A HubSpot account, reached by a private app's token."""
+
+    type: Literal["hubspot"]
+    access_token: Secret
+    plan: Plan = "free"
+    """Sets the rate limit; the lowest one unless told."""
+    limit_increases: Annotated[int, Field(ge=0, le=2)] = 0
+    """API limit increases (add-ons) that the account has bought."""
+    base_url: BaseUrl = "https://api.hubapi.com"
+    timezone: ZoneName | None = None
+    """Zone of timestamps that have none; without it they do not fit datetime properties."""
+    ca_file: str | None = None
+    """PEM bundle that verifies the server, for a gateway with a certificate of its own."""
+
+
+def rates(config: HubSpotConfig) -> tuple[Rate, ...]:
+    """The vendor's limits for that plan and its add-ons."""
+    burst, daily = _LIMITS[config.plan]
+    if config.limit_increases:
+        burst, daily = _ADD_ON_BURST, daily + _ADD_ON_DAILY * config.limit_increases
+    return (Rate(burst, BURST_SECONDS), Rate(daily, DAY))

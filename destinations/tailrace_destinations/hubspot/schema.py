@@ -1,0 +1,72 @@
+"""Properties of an object, as the engine's fields and as encoders ready for use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tailrace.destination import Field, ObjectSchema
+from tailrace_destinations.hubspot.encode import Encoder, accepts, encoder
+from tailrace_destinations.plain import plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from zoneinfo import ZoneInfo
+
+RECORD_ID: Final = "hs_object_id"
+STANDARD_OBJECTS: Final = (
+    "contacts", "companies", "deals", "tickets", "products", "line_items", "quotes", "calls", "emails",
+    "meetings", "notes", "tasks",
+)  # fmt: skip
+_TEXT_LENGTH: Final = 65_536  # characters a text property holds
+_CONTACTS: Final = frozenset({"contacts", "contact", "0-1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """An object's properties."""
+
+    schema: ObjectSchema
+    encoders: Mapping[str, Encoder]
+
+    def encoder(self, name: str) -> Encoder:
+        """The property's encoder; one that HubSpot does not list takes plain texts, and HubSpot judges."""
+        return self.encoders.get(name, plain_text)
+
+    def type_of(self, name: str) -> str:
+        """The property's type, `string` when unknown."""
+        known = self.schema.fields.get(name)
+        return known.vendor_type.partition("/")[0] if known else "string"
+
+
+def read_properties(object: str, listed: Iterable[Mapping[str, Any]], zone: ZoneInfo | None) -> Properties:
+    """Make sense of what the properties API lists."""
+    entries = [entry for entry in listed if entry.get("name")]
+    fields = {str(entry["name"]): _field(object, entry, zone) for entry in entries}
+    encoders = {
+        str(entry["name"]): encoder(str(entry.get("type")), str(entry.get("fieldType")), zone) for entry in entries
+    }
+    return Properties(ObjectSchema(object, fields), encoders)
+
+
+def _field(object: str, entry: Mapping[str, Any], zone: ZoneInfo | None) -> Field:
+    name, type_, field_type = str(entry["name"]), str(entry.get("type")), str(entry.get("fieldType"))
+    writable = not (entry.get("calculated") or (entry.get("modificationMetadata") or {}).get("readOnlyValue"))
+    # HubSpot keeps one contact per e-mail address without calling the property unique.
+    by_email = name == "email" and object in _CONTACTS
+    return Field(
+        name=name,
+        vendor_type=f"{type_}/{field_type}",
+        accepts=accepts(type_, field_type, zone),
+        createable=writable,
+        updateable=writable,
+        unique=bool(entry.get("hasUniqueValue")) or by_email or name == RECORD_ID,
+        length=_TEXT_LENGTH if type_ == "string" else None,
+        options=_options(entry, type_),
+    )
+
+
+def _options(entry: Mapping[str, Any], type_: str) -> tuple[str, ...]:
+    if type_ != "enumeration" or entry.get("externalOptions"):
+        return ()
+    return tuple(str(option["value"]) for option in entry.get("options") or () if "value" in option)

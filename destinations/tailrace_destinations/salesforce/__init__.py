@@ -1,0 +1,64 @@
+"""Salesforce: any standard or custom object, by sObject Collections."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from tailrace.destination import Capabilities, Context, Destination, Operation, Plugin
+from tailrace.errors import UsageError
+from tailrace_destinations.salesforce.config import SalesforceConfig, SalesforceOptions
+
+if TYPE_CHECKING:
+    from typing import Final
+
+__all__ = ["plugin"]
+
+_REQUIRES: Final = ("simple_salesforce",)
+BATCH_SIZE: Final = 200
+"""Most records of one Collections request."""
+
+
+def capabilities(config: SalesforceConfig) -> Capabilities:
+    """What Salesforce can do. There is no inactive state common to all objects, hence no archive."""
+    return Capabilities(
+        operations=frozenset({Operation.UPSERT, Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+        idempotent=frozenset({Operation.UPSERT, Operation.UPDATE, Operation.DELETE}),
+        batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
+        rates=config.rate or (),
+        # Parallel batches of one object contend for the locks of shared parents.
+        concurrency=config.concurrency or 1,
+        lookups=True,
+    )
+
+
+def open_destination(config: SalesforceConfig, context: Context) -> Destination:
+    """Open the org; UsageError when the vendor's library is not installed."""
+    if any(find_spec(module) is None for module in _REQUIRES):
+        raise UsageError(
+            f"Destination {context.name!r} needs a library that is not installed.",
+            hint="Run: pip install 'tailrace[salesforce]'",
+        )
+    from tailrace_destinations.salesforce.adapter import SalesforceDestination  # noqa: PLC0415  slow to import
+
+    return SalesforceDestination(config, context, capabilities(config))
+
+
+def account_hint(config: SalesforceConfig) -> str:
+    """The host signed in at, and the user where one is named; a My Domain host tells the org by itself."""
+    auth = config.auth
+    if auth.flow == "session":
+        return auth.instance_url
+    return auth.login_url if auth.flow == "client_credentials" else f"{auth.login_url} {auth.username}"
+
+
+plugin = Plugin(
+    name="salesforce",
+    summary="Salesforce objects, by upsert on an external id",
+    config=SalesforceConfig,
+    open=open_destination,
+    capabilities=capabilities,
+    account_hint=account_hint,
+    options=SalesforceOptions,
+    requires=_REQUIRES,
+)

@@ -1,0 +1,86 @@
+"""The `salesforce` entry in `tailrace.yml`, and what it adds to a sync file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from tailrace.project.config import DestinationConfig, Model, SyncOptions
+from tailrace.project.types import Secret
+from tailrace_destinations.plain import BaseUrl, ZoneName
+
+
+class ClientCredentials(Model):
+    """OAuth client credentials: a connected app with a run-as user. Needs the My Domain host."""
+
+    flow: Literal["client_credentials"]
+    login_url: BaseUrl
+    client_id: str
+    client_secret: Secret
+
+
+class Jwt(Model):
+    """OAuth JWT bearer: the app's certificate signs for a user."""
+
+    flow: Literal["jwt"]
+    login_url: BaseUrl = "https://login.salesforce.com"
+    client_id: str
+    username: str
+    private_key: Secret
+    """PEM text, by reference such as `${file:server.key}`."""
+    audience: str | None = None
+    """`aud` of the assertion; the login_url unless set."""
+
+
+class Password(Model):
+    """User name and password: legacy. With `client_id` by OAuth, else by SOAP login with the security token.
+
+    SOAP login ends with API 65.0 and is retired in 2027.
+    """
+
+    flow: Literal["password"]
+    login_url: BaseUrl = "https://login.salesforce.com"
+    username: str
+    password: Secret
+    security_token: Secret | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Password:
+        if (self.client_id is None) != (self.client_secret is None):
+            raise ValueError("client_id and client_secret go together")
+        return self
+
+
+class SessionToken(Model):
+    """A session or access token obtained elsewhere; it cannot be renewed."""
+
+    flow: Literal["session"]
+    instance_url: BaseUrl
+    session_id: Secret
+
+
+Auth: TypeAlias = Annotated[ClientCredentials | Jwt | Password | SessionToken, Field(discriminator="flow")]
+
+
+class SalesforceConfig(DestinationConfig):
+    """A Salesforce org."""
+
+    type: Literal["salesforce"]
+    auth: Auth
+    api_version: Annotated[str, Field(pattern=r"^[0-9]{2,3}\.0$")] = "62.0"
+    timezone: ZoneName | None = None
+    """Zone of timestamps that have none; without it they do not fit dateTime fields."""
+    ca_file: str | None = None
+    """PEM bundle that verifies the server, for a gateway with a certificate of its own."""
+
+
+class SalesforceOptions(SyncOptions):
+    """Keys a sync to Salesforce may have besides the common ones."""
+
+    allow_duplicates: bool = False
+    """Save records that a duplicate rule would stop (`Sforce-Duplicate-Rule-Header: allowSave=true`)."""
+    assignment_rules: bool = True
+    """False keeps lead and case assignment rules from running (`Sforce-Auto-Assign: FALSE`)."""

@@ -1,0 +1,85 @@
+"""Rows as the records of a Collections request, written as JSON text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeAlias
+
+from tailrace.destination import Operation
+from tailrace_destinations.plain import Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tailrace.destination import Batch, Row
+    from tailrace.values import Value
+    from tailrace_destinations.salesforce.schema import Column, SObject
+
+Fragment: TypeAlias = "Callable[[Value], str]"
+
+
+class RecordWriter:
+    """Writes the rows of one batch; everything but the values is prepared once."""
+
+    def __init__(self, batch: Batch, sobject: SObject, parents: dict[str, SObject]) -> None:
+        self._batch = batch
+        self._sobject = sobject
+        self._parents = parents
+        self._head = f'{{"attributes":{{"type":{json.dumps(sobject.name)}}}'
+        self._fragments: dict[str, Fragment] = {}
+        self._writes_match = batch.operation is not Operation.UPDATE
+        self._match = tuple(name.casefold() for name in batch.match)
+
+    def write(self, row: Row) -> str:
+        """The row as one JSON object; Unfit when a value does not fit its field."""
+        return f"{self._head}{''.join(self._members(row))}}}"
+
+    def _members(self, row: Row) -> Iterator[str]:
+        if self._batch.operation is Operation.UPDATE:
+            if row.record_id is None:
+                raise Unfit("NO_RECORD_ID", "the record id is not known")
+            yield f',"id":{json.dumps(row.record_id)}'
+        for name, value in row.values.items():
+            # The match field is written once, from the match value.
+            if not (self._writes_match and name.casefold() in self._match):
+                yield self._member(name, value)
+        if self._writes_match:
+            for name, value in zip(self._batch.match, row.match, strict=True):
+                if value is None and self._batch.operation is Operation.UPSERT:
+                    raise Unfit("NO_MATCH_VALUE", f"{name} is empty, so no record can be meant")
+                yield self._member(name, value)
+
+    def _member(self, name: str, value: Value) -> str:
+        if name not in self._fragments:
+            self._fragments[name] = self._fragment(name)
+        try:
+            return self._fragments[name](value)
+        except Unfit as unfit:
+            raise Unfit(unfit.code, f"{name}: {unfit}") from None
+
+    def _fragment(self, name: str) -> Fragment:
+        column = self._sobject.column(name)
+        if name in self._batch.lookups:
+            return self._reference(name, column)
+        start = f",{json.dumps(column.name)}:"
+        return lambda value: start + (_null(column) if value is None else column.encode(value))
+
+    def _reference(self, name: str, column: Column) -> Fragment:
+        lookup = self._batch.lookups[name]
+        relationship, type_ = self._sobject.relationship(name, lookup)
+        by = self._parents[lookup.object].column(lookup.by)
+        stated = f'"attributes":{{"type":{json.dumps(type_)}}},' if type_ else ""
+        start = f",{json.dumps(relationship)}:{{{stated}{json.dumps(by.name)}:"
+        empty = f",{json.dumps(column.name)}:null"
+        return lambda value: empty if value is None else f"{start}{by.encode(value)}}}"
+
+
+def _null(column: Column) -> str:
+    if column.type == "boolean":
+        raise Unfit("NULL_CHECKBOX", "a checkbox cannot be empty; give true or false in the model, or `nulls: skip`")
+    return "null"
+
+
+def envelope(records: Sequence[str]) -> str:
+    """The request's body: each row succeeds or fails by itself."""
+    return f'{{"allOrNone":false,"records":[{",".join(records)}]}}'

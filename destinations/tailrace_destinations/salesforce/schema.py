@@ -1,0 +1,124 @@
+"""A describe answer, as the engine's fields and as what encoding needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tailrace.destination import Field, ObjectSchema
+from tailrace.errors import StopRun
+from tailrace_destinations.plain import close_names
+from tailrace_destinations.salesforce.encode import Encoder, accepts, encoder, id18
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
+
+    from tailrace.destination import Lookup
+
+_ID_TYPES: Final = frozenset({"id", "reference"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field, with what of its describe the engine does not need to know."""
+
+    name: str
+    type: str
+    encode: Encoder
+    nullable: bool
+    ignores_case: bool
+    length: int
+    relationship: str | None
+    targets: tuple[str, ...]
+
+    def comparable(self, text: str) -> str:
+        """A value of this field as Salesforce compares it when it matches records."""
+        if self.type in _ID_TYPES:
+            return id18(text)
+        return text.casefold() if self.ignores_case else text
+
+
+@dataclass(frozen=True, slots=True)
+class SObject:
+    """An object and its fields; names compare without regard to case."""
+
+    name: str
+    schema: ObjectSchema
+    columns: Mapping[str, Column]
+    """By name in lower case."""
+
+    def column(self, name: str) -> Column:
+        """The field of that name; StopRun when there is none, since no row could be written then."""
+        column = self.columns.get(name.casefold())
+        if column is None:
+            known = [known.name for known in self.columns.values()]
+            raise StopRun(
+                f"{self.name} has no field {name!r}{close_names(name, known)}",
+                code="INVALID_FIELD",
+                hint="It does not exist, or the integration user may not see it.",
+            )
+        return column
+
+    def relationship(self, name: str, lookup: Lookup) -> tuple[str, str | None]:
+        """What a reference field is called inside a record, and the type to state when it may be several."""
+        column = self.column(name)
+        target = next((known for known in column.targets if known.casefold() == lookup.object.casefold()), None)
+        if column.relationship is None or target is None:
+            to = f"refers to {', '.join(column.targets)}" if column.targets else "refers to no other object"
+            raise StopRun(
+                f"{self.name}.{column.name} {to}, so it cannot look up {lookup.object}",
+                code="INVALID_LOOKUP",
+                hint="Correct `lookup:` in the sync.",
+            )
+        return column.relationship, target if len(column.targets) > 1 else None
+
+
+def read_describe(answer: Mapping[str, Any], zone: ZoneInfo | None) -> SObject:
+    """Make sense of what `/sobjects/X/describe` answers."""
+    entries = [entry for entry in answer.get("fields") or () if entry.get("name")]
+    name = str(answer.get("name"))
+    fields = {str(entry["name"]): _field(entry, zone) for entry in entries}
+    columns = {str(entry["name"]).casefold(): _column(entry, zone) for entry in entries}
+    return SObject(name, ObjectSchema(name, fields, case_insensitive=True), columns)
+
+
+def _field(entry: Mapping[str, Any], zone: ZoneInfo | None) -> Field:
+    type_ = str(entry.get("type"))
+    createable = bool(entry.get("createable"))
+    nullable = bool(entry.get("nillable", True))
+    required = createable and not nullable and not entry.get("defaultedOnCreate") and type_ != "boolean"
+    return Field(
+        name=str(entry["name"]),
+        vendor_type=type_,
+        accepts=accepts(type_, zone),
+        createable=createable,
+        updateable=bool(entry.get("updateable")),
+        required=required,
+        nullable=nullable,
+        unique=bool(entry.get("externalId") or entry.get("idLookup") or type_ == "id"),
+        length=int(entry.get("length") or 0) or None,
+        options=_options(entry, type_),
+    )
+
+
+def _options(entry: Mapping[str, Any], type_: str) -> tuple[str, ...]:
+    if type_ != "picklist" or not entry.get("restrictedPicklist"):
+        return ()
+    return tuple(str(value.get("value")) for value in entry.get("picklistValues") or () if value.get("active", True))
+
+
+def _column(entry: Mapping[str, Any], zone: ZoneInfo | None) -> Column:
+    type_ = str(entry.get("type"))
+    # Keys of a case-insensitive unique field, and e-mail addresses, are one whatever their case.
+    ignores_case = type_ == "email" or bool(entry.get("unique") and not entry.get("caseSensitive"))
+    return Column(
+        name=str(entry["name"]),
+        type=type_,
+        encode=encoder(type_, zone),
+        nullable=bool(entry.get("nillable", True)) and type_ != "boolean",
+        ignores_case=ignores_case,
+        length=int(entry.get("length") or 0),
+        relationship=str(entry["relationshipName"]) if entry.get("relationshipName") else None,
+        targets=tuple(str(target) for target in entry.get("referenceTo") or ()),
+    )
