@@ -1,0 +1,119 @@
+"""The control API under /__sandbox__/: look inside, reset, and make things fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tailrace.sandbox.faults import BadRule, Fault, RowFault, build
+from tailrace.sandbox.web import Vendor, json_response
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+PREFIX = "/__sandbox__"
+
+
+class ControlApi:
+    """The handlers for one vendor."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self._vendor = vendor
+
+    async def records(self, request: Request) -> Response:
+        """GET all records, or those of one object."""
+        object = request.path_params.get("object")
+        try:
+            return json_response(self._vendor.records(object))
+        except LookupError:
+            return _bad(f"there is no object {object}", 404)
+
+    async def counters(self, request: Request) -> Response:
+        """GET what was counted."""
+        return json_response(self._vendor.counters())
+
+    async def fail(self, request: Request) -> Response:
+        """POST a rule for requests."""
+        self._vendor.faults.requests.append(build(Fault, await _body(request)))
+        return _done()
+
+    async def fail_rows(self, request: Request) -> Response:
+        """POST a rule for rows."""
+        self._vendor.faults.rows.append(build(RowFault, await _body(request)))
+        return _done()
+
+    async def pending(self, request: Request) -> Response:
+        """GET how many failures are still to come."""
+        faults = self._vendor.faults
+        return json_response({"requests": sum(f.times for f in faults.requests), "rows": sum(f.times for f in faults.rows)})
+
+    async def heal(self, request: Request) -> Response:
+        """DELETE all rules."""
+        self._vendor.faults.clear()
+        return _done()
+
+    async def expire(self, request: Request) -> Response:
+        """POST: every token seen so far is invalid from now on."""
+        self._vendor.expire_sessions()
+        return _done()
+
+    async def limits(self, request: Request) -> Response:
+        """PUT new limits."""
+        self._vendor.limit(await _object(request))
+        return _done()
+
+    async def declare(self, request: Request) -> Response:
+        """POST objects and fields to add."""
+        self._vendor.declare(await _object(request))
+        return _done()
+
+    async def reset(self, request: Request) -> Response:
+        """POST: back to an empty account."""
+        self._vendor.reset()
+        return _done()
+
+    def app(self) -> Starlette:
+        """All routes."""
+        routes: list[tuple[str, str, Handler]] = [
+            ("GET", "/records", self.records),
+            ("GET", "/records/{object}", self.records),
+            ("GET", "/counters", self.counters),
+            ("GET", "/faults", self.pending),
+            ("POST", "/faults", self.fail),
+            ("POST", "/faults/rows", self.fail_rows),
+            ("DELETE", "/faults", self.heal),
+            ("POST", "/sessions/expire", self.expire),
+            ("PUT", "/limits", self.limits),
+            ("POST", "/objects", self.declare),
+            ("POST", "/reset", self.reset),
+        ]
+        made = [Route(PREFIX + path, handler, methods=[method]) for method, path, handler in routes]
+        return Starlette(routes=made, exception_handlers={BadRule: _refuse, ValueError: _refuse})
+
+
+async def _body(request: Request) -> Any:
+    return json.loads(await request.body())
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    data = await _body(request)
+    if not isinstance(data, dict):
+        raise BadRule("the body must be a JSON object")
+    return data
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    return _bad(str(error), 400)
+
+
+def _bad(message: str, status: int) -> Response:
+    return json_response({"error": message}, status)
+
+
+def _done() -> Response:
+    return Response(status_code=204)

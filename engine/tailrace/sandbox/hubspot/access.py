@@ -1,0 +1,149 @@
+"""Who may call HubSpot, and how often: tokens, scopes, the burst, daily and search limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from starlette.requests import Request
+
+from tailrace.sandbox.hubspot.errors import HubSpotError
+from tailrace.sandbox.windows import Window
+
+PLANS = {
+    "free": (100, 250_000),
+    "starter": (100, 250_000),
+    "professional": (190, 625_000),
+    "enterprise": (190, 1_000_000),
+}
+"""Requests per 10 seconds of one private app, and per day of the account."""
+BURST_SECONDS = 10.0
+DAY = 86_400.0
+SEARCHES_PER_SECOND = 5
+
+
+@dataclass(slots=True)
+class Policy:
+    """The limits in force; None is no limit."""
+
+    burst: int | None
+    per: float
+    daily: int | None
+    search: int | None
+
+
+class Access:
+    """Checks every request; remembers tokens and windows."""
+
+    def __init__(self, plan: str, *, limited: bool) -> None:
+        burst, daily = PLANS[plan]
+        self.policy = Policy(burst, BURST_SECONDS, daily, SEARCHES_PER_SECOND)
+        if not limited:
+            self.policy = Policy(None, BURST_SECONDS, None, None)
+        self.expired: set[str] = set()
+        self._windows: dict[str, Window] = {}
+        self._search = Window(None, 1.0)
+        self._daily = Window(None, DAY)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all requests seen; limits and expired tokens stay."""
+        self._windows.clear()
+        self._search = Window(self.policy.search, 1.0)
+        self._daily = Window(self.policy.daily, DAY)
+
+    def change(self, data: Mapping[str, Any]) -> None:
+        """New limits, any of `burst`, `per`, `daily`, `search`; windows start anew."""
+        unknown = set(data) - {"burst", "per", "daily", "search"}
+        if unknown:
+            raise ValueError(f"unknown {', '.join(sorted(unknown))}; known are burst, per, daily, search")
+        for name, value in data.items():
+            setattr(self.policy, name, value)
+        self.reset()
+
+    def check(self, request: Request) -> None:
+        """HubSpotError when the request may not pass."""
+        token = bearer(request)
+        window = self._windows.setdefault(token, Window(self.policy.burst, self.policy.per))
+        if request.url.path.endswith("/search"):
+            self._spend(self._search, "SECONDLY", "secondly")
+        else:
+            self._spend(window, "TEN_SECONDLY_ROLLING", "ten_secondly_rolling")
+        self._spend(self._daily, "DAILY", "daily")
+        if token in self.expired:
+            raise _unauthorized("EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired.")
+        if token.startswith("read") and _writes(request):
+            raise _forbidden(request)
+
+    def expire(self) -> None:
+        """All tokens seen so far are no longer good."""
+        self.expired |= set(self._windows)
+
+    def headers(self) -> dict[str, str]:
+        """The rate limit headers; none while there is no limit."""
+        if self.policy.burst is None or not self._windows:
+            return {}
+        left = min(window.left for window in self._windows.values())
+        headers = {
+            "X-HubSpot-RateLimit-Max": str(self.policy.burst),
+            "X-HubSpot-RateLimit-Remaining": str(left),
+            "X-HubSpot-RateLimit-Interval-Milliseconds": str(int(self.policy.per * 1000)),
+        }
+        if self.policy.daily is not None:
+            headers["X-HubSpot-RateLimit-Daily"] = str(self.policy.daily)
+            headers["X-HubSpot-RateLimit-Daily-Remaining"] = str(self._daily.left)
+        return headers
+
+    def counters(self) -> dict[str, Any]:
+        """Peaks: the most requests that arrived in any one window."""
+        windows = self._windows.values()
+        return {
+            "peak_window": max((window.peak for window in windows), default=0),
+            "peak_search": self._search.peak,
+            "daily_used": self._daily.used,
+            "refused": sum(window.refused for window in windows) + self._search.refused + self._daily.refused,
+        }
+
+    def _spend(self, window: Window, policy: str, words: str) -> None:
+        if window.take():
+            return
+        extra = {"errorType": "RATE_LIMIT", "policyName": policy}
+        message = f"You have reached your {words} limit."
+        raise HubSpotError(429, "RATE_LIMITS", message, extra=extra, headers=self.headers())
+
+
+def bearer(request: Request) -> str:
+    """The request's token; HubSpotError when it has none, or a wrong one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token or token.startswith("wrong"):
+        message = (
+            "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find more "
+            "details at https://developers.hubspot.com/docs/methods/auth/oauth-overview"
+        )
+        raise _unauthorized("INVALID_AUTHENTICATION", message)
+    return token
+
+
+def _unauthorized(category: str, message: str) -> HubSpotError:
+    return HubSpotError(401, category, message)
+
+
+def _writes(request: Request) -> bool:
+    reading = request.url.path.endswith(("/search", "/batch/read"))
+    return request.method not in {"GET", "HEAD"} and not reading
+
+
+def _forbidden(request: Request) -> HubSpotError:
+    parts = request.url.path.split("/")
+    object = parts[4] if len(parts) > 4 else "contacts"  # noqa: PLR2004 - /crm/v3/objects/{object}
+    message = (
+        "This app hasn't been granted all required scopes to make this call. "
+        "Read more about required scopes here: https://developers.hubspot.com/scopes."
+    )
+    needed = {
+        "message": "One or more of the following scopes are required.",
+        "context": {"requiredGranularScopes": [f"crm.objects.{object}.write"]},
+    }
+    return HubSpotError(403, "MISSING_SCOPES", message, errors=[needed], extra={"correlationId": str(uuid4())})

@@ -1,0 +1,116 @@
+"""The HubSpot-like HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tailrace.sandbox.hubspot.access import Access
+from tailrace.sandbox.hubspot.account import account_routes
+from tailrace.sandbox.hubspot.associations import association_routes
+from tailrace.sandbox.hubspot.batch import Batches
+from tailrace.sandbox.hubspot.definitions import definition_routes
+from tailrace.sandbox.hubspot.errors import HubSpotError
+from tailrace.sandbox.hubspot.portal import Portal
+from tailrace.sandbox.hubspot.rows import object_routes
+from tailrace.sandbox.options import HubSpotOptions
+from tailrace.sandbox.web import Vendor, json_response
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class HubSpot(Vendor):
+    """The HubSpot-like vendor."""
+
+    def __init__(self, options: HubSpotOptions, *, rate_limits: bool = True) -> None:
+        super().__init__()
+        self.portal = Portal(options)
+        self.access = Access(options.plan, limited=rate_limits)
+        self.batches = Batches(self.faults, return_trace_ids=options.return_trace_ids)
+
+    def app(self) -> Starlette:
+        """All routes."""
+        routes: list[Route] = [
+            *object_routes(self.portal, self.batches),
+            *definition_routes(self.portal),
+            *association_routes(self.portal),
+            *account_routes(self.portal, self.access),
+        ]
+        handlers = {HubSpotError: _refusal, HTTPException: _no_route}
+        return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+
+    def admit(self, request: Request) -> Response | None:
+        """Token, scopes and rate limits; signing in needs none of them."""
+        if request.url.path.startswith("/oauth/"):
+            return None
+        try:
+            self.access.check(request)
+        except HubSpotError as error:
+            return json_response(error.body, error.status, error.headers)
+        return None
+
+    def headers(self) -> Mapping[str, str]:
+        """Rate limit headers."""
+        return self.access.headers()
+
+    def records(self, object: str | None = None) -> Any:
+        """Live records by object: id and properties of each."""
+        if object is None:
+            return {name: self.records(name) for name in self.portal.stores}
+        if object not in self.portal.stores:
+            raise LookupError(object)
+        shown = self.portal.stores[object].records.values()
+        return [{"id": r.id, "archived": r.archived, "properties": r.properties} for r in shown]
+
+    def counters(self) -> dict[str, Any]:
+        """Requests by method, rows written, peaks."""
+        writes = {name: store.writes for name, store in self.portal.stores.items() if store.writes}
+        return {"requests": sum(self.requests.values()), "methods": dict(self.requests), "writes": writes} | (
+            self.access.counters()
+        )
+
+    def limit(self, data: Mapping[str, Any]) -> None:
+        """`burst` calls `per` seconds, `daily`, `search` per second; null for none."""
+        self.access.change(data)
+
+    def declare(self, objects: Mapping[str, Any]) -> None:
+        """Add objects and properties."""
+        self.portal.declare(objects)
+
+    def expire_sessions(self) -> None:
+        """All tokens seen so far answer 401 from now on."""
+        self.access.expire()
+
+    def reset(self) -> None:
+        """Forget records, counters, faults and expired tokens."""
+        self.portal.reset()
+        self.access.expired.clear()
+        self.access.reset()
+        self.faults.clear()
+        self.requests.clear()
+
+    def dump(self) -> dict[str, Any]:
+        """The portal's state."""
+        return self.portal.dump()
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """The portal's state from `dump`."""
+        self.portal.restore(data)
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HubSpotError):
+        raise error
+    return json_response(error.body, error.status, error.headers)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    message = "resource not found" if status == 404 else "method not allowed"  # noqa: PLR2004
+    return json_response(HubSpotError(status, "", message).body, status)

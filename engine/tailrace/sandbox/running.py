@@ -1,0 +1,161 @@
+"""Both vendors in one event loop: listening sockets, uvicorn servers, state loaded and saved."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tailrace.errors import UsageError
+from tailrace.sandbox.control_api import ControlApi
+from tailrace.sandbox.hubspot import HubSpot
+from tailrace.sandbox.options import SandboxOptions
+from tailrace.sandbox.salesforce import Salesforce
+from tailrace.sandbox.web import ABORT, Gate, Vendor
+
+STATE_FORMAT = 1
+LARGEST_HEAD = 1 << 17
+
+
+class AbortableProtocol(H11Protocol):
+    """Lets an application close its connection without an answer, to rehearse a lost reply."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Hand each request on this connection the means to abort it, and send small answers at once."""
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().connection_made(transport)
+        self.app = partial(_abortable, self.app, transport.abort)  # type: ignore[assignment]
+
+
+async def _abortable(app: ASGIApp, abort: Callable[[], None], scope: Scope, receive: Receive, send: Send) -> None:
+    scope["extensions"] = {**(scope.get("extensions") or {}), ABORT: abort}
+    await app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One vendor and the socket it listens on."""
+
+    name: str
+    vendor: Vendor
+    socket: socket.socket
+
+    @property
+    def url(self) -> str:
+        """The vendor's base URL."""
+        host, port = self.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Running:
+    """A sandbox that has its sockets and its state, and can be run."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.options = options
+        vendors = list(_vendors(options))
+        load_state({name: vendor for name, vendor, _ in vendors}, options.state)
+        self.places = [Place(name, vendor, _listen(options.host, port)) for name, vendor, port in vendors]
+        self._servers = [_server(place.vendor) for place in self.places]
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Base URL by vendor."""
+        return {place.name: place.url for place in self.places}
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `stop`; `ready` is called when requests are answered. State is saved at the end."""
+        pairs = zip(self._servers, self.places, strict=True)
+        tasks = [asyncio.create_task(server.serve([place.socket])) for server, place in pairs]
+        while not all(server.started or task.done() for server, task in zip(self._servers, tasks, strict=True)):
+            await asyncio.sleep(0.005)
+        ready()
+        await asyncio.gather(*tasks)
+        save_state({place.name: place.vendor for place in self.places}, self.options.state)
+
+    def stop(self) -> None:
+        """Ask the servers to end; may be called from any thread or signal handler."""
+        for server in self._servers:
+            server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _vendors(options: SandboxOptions) -> Iterator[tuple[str, Vendor, int]]:
+    if options.salesforce is not None:
+        made = Salesforce(options.salesforce, rate_limits=options.rate_limits)
+        yield "salesforce", made, options.salesforce_port
+    if options.hubspot is not None:
+        yield "hubspot", HubSpot(options.hubspot, rate_limits=options.rate_limits), options.hubspot_port
+
+
+def _server(vendor: Vendor) -> uvicorn.Server:
+    config = uvicorn.Config(
+        Gate(vendor, ControlApi(vendor).app()),  # type: ignore[arg-type]
+        http=AbortableProtocol,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+    )
+    return _Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        hint = "Choose another port, or 0 for a free one."
+        raise UsageError(f"The sandbox cannot listen on {host}:{port}: {error.strerror or error}", hint=hint) from error
+
+
+def load_state(vendors: dict[str, Vendor], path: Path | None) -> None:
+    """Restore what `save_state` wrote; a file that does not exist is a fresh start."""
+    if path is None or not path.exists():
+        return
+    hint = "Name another file, or remove this one to start with empty accounts."
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if data["format"] != STATE_FORMAT:
+            raise UsageError(f"{path} was saved by another version of the sandbox.", hint=hint)
+        for name in vendors.keys() & data["vendors"].keys():
+            vendors[name].restore(data["vendors"][name])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"The sandbox's state in {path} cannot be read: {error}", hint=hint) from error
+
+
+def save_state(vendors: dict[str, Vendor], path: Path | None) -> None:
+    """Write all vendors' state, all or nothing."""
+    if path is None:
+        return
+    data = {"format": STATE_FORMAT, "vendors": {name: vendor.dump() for name, vendor in vendors.items()}}
+    partly = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partly.write_text(json.dumps(data), "utf-8")
+        os.replace(partly, path)  # noqa: PTH105 - atomic
+    except OSError as error:
+        raise UsageError(f"The sandbox's state cannot be saved to {path}: {error.strerror or error}") from error

@@ -1,0 +1,315 @@
+"""A Salesforce org: its objects and records, and the rules of writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from tailrace.sandbox.options import SalesforceOptions
+from tailrace.sandbox.salesforce.errors import RowFault, SalesforceError, not_found
+from tailrace.sandbox.salesforce.fields import SfField, moment_text
+from tailrace.sandbox.salesforce.ids import make_id, parse_id
+from tailrace.sandbox.salesforce.objects import SfObject, declare, declared_object, standard_objects
+
+Values: TypeAlias = dict[str, Any]
+"""A record: every field of its object by name, as Salesforce keeps it."""
+
+USER_ID = make_id("005", 1)
+
+
+class Table:
+    """All records of one object, deleted ones included, with an index for each key field."""
+
+    def __init__(self, object: SfObject) -> None:
+        self.object = object
+        self.records: dict[str, Values] = {}
+        self.writes = 0
+        self.last_number = 0
+        self._index: dict[str, dict[str, list[str]]] = {}
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Build the indexes anew, after fields were declared or records loaded."""
+        fields = (made for made in self.object.fields.values() if made.indexed and made.type != "id")
+        self._index = {made.name: {} for made in fields}
+        for record in self.live():
+            self.enter(record)
+
+    def live(self) -> Iterable[Values]:
+        """Records that are not deleted."""
+        return (record for record in self.records.values() if not record.get("IsDeleted"))
+
+    def indexed(self, name: str) -> bool:
+        """Whether records can be found by that field."""
+        return name in self._index
+
+    def find(self, made: SfField, value: Any) -> list[str]:
+        """Ids of live records whose key field equals `value`."""
+        if made.type == "id":
+            id = parse_id(value)
+            record = self.records.get(id or "")
+            return [] if record is None or record.get("IsDeleted") else [record["Id"]]
+        return self._index[made.name].get(made.fold(str(value)), [])
+
+    def clash(self, values: Mapping[str, Any], own: str | None) -> RowFault | None:
+        """The refusal when another record has one of the unique values."""
+        for name in self._index:
+            made = self.object.fields[name]
+            value = values.get(name)
+            if not made.unique or value is None:
+                continue
+            others = [id for id in self.find(made, value) if id != own]
+            if others:
+                message = f"duplicate value found: {name} duplicates value on record with id: {others[0]}"
+                return RowFault("DUPLICATE_VALUE", message)
+        return None
+
+    def enter(self, record: Values) -> None:
+        """Put a record's keys into the indexes."""
+        for name, index in self._index.items():
+            value = record.get(name)
+            if value is not None:
+                index.setdefault(self.object.fields[name].fold(str(value)), []).append(record["Id"])
+
+    def leave(self, record: Values) -> None:
+        """Take a record's keys out of the indexes."""
+        for name, index in self._index.items():
+            value = record.get(name)
+            if value is None:
+                continue
+            folded = self.object.fields[name].fold(str(value))
+            index[folded].remove(record["Id"])
+            if not index[folded]:
+                del index[folded]
+
+
+class Org:
+    """All that an org keeps."""
+
+    def __init__(self, options: SalesforceOptions) -> None:
+        self.options = options
+        self.tables: dict[str, Table] = {}
+        self._folded: dict[str, Table] = {}
+        for made in standard_objects():
+            self._add(made)
+        self.declare(options.objects)
+        self._furnish()
+
+    def table(self, name: str) -> Table:
+        """The records of an object; 404 when there is none of that name."""
+        table = self._folded.get(name.lower())
+        if table is None:
+            raise not_found()
+        return table
+
+    def by_prefix(self, id: str) -> Table | None:
+        """The table that an id belongs to."""
+        return next((table for table in self.tables.values() if table.object.prefix == id[:3]), None)
+
+    def declare(self, objects: Mapping[str, Any]) -> None:
+        """Add objects and fields; ValueError when one cannot be."""
+        for name, data in objects.items():
+            if name.lower() not in self._folded:
+                self._add(declared_object(name, data, len(self.tables)))
+            table = self._folded[name.lower()]
+            declare(table.object, data)
+            for record in table.records.values():
+                record.update({k: v for k, v in table.object.defaults().items() if k not in record})
+            table.reindex()
+
+    def reset(self) -> None:
+        """Forget all records; objects and fields stay."""
+        for table in self.tables.values():
+            table.records.clear()
+            table.writes = table.last_number = 0
+            table.reindex()
+        self._furnish()
+
+    def create(self, table: Table, payload: Mapping[str, Any]) -> Values:
+        """A new record; RowFault when it is refused."""
+        values = self.checked(table, payload, creating=True)
+        absent = [made.name for made in table.object.required if values.get(made.name) is None]
+        if absent:
+            raise RowFault("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
+        if clash := table.clash(values, None):
+            raise clash
+        table.last_number += 1
+        record = table.object.defaults() | _stamps() | values
+        record["Id"] = make_id(table.object.prefix, table.last_number)
+        _name(record)
+        table.records[record["Id"]] = record
+        table.enter(record)
+        table.writes += 1
+        return record
+
+    def update(self, table: Table, id: str, payload: Mapping[str, Any]) -> Values:
+        """Write a record that exists; RowFault when it is refused."""
+        record = self.live(table, id)
+        values = self.checked(table, payload, creating=False)
+        for name, value in values.items():
+            if value is None and table.object.fields[name].required:
+                raise RowFault("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
+        if clash := table.clash(values, id):
+            raise clash
+        table.leave(record)
+        record.update(values)
+        record["LastModifiedDate"] = record["SystemModstamp"] = moment_text(datetime.now(UTC))
+        _name(record)
+        table.enter(record)
+        table.writes += 1
+        return record
+
+    def delete(self, table: Table, id: str) -> None:
+        """Move a record to the recycle bin; RowFault when it is there already or never was."""
+        record = self.live(table, id)
+        table.leave(record)
+        record["IsDeleted"] = True
+        table.writes += 1
+
+    def live(self, table: Table, id: str) -> Values:
+        """The record of an 18-character id; RowFault when there is none, or it is deleted."""
+        record = table.records.get(id)
+        if record is None:
+            raise RowFault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+        if record.get("IsDeleted"):
+            raise RowFault("ENTITY_IS_DELETED", "entity is deleted")
+        return record
+
+    def checked(self, table: Table, payload: Mapping[str, Any], *, creating: bool) -> Values:
+        """The payload's values as they will be kept; RowFault with the first that is refused."""
+        values: Values = {}
+        get = table.object.get
+        for name, value in payload.items():
+            if name == "attributes":
+                continue
+            made = get(name)
+            if made is None:
+                field, id = self._related(table, name, value)
+                values[field.name] = id
+                continue
+            if not (made.createable if creating else made.updateable):
+                raise _read_only(made)
+            values[made.name] = self._value(made, value)
+        return values
+
+    def _value(self, made: SfField, value: Any) -> Any:
+        if value is None:
+            if made.type == "boolean":
+                message = f"{made.words}: value not of required type: null"
+                raise RowFault("INVALID_TYPE_ON_FIELD_IN_RECORD", message, [made.name])
+            return None
+        kept = made.check(value)
+        if made.type == "reference" and kept is not None:
+            self._referenced(made, kept)
+        return kept
+
+    def _referenced(self, made: SfField, id: str) -> None:
+        table = self.by_prefix(id)
+        if table is None or table.object.name not in made.referenceTo:
+            raise RowFault("FIELD_INTEGRITY_EXCEPTION", f"{made.words}: id value of incorrect type: {id}", [made.name])
+        record = table.records.get(id)
+        if record is None or record.get("IsDeleted"):
+            raise RowFault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [made.name])
+
+    def _related(self, table: Table, name: str, value: Any) -> tuple[SfField, str | None]:
+        made = table.object.relation(name)
+        if made is None:
+            raise RowFault("INVALID_FIELD", f"No such column '{name}' on sobject of type {table.object.name}", [name])
+        if value is None:
+            return made, None
+        parent = self.table(made.referenceTo[0])
+        keys = {k: v for k, v in value.items() if k != "attributes"} if isinstance(value, Mapping) else {}
+        if len(keys) != 1:
+            raise RowFault("INVALID_FIELD", f"{name} must name its record by one external id field", [name])
+        field, wanted = next(iter(keys.items()))
+        key = parent.object.get(field)
+        if key is None or not (key.externalId or key.idLookup):
+            message = f"{field} is not an External ID or indexed field for {parent.object.name}"
+            raise RowFault("INVALID_FIELD", message, [name])
+        return made, _only(parent, key, wanted)
+
+    def dump(self) -> dict[str, Any]:
+        """Objects, fields and records as JSON-ready data."""
+        return {
+            name: {
+                "label": table.object.label,
+                "keyPrefix": table.object.prefix,
+                "fields": [_plain(made) for made in table.object.fields.values() if made.name.endswith("__c")],
+                "last_number": table.last_number,
+                "records": list(table.records.values()),
+            }
+            for name, table in self.tables.items()
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """The reverse of `dump`."""
+        self.declare(data)
+        for name, saved in data.items():
+            table = self.tables[name]
+            table.last_number = int(saved["last_number"])
+            table.records = {record["Id"]: record for record in saved["records"]}
+            table.reindex()
+        self._furnish()
+
+    def _add(self, made: SfObject) -> None:
+        self.tables[made.name] = self._folded[made.name.lower()] = Table(made)
+
+    def _furnish(self) -> None:
+        user = {"Id": USER_ID, "Username": "sandbox@example.com", "Name": "Sandbox User", "IsActive": True}
+        self.tables["User"].records[USER_ID] = user | {"Email": "sandbox@example.com"}
+        org_id = self.options.org_id
+        org = {"Id": org_id, "Name": "Tailrace Sandbox", "OrganizationType": "Developer Edition"}
+        self.tables["Organization"].records.clear()
+        self.tables["Organization"].records[org_id] = org | {"InstanceName": "SBX1", "IsSandbox": True}
+
+
+def external_id_field(table: Table, name: str) -> SfField:
+    """The field an upsert goes by; SalesforceError when it cannot."""
+    made = table.object.get(name)
+    if made is None or not (made.externalId or made.idLookup):
+        message = "Provided external ID field does not exist or is not accessible: " + name
+        raise SalesforceError(404, "NOT_FOUND", message)
+    return made
+
+
+def _only(parent: Table, key: SfField, wanted: Any) -> str:
+    found = parent.find(key, wanted)
+    if not found:
+        message = f"Foreign key external ID: {wanted} not found for field {key.name} in entity {parent.object.name}"
+        raise RowFault("INVALID_FIELD", message)
+    if len(found) > 1:
+        raise ambiguous(key, found)
+    return found[0]
+
+
+def ambiguous(key: SfField, found: Iterable[str]) -> RowFault:
+    """The refusal of a key that several records have."""
+    message = f"{key.name}: more than one record found for external id field: [{', '.join(found)}]"
+    return RowFault("DUPLICATE_EXTERNAL_ID", message)
+
+
+def _read_only(made: SfField) -> RowFault:
+    message = (
+        f"Unable to create/update fields: {made.name}. Please check the security settings of this field and verify "
+        "that it is read/write for your profile or permission set."
+    )
+    return RowFault("INVALID_FIELD_FOR_INSERT_UPDATE", message, [made.name])
+
+
+def _stamps() -> Values:
+    now = moment_text(datetime.now(UTC))
+    times = {"CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
+    return times | {"OwnerId": USER_ID, "CreatedById": USER_ID, "LastModifiedById": USER_ID, "IsDeleted": False}
+
+
+def _name(record: Values) -> None:
+    if "LastName" in record:
+        record["Name"] = " ".join(filter(None, (record.get("FirstName"), record.get("LastName"))))
+
+
+def _plain(made: SfField) -> dict[str, Any]:
+    return {name: getattr(made, name) for name in SfFieldNames}
+
+
+SfFieldNames = tuple(name for name in SfField.__slots__ if name != "check")
