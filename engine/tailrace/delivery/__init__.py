@@ -1,0 +1,19 @@
+"""From a plan to outcomes: journal, limits, batches, retries, and what to do when no answer comes."""
+
+from tailrace.delivery.deliver import deliver
+from tailrace.delivery.job import DeliveryReport, ErrorGroup, Job, JournalLike, OnProgress, Progress
+from tailrace.delivery.limiter import Limiter
+from tailrace.delivery.recover import Recovery, recover
+
+__all__ = [
+    "DeliveryReport",
+    "ErrorGroup",
+    "Job",
+    "JournalLike",
+    "Limiter",
+    "OnProgress",
+    "Progress",
+    "Recovery",
+    "deliver",
+    "recover",
+]

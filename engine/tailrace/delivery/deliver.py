@@ -1,0 +1,283 @@
+"""Carries a plan's rows to the destination: in phases, in batches, each journaled before and after."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import count
+from typing import Self
+
+import polars as pl
+
+from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
+from tailrace.delivery.ledger import Ledger
+from tailrace.delivery.limiter import Limiter
+from tailrace.delivery.lookup import Finder
+from tailrace.delivery.phases import Part, removals, superseded, writes
+from tailrace.delivery.prepare import Preparer
+from tailrace.delivery.retry import Retries
+from tailrace.delivery.rows import make_batch, make_rows, operation
+from tailrace.delivery.send import Sender
+from tailrace.delivery.verdict import Verdict, judge
+from tailrace.destination import Batch, Destination, Outcome, Row, acknowledged
+from tailrace.errors import DestinationError, Retriable
+
+_CHUNK = 4_096
+"""Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
+_PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
+"""Before rows that were refused for now are sent again, by round."""
+_SHRINK = 4
+"""Each round of rows that were refused for now goes out in batches that much smaller."""
+
+
+def deliver(
+    job: Job,
+    frame: pl.DataFrame,
+    destination: Destination,
+    journal: JournalLike,
+    *,
+    limiter: Limiter,
+    progress: OnProgress | None = None,
+    stop: threading.Event | None = None,
+    sleep: Callable[[float], object] | None = None,
+    first_number: int = 1,
+) -> DeliveryReport:
+    """Send all rows of a plan frame, and say what became of each.
+
+    Errors of the destination end up in the report. LeaseLost, StateError and WriteForbidden are
+    raised, after the batches in flight have ended. `stop` ends the delivery after the batches in
+    flight. `sleep` (seconds) replaces real waiting. Batches are numbered from `first_number`.
+    """
+    delivery = _Delivery(
+        job,
+        frame,
+        destination,
+        journal,
+        limiter=limiter,
+        progress=progress,
+        stop=stop,
+        sleep=sleep,
+        first_number=first_number,
+    )
+    with delivery:
+        delivery.run()
+    return delivery.report()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A batch ready to go."""
+
+    number: int
+    batch: Batch
+    action: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a batch came to."""
+
+    work: _Work
+    verdict: Verdict
+    error: DestinationError | None
+
+
+class _Delivery:
+    def __init__(
+        self,
+        job: Job,
+        frame: pl.DataFrame,
+        destination: Destination,
+        journal: JournalLike,
+        *,
+        limiter: Limiter,
+        progress: OnProgress | None,
+        stop: threading.Event | None,
+        sleep: Callable[[float], object] | None,
+        first_number: int,
+    ) -> None:
+        self._job, self._frame, self._journal, self._limiter = job, frame, journal, limiter
+        self._capabilities = destination.capabilities
+        self._retries = Retries(limiter, stop=stop, sleep=sleep)
+        finder = Finder(job, destination, self._retries)
+        fresh = Fresh(frame)
+        self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, sleep=sleep or time.sleep)
+        self._preparer = Preparer(job, self._capabilities, finder)
+        self._ledger = Ledger(frame.height)
+        self._progress = progress
+        self._stop = stop or threading.Event()
+        self._numbers = count(first_number)
+        self._before = (limiter.calls, limiter.throttled_s)
+        self._stopped: DestinationError | None = None
+        self._broken = False
+        self._again: list[tuple[str, int, int]] = []
+        self._flying: set[Future[_Done | None]] = set()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        if self._job.concurrency > 1:
+            self._pool = ThreadPoolExecutor(self._job.concurrency, thread_name_prefix=f"deliver-{self._job.sync}")
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._broken = kind is not None
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+
+    def run(self) -> None:
+        """Writes first, then removals, without those whose record has a new owner."""
+        for phase in writes(self._frame, self._job.match):
+            self._run_phase(phase)
+        leaving = self._frame.filter(~pl.col("seq").is_in(self._supersede()))
+        for phase in removals(leaving):
+            self._run_phase(phase)
+
+    def report(self) -> DeliveryReport:
+        """What it came to."""
+        calls, throttled_s = self._before
+        counts = self._ledger.counts
+        return DeliveryReport(
+            outcomes=self._ledger.frame(),
+            acknowledged=counts["acknowledged"],
+            rejected=counts["rejected"],
+            unknown=counts["unknown"],
+            skipped=counts["skipped"],
+            calls=self._limiter.calls - calls,
+            retries=self._retries.count,
+            throttled_s=self._limiter.throttled_s - throttled_s,
+            stopped=self._stopped,
+            interrupted=self._stop.is_set() and self._stopped is None and sum(counts.values()) < self._frame.height,
+            errors=self._ledger.errors(self._job, self._frame),
+        )
+
+    @property
+    def _halted(self) -> bool:
+        return self._broken or self._stopped is not None or self._stop.is_set()
+
+    def _run_phase(self, parts: list[Part]) -> None:
+        while parts and not self._halted:
+            self._run_parts(parts)
+            parts = self._next_parts()
+            self._retries.pause(max((_PAUSES_S[part.round] for part in parts), default=0.0))
+
+    def _next_parts(self) -> list[Part]:
+        """What this round sent back: rows refused for now, and updates that became upserts."""
+        groups: dict[tuple[str, int], list[int]] = {}
+        for action, sent_again, seq in self._again:
+            groups.setdefault((action, sent_again), []).append(seq)
+        self._again = []
+        return [
+            Part(action, self._frame.filter(pl.col("seq").is_in(seqs)), sent_again)
+            for (action, sent_again), seqs in groups.items()
+        ]
+
+    def _run_parts(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            for work in self._works(part):
+                if self._halted:
+                    break
+                self._launch(work)
+        self._land(all_of_them=True)
+
+    def _works(self, part: Part) -> Iterator[_Work]:
+        size = max(1, self._job.batch_size // _SHRINK**part.round)
+        for piece in part.frame.iter_slices(size * max(1, _CHUNK // size)):
+            rows = self._prepared(make_rows(self._job, piece, part.action), part)
+            for start in range(0, len(rows), size):
+                batch = make_batch(self._job, operation(part.action), rows[start : start + size], part.round)
+                yield _Work(next(self._numbers), batch, part.action, part.round)
+
+    def _prepared(self, rows: list[Row], part: Part) -> list[Row]:
+        if self._halted:
+            return []
+        try:
+            prepared = self._preparer.prepare(rows, part.action)
+        except DestinationError as error:
+            self._halt(error)
+            return []
+        self._again += [("upsert", part.round, seq) for seq in prepared.upsert]
+        self._settle_unsent(prepared.settled)
+        return prepared.rows
+
+    def _settle_unsent(self, outcomes: Sequence[Outcome]) -> None:
+        """Record rows that were settled without a write, by a look-up."""
+        if outcomes:
+            number = next(self._numbers)
+            self._journal.intend(number, "find", [int(outcome.marker) for outcome in outcomes])
+            self._journal.settle(number, outcomes)
+            self._ledger.add(outcomes)
+
+    def _launch(self, work: _Work) -> None:
+        if self._pool is None:
+            self._absorb(self._process(work))
+            return
+        while len(self._flying) >= self._job.concurrency:
+            self._land()
+        self._flying.add(self._pool.submit(self._process, work))
+
+    def _land(self, *, all_of_them: bool = False) -> None:
+        """Take in what has ended; errors that are not the destination's are raised here."""
+        while self._flying:
+            done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._absorb(future.result())
+            if not all_of_them:
+                return
+
+    def _process(self, work: _Work) -> _Done | None:
+        """Journal, send, judge, journal. Runs in a worker thread when there are several."""
+        if self._halted:
+            return None
+        self._journal.intend(work.number, str(work.batch.operation), [int(row.marker) for row in work.batch.rows])
+        sent = self._sender.send(work.batch)
+        verdict = judge(
+            sent.outcomes.values(),
+            job=self._job,
+            action=work.action,
+            round=work.round,
+            operations=self._capabilities.operations,
+        )
+        self._journal.settle(work.number, verdict.final)
+        return _Done(work, verdict, sent.error)
+
+    def _absorb(self, done: _Done | None) -> None:
+        if done is None:
+            return
+        self._ledger.add(done.verdict.final)
+        work = done.work
+        self._again += [(work.action, work.round + 1, seq) for seq in done.verdict.retry]
+        self._again += [("upsert", work.round, seq) for seq in done.verdict.upsert]
+        if done.error is not None:
+            self._halt(done.error)
+        if self._progress is not None:
+            self._progress(self._ledger.progress())
+
+    def _halt(self, error: DestinationError) -> None:
+        if self._stop.is_set() and isinstance(error, Retriable):
+            return  # it would have been tried again, had we not been asked to stop
+        self._stopped = self._stopped or error
+
+    def _supersede(self) -> list[int]:
+        """Settle removals whose record has a new owner; gives the seqs that must not be sent."""
+        outcomes, folded = self._ledger.frame(), self._capabilities.case_insensitive_match
+        owned, doubtful = (
+            superseded(self._frame, outcomes, self._job.match, folded, status).to_list()
+            for status in ("acknowledged", "unknown")
+        )
+        self._settle_unsent([acknowledged(str(seq)) for seq in owned])
+        return owned + doubtful
+
+
+class Fresh:
+    """Tells of a row's marker whether the row is new to the snapshot."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __call__(self, marker: str) -> bool:
+        """True for a row the plan inserts."""
+        return self._frame.filter(pl.col("seq") == int(marker))["op"].to_list() == ["insert"]

@@ -1,0 +1,96 @@
+"""What a delivery is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from tailrace.destination import Lookup, Outcome
+from tailrace.errors import DestinationError
+from tailrace.values import LogicalType, Value
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tailrace.project.config import Mode, OnUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How the rows of one plan are to be delivered."""
+
+    run_id: str
+    sync: str
+    object: str
+    mode: Mode
+    match: tuple[str, ...]
+    fields: tuple[str, ...]
+    skip_nulls: frozenset[str]
+    """Fields whose NULL leaves the destination's value as it is."""
+    fill_empty: frozenset[str]
+    """Fields that are written only where the record has no value yet."""
+    lookups: Mapping[str, Lookup]
+    types: Mapping[str, LogicalType]
+    """Logical type of each `k:`, `m:` and `f:` column, as in the change set."""
+    batch_size: int
+    concurrency: int
+    on_unknown: OnUnknown
+    settle: float
+    """Seconds after a lost answer before the record is looked up; longer than a request can linger at the vendor."""
+
+
+class JournalLike(Protocol):
+    """The part of `tailrace.state.journal.Journal` that a delivery writes."""
+
+    def intend(self, number: int, operation: str, seqs: Sequence[int]) -> None:
+        """Make it durable that these rows are about to be sent."""
+
+    def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
+        """Make it durable what became of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a delivery stands after a batch; counts are rows."""
+
+    done: int
+    total: int
+    acknowledged: int
+    rejected: int
+    unknown: int
+    skipped: int
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Rejected and unknown rows that share a code, with the first of them as an example."""
+
+    code: str
+    rows: int
+    key: Mapping[str, Value]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What became of a plan's rows. A row without an outcome was not written, and stays for the next run."""
+
+    outcomes: pl.DataFrame
+    """seq, status, record_id, code, message: at most one row per seq."""
+    acknowledged: int
+    rejected: int
+    unknown: int
+    skipped: int
+    calls: int
+    retries: int
+    throttled_s: float
+    stopped: DestinationError | None
+    """Why sending ended early, if the destination is the cause."""
+    interrupted: bool
+    """Sending ended early because it was asked to."""
+    errors: tuple[ErrorGroup, ...]
+    """Largest group first."""

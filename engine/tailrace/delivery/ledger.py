@@ -1,0 +1,75 @@
+"""Keeps count of a delivery's outcomes; plain lists while rows arrive, one frame at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tailrace.canonical import python_values
+from tailrace.delivery.job import ErrorGroup, Progress
+from tailrace.destination import Outcome, Status
+
+if TYPE_CHECKING:
+    from tailrace.delivery.job import Job
+    from tailrace.values import Value
+
+SCHEMA = {"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String}
+_CHUNK = 50_000
+"""Rows kept as Python objects before they are packed into a frame."""
+
+
+class Ledger:
+    """Outcomes so far. Used by one thread."""
+
+    def __init__(self, total: int) -> None:
+        self.counts: dict[Status, int] = {"acknowledged": 0, "rejected": 0, "unknown": 0, "skipped": 0}
+        self._total = total
+        self._rows: list[tuple[int, str, str | None, str | None, str | None]] = []
+        self._packed: list[pl.DataFrame] = []
+        self._groups: dict[str, tuple[int, int, str]] = {}
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Take final outcomes; markers are row numbers."""
+        for outcome in outcomes:
+            self.counts[outcome.status] += 1
+            seq = int(outcome.marker)
+            self._rows.append((seq, outcome.status, outcome.record_id, outcome.code, outcome.message))
+            if outcome.status == "rejected" or outcome.status == "unknown":  # noqa: PLR1714 - the hot loop
+                self._group(seq, outcome)
+        if len(self._rows) >= _CHUNK:
+            self._pack()
+
+    def frame(self) -> pl.DataFrame:
+        """All outcomes, by seq."""
+        self._pack()
+        whole = pl.concat(self._packed) if self._packed else pl.DataFrame(schema=SCHEMA)
+        return whole.sort("seq")
+
+    def progress(self) -> Progress:
+        """Where the delivery stands."""
+        return Progress(sum(self.counts.values()), self._total, **self.counts)
+
+    def errors(self, job: Job, frame: pl.DataFrame) -> tuple[ErrorGroup, ...]:
+        """Rejected and unknown rows by code, the largest group first; `frame` is the plan's."""
+        groups = sorted(self._groups.items(), key=lambda group: (-group[1][0], group[0]))
+        return tuple(
+            ErrorGroup(code, rows, _key(job, frame.filter(pl.col("seq") == seq)), message)
+            for code, (rows, seq, message) in groups
+        )
+
+    def _group(self, seq: int, outcome: Outcome) -> None:
+        code = outcome.code or outcome.status.upper()
+        rows, first, message = self._groups.get(code, (0, seq, outcome.message or ""))
+        self._groups[code] = (rows + 1, first, message)
+
+    def _pack(self) -> None:
+        if self._rows:
+            self._packed.append(pl.DataFrame(self._rows, schema=SCHEMA, orient="row"))
+            self._rows = []
+
+
+def _key(job: Job, row: pl.DataFrame) -> Mapping[str, Value]:
+    names = [name for name in row.columns if name.startswith("k:")]
+    return {name[2:]: python_values(row[name], job.types[name])[0] for name in names}

@@ -1,0 +1,101 @@
+"""Before rows are sent: find the record ids they need, the records that exist, the fields that are empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tailrace.delivery.lookup import Finder
+from tailrace.delivery.verdict import without_record
+from tailrace.destination import Capabilities, Operation, Outcome, Record, Row, acknowledged, rejected
+from tailrace.values import Value
+
+if TYPE_CHECKING:
+    from tailrace.delivery.job import Job
+
+_ADDRESSED = frozenset({"update", "clear", "delete", "archive"})
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Rows ready to be sent; rows that are settled without sending; and rows (seq) to upsert instead."""
+
+    rows: list[Row] = field(default_factory=list)
+    settled: list[Outcome] = field(default_factory=list)
+    upsert: list[int] = field(default_factory=list)
+
+
+class Preparer:
+    """Looks up what must be known of rows before they are sent; does nothing where that is nothing."""
+
+    def __init__(self, job: Job, capabilities: Capabilities, finder: Finder) -> None:
+        self._job = job
+        self._operations: frozenset[Operation] = capabilities.operations
+        self._by_id = capabilities.addresses == "record_id"
+        self._finder = finder
+
+    def prepare(self, rows: list[Row], action: str) -> Prepared:
+        """Sort rows of one action; DestinationError when a look-up fails."""
+        asked = [row for row in rows if self._asks(row, action)]
+        if not asked:
+            return Prepared(rows=rows)
+        prepared = Prepared()
+        wanted = sorted(self._job.fill_empty) if action in {"upsert", "update"} else []
+        found = self._finder.find(asked, wanted) if self._finder.works else {}
+        known = {row.marker for row in asked}
+        for row in rows:
+            if row.marker in known:
+                self._place(row, action, found.get(row.marker, []), prepared)
+            else:
+                prepared.rows.append(row)
+        return prepared
+
+    def _asks(self, row: Row, action: str) -> bool:
+        if action in _ADDRESSED and self._by_id and row.record_id is None:
+            return True
+        if action == "create":
+            return self._job.mode == "insert" and self._finder.works
+        return action in {"upsert", "update"} and not self._job.fill_empty.isdisjoint(row.values)
+
+    def _place(self, row: Row, action: str, records: Sequence[Record], prepared: Prepared) -> None:
+        if len(records) > 1:
+            prepared.settled.append(_ambiguous(row, records))
+        elif records:
+            self._found(row, action, records[0], prepared)
+        elif action in _ADDRESSED and row.record_id is None and self._by_id:
+            self._absent(row, action, prepared)
+        else:
+            prepared.rows.append(row)
+
+    def _absent(self, row: Row, action: str, prepared: Prepared) -> None:
+        outcome = without_record(row.marker, self._job, action, self._operations)
+        if outcome is None:
+            prepared.upsert.append(int(row.marker))
+        elif self._finder.works or outcome.status == "rejected":
+            prepared.settled.append(outcome)
+        else:
+            message = "the record's id is not known, and this destination cannot look it up"
+            prepared.settled.append(rejected(row.marker, "RECORD_ID_UNKNOWN", message))
+
+    def _found(self, row: Row, action: str, record: Record, prepared: Prepared) -> None:
+        if action == "create":
+            prepared.settled.append(Outcome(row.marker, "skipped", record.id, code="exists"))
+            return
+        values = _without_filled(row.values, self._job.fill_empty, record)
+        if action == "update" and not values:
+            prepared.settled.append(acknowledged(row.marker, record.id))
+        else:
+            prepared.rows.append(replace(row, values=values, record_id=row.record_id or record.id))
+
+
+def _without_filled(values: Mapping[str, Value], fill_empty: frozenset[str], record: Record) -> Mapping[str, Value]:
+    if fill_empty.isdisjoint(values):
+        return values
+    full = {name for name in fill_empty if record.values.get(name) not in (None, "")}
+    return {name: value for name, value in values.items() if name not in full}
+
+
+def _ambiguous(row: Row, records: Sequence[Record]) -> Outcome:
+    ids = ", ".join(record.id for record in records[:5])
+    return rejected(row.marker, "AMBIGUOUS_MATCH", f"{len(records)} records have this match value: {ids}")

@@ -1,0 +1,79 @@
+"""After a crash: find out what became of batches that were sent without their outcome being recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from tailrace.delivery.deliver import Fresh
+from tailrace.delivery.job import Job, JournalLike
+from tailrace.delivery.limiter import Limiter
+from tailrace.delivery.lookup import Finder
+from tailrace.delivery.retry import Retries
+from tailrace.delivery.rows import make_batch, make_rows
+from tailrace.delivery.send import Sender
+from tailrace.destination import Destination, Operation
+from tailrace.errors import DestinationError
+from tailrace.state.records import Doubt
+
+
+class DoubtfulJournal(JournalLike, Protocol):
+    """The part of `tailrace.state.journal.Journal` that recovery reads."""
+
+    def doubts(self) -> Sequence[Doubt]:
+        """Batches without outcomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was made of the doubtful rows. Those left are planned again, as they may be sent twice safely."""
+
+    found: int
+    unknown: int
+    skipped: int
+    left: int
+    error: DestinationError | None
+    """Why looking stopped early; the rest stays in doubt."""
+
+
+def recover(
+    job: Job,
+    frame: pl.DataFrame,
+    destination: Destination,
+    journal: DoubtfulJournal,
+    *,
+    limiter: Limiter,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Recovery:
+    """Settle every doubtful batch of a dead run. `job` and `frame` are that run's own.
+
+    Rows that an adapter can send twice without making second records are left to the next plan.
+    Created ones are looked up by match after `job.settle` seconds; where that cannot tell,
+    `job.on_unknown` decides.
+    """
+    retries = Retries(limiter, sleep=sleep)
+    finder = Finder(job, destination, retries)
+    sender = Sender(job, destination, retries, finder, fresh=Fresh(frame), sleep=sleep)
+    tally = {"acknowledged": 0, "unknown": 0, "skipped": 0, "left": 0}
+    for doubt in journal.doubts():
+        if doubt.operation != Operation.CREATE:
+            journal.settle(doubt.number, [])
+            tally["left"] += len(doubt.seqs)
+            continue
+        rows = make_rows(job, frame.filter(pl.col("seq").is_in(doubt.seqs)), "create")
+        sent = sender.resolve(make_batch(job, Operation.CREATE, rows))
+        if sent.error is not None:
+            return _recovery(tally, sent.error)
+        journal.settle(doubt.number, list(sent.outcomes.values()))
+        for outcome in sent.outcomes.values():
+            tally[outcome.status] += 1
+        tally["left"] += len(rows) - len(sent.outcomes)
+    return _recovery(tally, None)
+
+
+def _recovery(tally: dict[str, int], error: DestinationError | None) -> Recovery:
+    return Recovery(tally["acknowledged"], tally["unknown"], tally["skipped"], tally["left"], error)
