@@ -122,7 +122,7 @@ class DuckDBWarehouse:
         text = str(error)
         if "lock" in text.lower() or "different configuration" in text:
             hint = "another connection holds the file for writing: close it, or give Tailrace a copy of the file"
-        elif "not a valid" in text:
+        elif "not a valid" in text or "in-memory" in text:
             hint = "point `path` in tailrace.yml at a DuckDB database; CSV and Parquet are read by a `:memory:` one"
         else:
             hint = "look at the file's permissions, and whether a newer DuckDB wrote it"

@@ -59,7 +59,9 @@ def _create(name: str, url: URL, **options: Any) -> Engine:
     except (ImportError, NoSuchModuleError) as error:
         raise _missing_driver(name, url, error) from error
     except Exception as error:  # drivers check credentials and options here, with errors of their own
-        raise WarehouseError(f"warehouse {name!r}: the url cannot be used: {error}") from error
+        raise WarehouseError(
+            f"warehouse {name!r} cannot be used: {error}", hint="check its entry in tailrace.yml, and its credentials"
+        ) from error
 
 
 def _missing_driver(name: str, url: URL, error: Exception) -> WarehouseError:

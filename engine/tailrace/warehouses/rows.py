@@ -53,29 +53,28 @@ def _gathered(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> It
 
 
 def _joined(name: str, parts: list[pa.Array], declared: pa.DataType | None) -> pa.ChunkedArray:
-    kind = declared if declared is not None else _common(name, {part.type for part in parts})
+    kind = declared if declared is not None else _common(name, [part.type for part in parts])
     try:
         return pa.chunked_array([part.cast(kind) for part in parts], type=kind)
     except pa.ArrowException as error:
         raise _unfit(name, kind, error) from error
 
 
-def _common(name: str, kinds: set[pa.DataType]) -> pa.DataType:
+def _common(name: str, found: Iterable[pa.DataType]) -> pa.DataType:
     """The one type that holds the values of all of a column's chunks."""
-    kinds = {kind for kind in kinds if not pa.types.is_null(kind)}
+    kinds = [kind for kind in dict.fromkeys(found) if not pa.types.is_null(kind)]
     if len(kinds) <= 1:
-        return kinds.pop() if kinds else pa.null()
-    numbers = all(pa.types.is_integer(kind) or pa.types.is_decimal(kind) for kind in kinds)
-    if numbers:
+        return kinds[0] if kinds else pa.null()
+    if all(pa.types.is_integer(kind) or pa.types.is_decimal(kind) for kind in kinds):
         return pa.decimal128(_MAX_DIGITS, max(getattr(kind, "scale", 0) for kind in kinds))
-    if kinds == {pa.int64(), pa.float64()}:
+    if set(kinds) == {pa.int64(), pa.float64()}:
         return pa.float64()
     if all(pa.types.is_nested(kind) for kind in kinds):
         return _common_nested(name, kinds)
     raise _mixed(name, sorted(str(kind) for kind in kinds))
 
 
-def _common_nested(name: str, kinds: set[pa.DataType]) -> pa.DataType:
+def _common_nested(name: str, kinds: Sequence[pa.DataType]) -> pa.DataType:
     try:
         schemas = [pa.schema([(name, kind)]) for kind in kinds]
         return pa.unify_schemas(schemas, promote_options="permissive").field(0).type

@@ -1,0 +1,109 @@
+import hashlib
+
+import pytest
+from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
+
+from tailrace.errors import WarehouseError
+from tailrace.warehouses.dialects import duckdb_dialect, sqlalchemy_dialect
+from tailrace.warehouses.projection import compile_projection, used_columns
+
+GOLDEN = """\
+SELECT
+  model."id" AS c0,
+  model."id" AS c1,
+  model."Last ""Name""!" AS c2,
+  (
+round(ltv, 2) -- cents
+) AS c3,
+  'it''s' AS c4,
+  sha256(CAST(model."email" AS VARCHAR)) AS c5,
+  TRUE AS c6,
+  NULL AS c7,
+  -1.5 AS c8
+FROM (
+select * from customers -- all
+) AS model"""
+
+
+def test_the_duckdb_projection_is_a_select_around_the_model(projection):
+    """Columns, sql, constants and hashes become positional columns around the model's own text."""
+    compiled = compile_projection(
+        projection(
+            "select * from customers -- all",
+            LastName='Last "Name"!',
+            LTV={"sql": "round(ltv, 2) -- cents"},
+            Source={"value": "it's"},
+            Hash={"column": "email", "hash": "sha256"},
+            Yes={"value": True},
+            Nothing={"value": None},
+            Half={"value": -1.5},
+        ),
+        duckdb_dialect(),
+    )
+    assert compiled == GOLDEN
+
+
+@pytest.mark.parametrize(
+    ("dialect", "plain", "odd", "text", "yes", "digest"),
+    [
+        (
+            postgresql,
+            "email",
+            '"Odd%1"',
+            "'a\\b''c'",
+            "TRUE",
+            "encode(sha256(convert_to(CAST(model.email AS TEXT), 'UTF8')), 'hex')",
+        ),
+        (mysql, "email", "`Odd%1`", "'a\\\\b\\'c'", "TRUE", "SHA2(CONVERT(model.email USING utf8mb4), 256)"),
+        (
+            mssql,
+            "email",
+            "[Odd%1]",
+            "N'a\\b''c'",
+            "1",
+            "LOWER(CONVERT(VARCHAR(64), HASHBYTES('SHA2_256', CAST(model.email AS VARCHAR(MAX))), 2))",
+        ),
+        (sqlite, "email", '"Odd%1"', "'a\\b''c'", "1", "tailrace_sha256(CAST(model.email AS TEXT))"),
+    ],
+)
+def test_each_dialect_writes_names_literals_and_hashes_its_own_way(projection, dialect, plain, odd, text, yes, digest):
+    """Plain names stay bare so that the warehouse folds them; literals follow the dialect's escapes."""
+    compiled = compile_projection(
+        projection(
+            "select 1 as id",
+            A="email",
+            B="Odd%1",
+            C={"value": "a\\b'c"},
+            D={"value": True},
+            E={"column": "email", "hash": "sha256"},
+        ),
+        sqlalchemy_dialect(dialect.dialect()),
+    )
+    wanted = [f"model.{plain} AS c2", f"model.{odd} AS c3", f"{text} AS c4", f"{yes} AS c5", f"{digest} AS c6"]
+    assert compiled.split("\n")[3:8] == [f"  {line}" + ("," if line != wanted[-1] else "") for line in wanted]
+
+
+def test_a_hash_that_a_dialect_lacks_is_a_clear_error(projection):
+    """A warehouse without a known SHA-256 refuses the field by name instead of guessing a function."""
+    asked = projection("select 1 as id", Secret__c={"column": "email", "hash": "sha256"})
+    with pytest.raises(WarehouseError, match=r"Secret__c.*oracle"):
+        compile_projection(asked, sqlalchemy_dialect(oracle.dialect()))
+
+
+def test_a_constant_that_sql_cannot_write_is_refused(projection):
+    """Infinity in a sync file is reported, not written into the query as a word."""
+    with pytest.raises(WarehouseError, match="inf"):
+        compile_projection(projection("select 1 as id", A={"value": float("inf")}), duckdb_dialect())
+
+
+def test_used_columns_are_named_once_and_in_order(projection):
+    """Keys, match columns and field columns count; sql and constants name none."""
+    assert used_columns(projection("select 1", A="b", B={"sql": "c"}, C="id", D={"value": 1})) == ("id", "b")
+
+
+def test_hashes_are_the_sha256_of_the_text():
+    """The SQLite stand-in gives the same digest as the other warehouses' functions, and keeps NULL."""
+    from tailrace.warehouses.engines import _sha256  # noqa: PLC0415 - needs SQLAlchemy, as the warehouse does
+
+    assert _sha256("ann@x.io") == hashlib.sha256(b"ann@x.io").hexdigest()
+    assert _sha256(None) is None
