@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from tailrace.clock import now
+from tailrace.delivery import OnProgress
 from tailrace.errors import UsageError
 from tailrace.jsonform import key_json
 from tailrace.planning import Plan
@@ -113,7 +114,7 @@ class Project:
         full: bool = False,
         limit: int | None = None,
         only_rejected: bool = False,
-        progress: Callable[[int, int, int | None], None] | None = None,
+        progress: OnProgress | None = None,
         stop: threading.Event | None = None,
     ) -> RunResult:
         """Send what changed. What goes wrong is in the result; `stop` ends it after the batches in flight."""
@@ -127,7 +128,7 @@ class Project:
         path: str | Path,
         *,
         overrides: Collection[str] = (),
-        progress: Callable[[int, int, int | None], None] | None = None,
+        progress: OnProgress | None = None,
         stop: threading.Event | None = None,
     ) -> RunResult:
         """Carry out exactly a saved plan; blocked when the world no longer matches it.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tailrace.project.config import DestinationConfig, SyncOptions
 
 ENTRY_POINT_GROUP = "tailrace.destinations"
+ANSWER_LOST = "ANSWER_LOST"
+"""Code of a row that was sent without an answer, where the vendor gave no code of its own."""
 
 
 class Operation(StrEnum):

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from tailrace.values import Value
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 def to_json(value: Value) -> Json:

@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Literal
 
 from tailrace.redact import SecretFilter, redact
 
@@ -41,8 +40,8 @@ class TextFormatter(logging.Formatter):
         return redact(super().format(record))
 
 
-def configure(level: str, form: Literal["text", "json"] | str) -> None:
-    """Send Tailrace's log to stderr; libraries' own logs only where they warn."""
+def configure(level: str, form: str) -> None:
+    """Send Tailrace's log to stderr as `text` or `json`; libraries' own logs only where they warn."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(SecretFilter())

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
-Scalar: TypeAlias = None | bool | int | float | Decimal | str | bytes | date | datetime | time
+Scalar: TypeAlias = bool | int | float | Decimal | str | bytes | date | datetime | time | None
 Value: TypeAlias = Scalar | Sequence["Value"] | Mapping[str, "Value"]
 """What adapters receive: plain Python values. A `datetime` with a zone is always UTC; one without
 was naive in the warehouse. Lists and structs arrive as Python lists and dicts."""

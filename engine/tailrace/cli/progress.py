@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-Progress = Callable[[int, int, int | None], None]
-"""Called with rows done, rows in all, and the quota left where known."""
+if TYPE_CHECKING:
+    from tailrace.delivery import OnProgress
+    from tailrace.delivery import Progress as Standing
 
 
 @contextmanager
-def bar(name: str, *, quiet: bool) -> Iterator[Progress | None]:
+def bar(name: str, *, quiet: bool) -> Iterator[OnProgress | None]:
     """A progress callback, or None when stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
@@ -30,9 +32,11 @@ def bar(name: str, *, quiet: bool) -> Iterator[Progress | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(name, total=None, quota="", rate="")
 
-        def update(done: int, total: int, quota_left: int | None) -> None:
-            quota = f"{quota_left:,} calls left" if quota_left is not None else ""
+        def update(at: Standing) -> None:
+            quota = f"{at.quota_left:,} calls left" if at.quota_left is not None else ""
             speed = shown.tasks[0].speed
-            shown.update(task, completed=done, total=total, quota=quota, rate=f"{speed:,.0f} rows/s" if speed else "")
+            shown.update(
+                task, completed=at.done, total=at.total, quota=quota, rate=f"{speed:,.0f} rows/s" if speed else ""
+            )
 
         yield update

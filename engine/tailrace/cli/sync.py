@@ -107,7 +107,15 @@ def run(
         leave(run_all(project, names, as_json=as_json, full=full, limit=limit))
 
 
-def run_all(project: Project, names: list[str], *, as_json: bool, full: bool = False, limit: int | None = None) -> int:
+def run_all(
+    project: Project,
+    names: list[str],
+    *,
+    as_json: bool,
+    full: bool = False,
+    limit: int | None = None,
+    only_rejected: bool = False,
+) -> int:
     """Run syncs one after another, print each result, and give the command's exit code."""
     from tailrace.cli.progress import bar  # noqa: PLC0415
 
@@ -115,7 +123,9 @@ def run_all(project: Project, names: list[str], *, as_json: bool, full: bool = F
 
         def go(name: str) -> RunResult:
             with bar(name, quiet=as_json) as progress:
-                return project.run(name, full=full, limit=limit, progress=progress, stop=stop)
+                return project.run(
+                    name, full=full, limit=limit, only_rejected=only_rejected, progress=progress, stop=stop
+                )
 
         return _report(list(_each(names, go, stop.is_set, quiet=as_json)), as_json=as_json)
 

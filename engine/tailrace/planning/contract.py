@@ -1,4 +1,4 @@
-"""The contract guard: does the mapping fit what the destination says of the object?"""
+"""The contract guard: whether the mapping fits what the destination says of the object."""
 
 from __future__ import annotations
 

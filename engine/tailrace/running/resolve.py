@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
     from tailrace.project import Sync
     from tailrace.running.session import Session
-    from tailrace.snapshot.history import SavedChanges
+    from tailrace.snapshot.history import SavedRun
+    from tailrace.snapshot.store import Identity
     from tailrace.state import RowIssue
 
 Way: TypeAlias = Literal["resend", "skip", "look_up"]
 
 
 def resolve(session: Session, sync: Sync, way: Way | None) -> list[RowIssue]:
-    """The held rows; with a way, settle them: `resend` plans them again, `skip` takes them as delivered,
-    `look_up` asks the destination by match, takes the found as delivered and plans the others again."""
+    """Show the held rows; with a way, settle them and give those that were held.
+
+    `resend` plans them again, `skip` takes them as delivered, `look_up` asks the destination by match,
+    takes the found as delivered and plans the others again.
+    """
     held = session.state.held(sync.name)
     if way is None or not held:
         return held
@@ -40,22 +44,22 @@ def resolve(session: Session, sync: Sync, way: Way | None) -> list[RowIssue]:
 def _settle(session: Session, sync: Sync, run_id: str, issues: Sequence[RowIssue], way: Way) -> None:
     texts = [key_json(issue.key) for issue in issues]
     if way != "resend":
-        saved = session.files.load_changes(sync.name, run_id)
-        if saved is None:
+        saved = session.files.load(sync.name, run_id)
+        if saved is None or saved.identity is None:
             raise UsageError(
                 f"the changes of run {run_id} are gone, so its rows cannot be taken as delivered",
                 hint=f"tailrace resolve {sync.name} --resend plans them again",
             )
-        _deliver(session, sync, saved, set(texts), way)
+        _deliver(session, sync, saved, saved.identity, set(texts), way)
     forget_issues(session, sync, issues[0].identity, texts)
 
 
-def _deliver(session: Session, sync: Sync, saved: SavedChanges, texts: set[str], way: Way) -> None:
+def _deliver(session: Session, sync: Sync, saved: SavedRun, identity: Identity, texts: set[str], way: Way) -> None:
     chosen = pl.Series([text in texts for text in keys(saved.frame, saved.types)], dtype=pl.Boolean)
     frame = saved.frame.filter(chosen)
     ids: list[str | None] = [None] * frame.height
     if way == "look_up":
-        frame, ids = _found(session, sync, saved, frame)
+        frame, ids = _found(session, sync, saved, identity.match, frame)
     outcomes = frame.select(
         "seq",
         pl.lit("acknowledged").alias("status"),
@@ -63,13 +67,12 @@ def _deliver(session: Session, sync: Sync, saved: SavedChanges, texts: set[str],
         pl.lit(None, dtype=pl.String).alias("code"),
         pl.lit(None, dtype=pl.String).alias("message"),
     )
-    save_snapshot(session, session.store.open(saved.identity), frame, saved.types, outcomes, new_id())
+    save_snapshot(session, session.store.open(identity), frame, saved.types, outcomes, new_id())
 
 
 def _found(
-    session: Session, sync: Sync, saved: SavedChanges, frame: pl.DataFrame
+    session: Session, sync: Sync, saved: SavedRun, match: tuple[str, ...], frame: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[str | None]]:
-    match = saved.identity.match
     target = session.target(sync)
     if not (match and target.capabilities.find):
         raise UsageError(

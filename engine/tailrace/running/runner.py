@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
-from tailrace.delivery import DeliveryReport, Job, deliver
+from tailrace.delivery import DeliveryReport, OnProgress, deliver
 from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, TailraceError
 from tailrace.jsonform import key_json
 from tailrace.redact import redact
+from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
 from tailrace.running.recovery import recover
@@ -29,19 +30,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int, int | None], None]
-
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """How a sync is to be run."""
 
-    plan: PlanRequest = PlanRequest()
+    plan: PlanRequest = field(default_factory=PlanRequest)
     expected: Plan | None = None
     """A saved plan that the plan made now must equal."""
     overrides: Collection[str] = ()
     """Guards that may pass, for the expected plan alone."""
-    progress: Progress | None = None
+    progress: OnProgress | None = None
     stop: threading.Event | None = None
 
 
@@ -80,9 +79,9 @@ class _Run:
             return result
 
     def _steps(self, lease: Lease) -> RunResult:
-        recovered = recover(self.session, self.sync, self.target, lease, but=self.run_id)
         with self.session.destination(self.sync, self.target) as destination:
             asked = ask(self.session, self.sync, self.target, destination)
+            recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan)
             result = replace(self._result(planned), recovered=recovered)
             self._remember(planned)
@@ -193,7 +192,7 @@ class _Run:
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
         report = deliver(
-            self._job(plan),
+            job(self.sync, self.target, self.run_id, plan.types),
             plan.frame,
             destination,
             self.journal,
@@ -203,7 +202,7 @@ class _Run:
         )
         self._settle(lease, planned, report)
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
-        return _outcome(replace(result, seconds=seconds), report, interrupted=self._interrupted())
+        return _outcome(replace(result, seconds=seconds), report)
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
         lease.renew()  # a run that lost its sync must not move the snapshot
@@ -212,37 +211,14 @@ class _Run:
         save_issues(self.session, self.sync, digest, plan.frame, plan.types, report.outcomes, self.run_id)
         self.session.files.save_outcomes(self.sync.name, self.run_id, report.outcomes)
 
-    def _interrupted(self) -> bool:
-        return self.request.stop is not None and self.request.stop.is_set()
 
-    def _job(self, plan: Plan) -> Job:
-        config = self.sync.config
-        spec = self.sync.diff_spec(frozenset())
-        return Job(
-            run_id=self.run_id,
-            sync=self.sync.name,
-            object=config.object,
-            mode=config.mode,
-            match=tuple(config.match),
-            fields=tuple(config.fields),
-            skip_nulls=spec.skip_nulls,
-            fill_empty=spec.fill_empty,
-            lookups=self.sync.lookups(),
-            types=plan.types,
-            batch_size=self.target.batch_size,
-            concurrency=self.target.concurrency,
-            on_unknown=config.on_unknown,
-            settle=self.target.config.settle,
-        )
-
-
-def _outcome(result: RunResult, report: DeliveryReport, *, interrupted: bool) -> RunResult:
+def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
     status: RunStatus = "succeeded"
     message: str | None = None
     if report.stopped is not None:
         status = "partial" if isinstance(report.stopped, QuotaExhausted) else "failed"
         message = redact(str(report.stopped))
-    elif interrupted:
+    elif report.interrupted:
         status, message = "interrupted", "stopped on request; what was not sent stays for the next run"
     elif report.rejected or report.unknown:
         status = "partial"

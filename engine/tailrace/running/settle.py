@@ -33,8 +33,7 @@ def save_snapshot(
     run_id: str,
 ) -> Snapshot:
     """The next generation: the old snapshot and the acknowledged rows. Nothing acknowledged, nothing written."""
-    moved = outcomes.filter((pl.col("status") == "acknowledged") | pl.col("code").is_in(["exists", "assumed"]))
-    if moved.is_empty() or snapshot.run_id == run_id:
+    if outcomes.filter(SETTLED).is_empty() or snapshot.run_id == run_id:
         return snapshot
     before = snapshot.frame() if snapshot.generation else None
     after = fold(before, frame, outcomes, types=types, old_types=snapshot.types)

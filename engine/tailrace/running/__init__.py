@@ -1,0 +1,1 @@
+"""Running: what opens resources, and joins planning, delivery, snapshot and state into a run."""

@@ -1,0 +1,35 @@
+"""The delivery job of a sync: its settings as delivery needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tailrace.delivery import Job
+
+if TYPE_CHECKING:
+    from tailrace.project import Sync
+    from tailrace.running.session import Target
+    from tailrace.values import LogicalType
+
+
+def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType]) -> Job:
+    """How a run of this sync delivers its rows."""
+    config = sync.config
+    spec = sync.diff_spec(frozenset())
+    return Job(
+        run_id=run_id,
+        sync=sync.name,
+        object=config.object,
+        mode=config.mode,
+        match=tuple(config.match),
+        fields=tuple(config.fields),
+        skip_nulls=spec.skip_nulls,
+        fill_empty=spec.fill_empty,
+        lookups=sync.lookups(),
+        types=types,
+        batch_size=target.batch_size,
+        concurrency=target.concurrency,
+        on_unknown=config.on_unknown,
+        settle=target.config.settle,
+    )

@@ -1,0 +1,71 @@
+"""The contract guard."""
+
+import pytest
+from tailrace.destination import Field, ObjectSchema
+from tailrace.planning import faults, missing_required
+from tailrace.project.config import SyncConfig
+from tailrace.values import LogicalType
+
+TEXT = frozenset({"string"})
+SCHEMA = ObjectSchema(
+    "Contact",
+    {
+        "Ext": Field("Ext", "string", TEXT, unique=True),
+        "LastName": Field("LastName", "string", TEXT, required=True),
+        "Email": Field("Email", "email", TEXT),
+        "Total": Field("Total", "double", frozenset({"decimal"}), createable=False, updateable=False),
+        "Stage": Field("Stage", "picklist", TEXT, options=("new", "old")),
+        "Birth": Field("Birth", "date", frozenset({"date"}), updateable=False),
+    },
+    case_insensitive=True,
+)
+
+
+def config(fields, **changes):
+    base = {
+        "model": "m",
+        "destination": "d",
+        "object": "Contact",
+        "key": "id",
+        "match": {"Ext": "id"},
+        "mode": "upsert",
+    }
+    return SyncConfig.model_validate({**base, "fields": fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "word"),
+    [
+        ({"Emial": "email"}, "Emial", "did you mean Email"),
+        ({"Total": "total"}, "Total", "read-only"),
+        ({"Stage": {"value": "gone"}}, "Stage", "'gone' is not among its choices: new, old"),
+        ({"Birth": "birth"}, "Birth", "only when a record is created"),
+    ],
+)
+def test_a_field_that_cannot_be_written_is_named_with_the_reason(fields, field, word):
+    """Each fault says what is wrong with which field."""
+    found = faults(config(fields), SCHEMA)
+    assert word in found[field]
+
+
+def test_a_good_mapping_has_no_faults():
+    """Names compare as the destination compares them."""
+    assert faults(config({"email": "email", "LastName": "name"}), SCHEMA) == {}
+
+
+def test_a_type_that_does_not_fit_is_a_fault():
+    """Types are judged once the model's are known."""
+    found = faults(config({"Email": "email"}), SCHEMA, {"f:Email": LogicalType("binary")})
+    assert "binary does not fit its type email" in found["Email"]
+
+
+def test_match_must_identify():
+    """A match field that is not unique cannot name one record."""
+    found = faults(config({"LastName": "name"}, match={"Email": "email"}), SCHEMA)
+    assert "cannot be matched by it" in found["Email"]
+
+
+def test_required_fields_the_mapping_lacks_are_told_not_refused():
+    """Records may all exist already, so a missing required field is a note."""
+    assert missing_required(config({"Email": "email"}), SCHEMA) == ("LastName",)
+    assert missing_required(config({"Email": "email"}, mode="update"), SCHEMA) == ()

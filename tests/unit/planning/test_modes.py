@@ -1,0 +1,88 @@
+"""The table of modes."""
+
+import polars as pl
+import pytest
+from tailrace.destination import Capabilities, Operation
+from tailrace.planning import actions, refusals
+from tailrace.planning.modes import shown_op, with_actions
+from tailrace.project.config import SyncConfig
+
+BASE = {
+    "model": "m",
+    "destination": "d",
+    "object": "o",
+    "key": "id",
+    "match": {"ext": "id"},
+    "fields": {"name": "name"},
+}
+
+
+def config(**changes):
+    return SyncConfig.model_validate({**BASE, "mode": "upsert", **changes})
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"mode": "upsert"}, {"insert": "upsert", "update": "update"}),
+        ({"mode": "update"}, {"insert": "update", "update": "update"}),
+        ({"mode": "insert"}, {"insert": "create"}),
+        ({"mode": "mirror"}, {"insert": "upsert", "update": "update", "delete": "delete"}),
+        ({"mode": "mirror", "on_delete": "archive"}, {"insert": "upsert", "update": "update", "delete": "archive"}),
+        ({"mode": "mirror", "on_delete": "clear"}, {"insert": "upsert", "update": "update", "delete": "clear"}),
+        ({"mode": "mirror", "on_delete": "keep"}, {"insert": "upsert", "update": "update"}),
+        ({"mode": "append"}, {"insert": "create"}),
+        ({"mode": "append", "append": "changes"}, {"insert": "create", "update": "create"}),
+        ({"mode": "delete"}, {"insert": "delete"}),
+    ],
+)
+def test_every_mode_does_what_the_table_says(settings, expected):
+    """Each mode maps the three kinds of change to the actions its row of the table names."""
+    assert actions(config(**settings)) == expected
+
+
+def test_rows_without_an_action_are_left_out():
+    """An upsert sync leaves records alone whose rows left the model."""
+    changes = pl.DataFrame({"seq": [0, 1, 2], "op": ["insert", "update", "delete"]})
+    kept = with_actions(changes, config())
+    assert kept.select("seq", "action").rows() == [(0, "upsert"), (1, "update")]
+
+
+def test_people_see_what_happens_not_how():
+    """A delete sync shows its new rows as deletes, an update sync as updates."""
+    frame = pl.DataFrame(
+        {"op": ["insert", "insert", "insert", "delete"], "action": ["delete", "update", "upsert", "clear"]}
+    )
+    assert frame.select(shown_op()).to_series().to_list() == ["delete", "update", "insert", "delete"]
+
+
+def able(**changes):
+    defaults = {"operations": frozenset(Operation), "idempotent": frozenset(), "batch_size": 10}
+    return Capabilities(**{**defaults, **changes})
+
+
+@pytest.mark.parametrize(
+    ("settings", "capabilities", "word"),
+    [
+        (
+            {"mode": "mirror", "on_delete": "archive"},
+            able(operations=frozenset({Operation.UPSERT, Operation.UPDATE})),
+            "on_delete: archive",
+        ),
+        ({"mode": "insert"}, able(find=False), "mode insert"),
+        ({"match": {}}, able(), "needs match"),
+        ({"fields": {"a": {"column": "c", "lookup": "O", "by": "x"}}}, able(lookups=False), "lookup"),
+        ({"fields": {"a": {"column": "c", "write": "empty"}}}, able(find=False), "write: empty"),
+    ],
+)
+def test_what_an_adapter_cannot_do_is_refused_with_the_cause(settings, capabilities, word):
+    """The refusal names the setting that asks for too much."""
+    found = refusals(config(**settings), capabilities)
+    assert len(found) == 1
+    assert word in found[0]
+
+
+def test_an_able_adapter_is_not_refused():
+    """An adapter with every capability carries out every mode."""
+    for mode in ("upsert", "update", "insert", "mirror", "append", "delete"):
+        assert refusals(config(mode=mode), able(lookups=True)) == []
