@@ -16,9 +16,9 @@ def role(prefix: str, names: Iterable[str]) -> list[str]:
 
 def folded(prefix: str, spec: DiffSpec, schema: pl.Schema) -> list[pl.Expr]:
     """Match values as the destination tells records apart, under their own names."""
-    return [_fold(f"{prefix}:{name}", name in spec.fold_match, schema) for name in spec.match]
+    return [_folded(f"{prefix}:{name}", schema) if name in spec.fold_match else pl.col(f"{prefix}:{name}") for name in spec.match]
 
 
-def _fold(column: str, fold: bool, schema: pl.Schema) -> pl.Expr:
-    text = fold and schema[column] == pl.String
+def _folded(column: str, schema: pl.Schema) -> pl.Expr:
+    text = schema[column] == pl.String
     return pl.col(column).str.strip_chars().str.to_lowercase() if text else pl.col(column)

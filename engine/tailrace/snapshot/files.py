@@ -53,7 +53,7 @@ def replace_file(path: Path, write: Writer) -> None:
     temporary = path.with_name(path.name + ".tmp")
     write_new(temporary, write)
     with told(path, "write"):
-        os.replace(temporary, path)
+        temporary.replace(path)
         sync_folder(path.parent)
 
 

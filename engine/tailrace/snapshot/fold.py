@@ -13,6 +13,7 @@ from types import MappingProxyType
 import polars as pl
 
 from tailrace.canonical import convert, dtype, type_of
+from tailrace.destination import ANSWER_LOST
 from tailrace.values import LogicalType
 
 Types = Mapping[str, LogicalType]
@@ -109,8 +110,10 @@ def _settled(changes: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     """Changes that moved the destination, or were found to be there already, with the answer's id.
 
     A row that exists already (mode insert) enters with its record id and nothing known of its fields.
+    One whose answer was lost enters as sent where the sync says to skip such rows.
     """
-    sent = (pl.col("status") == "acknowledged").alias("sent")
+    taken = (pl.col("status") == "skipped") & (pl.col("code") == ANSWER_LOST).fill_null(value=False)
+    sent = ((pl.col("status") == "acknowledged") | taken).alias("sent")
     there = ((pl.col("status") == "skipped") & (pl.col("code") == "exists")).fill_null(value=False).alias("there")
     last = outcomes.unique("seq", keep="last").select("seq", pl.col("record_id").alias("answered"), sent, there)
     joined = changes.join(last, on="seq", how="inner")

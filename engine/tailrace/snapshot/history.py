@@ -18,6 +18,7 @@ import polars as pl
 from tailrace.canonical import parse, python_values, text, type_of
 from tailrace.errors import SnapshotError, UsageError
 from tailrace.snapshot.files import folder, make_folder, parquet, replace_file, told
+from tailrace.snapshot.identity import Identity
 from tailrace.values import LogicalType, Value
 
 CHANGES, OUTCOMES, META = "changes.parquet", "outcomes.parquet", "meta.json"
@@ -50,6 +51,16 @@ class RowEvent:
     record_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A run's plan frame, the types of its columns, and whose snapshot it moves."""
+
+    run_id: str
+    frame: pl.DataFrame
+    types: Mapping[str, LogicalType]
+    identity: Identity | None
+
+
 class RunFiles:
     """Files of all runs under one folder. Run ids sort by time."""
 
@@ -57,8 +68,15 @@ class RunFiles:
         self._root = root
         self._clock = clock
 
-    def save_changes(self, sync: str, run_id: str, frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> None:
-        """Keep a run's plan frame; durable when this returns."""
+    def save_changes(
+        self,
+        sync: str,
+        run_id: str,
+        frame: pl.DataFrame,
+        types: Mapping[str, LogicalType],
+        identity: Identity | None = None,
+    ) -> None:
+        """Keep a run's plan frame, and whose snapshot it moves; durable when this returns."""
         place = self._place(sync, run_id)
         make_folder(place)
         replace_file(place / CHANGES, parquet(frame))
@@ -69,9 +87,19 @@ class RunFiles:
             "at": self._clock().isoformat(),
             "rows": frame.height,
             "types": {name: str(logical) for name, logical in types.items()},
+            "identity": identity.as_dict() if identity else None,
         }
         # Last, so that a run with its meta has all its changes.
         replace_file(place / META, lambda file: file.write(json.dumps(meta, indent=2).encode() + b"\n"))
+
+    def load(self, sync: str, run_id: str) -> SavedRun | None:
+        """A run as it was saved; None when it broke before its changes were durable, and so sent nothing."""
+        place = self._place(sync, run_id)
+        if not (place / META).exists():
+            return None
+        meta = _meta(place / META)
+        identity = Identity.from_dict(meta["identity"]) if meta.get("identity") else None
+        return SavedRun(run_id, _read(place / CHANGES), _types(meta), identity)
 
     def load_changes(self, sync: str, run_id: str) -> pl.DataFrame:
         """A run's plan frame; SnapshotError when it is missing or damaged."""
