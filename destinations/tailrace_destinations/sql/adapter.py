@@ -17,7 +17,7 @@ from tailrace_destinations.sql.address import account_id, capabilities
 from tailrace_destinations.sql.codec import UnfitError
 from tailrace_destinations.sql.config import SqlConfig, SqlOptions
 from tailrace_destinations.sql.connect import Database
-from tailrace_destinations.sql.create import add_columns, create_table, first_values
+from tailrace_destinations.sql.create import add_columns, create_table, field_names, first_values
 from tailrace_destinations.sql.ids import Encoded, MatchIds
 from tailrace_destinations.sql.tables import Table
 from tailrace_destinations.sql.writer import BatchWriter
@@ -142,10 +142,7 @@ class SqlDestination:
             if table is None:
                 self._database.make_file()
                 self._make(batch)
-            elif new := {name: value for name, value in first_values(batch).items() if name not in table.columns}:
-                with self._database.writing() as connection:
-                    add_columns(connection, table.name, table.schema, new)
-            else:
+            elif field_names(batch) <= table.columns.keys() or not self._widen(table, batch):
                 return table
             self._tables.pop(batch.object, None)
             return self._table(batch.object)
@@ -154,6 +151,14 @@ class SqlDestination:
         schema, _, name = batch.object.rpartition(".")
         with self._database.writing() as connection:
             create_table(connection, name, schema or self._config.db_schema, batch)
+
+    def _widen(self, table: Table, batch: Batch) -> bool:
+        """Add the columns for which there are values; false when there was none to add."""
+        new = {name: value for name, value in first_values(batch).items() if name not in table.columns}
+        if new:
+            with self._database.writing() as connection:
+                add_columns(connection, table.name, table.schema, new)
+        return bool(new)
 
 
 def _grows(config: SqlConfig, context: Context) -> bool:
@@ -165,7 +170,7 @@ def _grows(config: SqlConfig, context: Context) -> bool:
 
 def _without_absent_columns(batch: Batch, table: Table) -> Batch:
     """Leave out fields that have no column, and therefore only nulls: a column that is not there is null."""
-    if all(row.values.keys() <= table.columns.keys() for row in batch.rows):
+    if field_names(batch) <= table.columns.keys():
         return batch
     rows = tuple(
         replace(row, values={name: value for name, value in row.values.items() if name in table.columns})

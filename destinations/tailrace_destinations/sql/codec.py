@@ -59,6 +59,15 @@ class Codec:
     encode: Callable[[Value], Any]
     """UnfitError when the column cannot hold the value unchanged."""
     decode: Callable[[Any], Value]
+    plain: frozenset[type]
+    """Types whose values, and None, go in as they are."""
+
+    def column(self, values: Sequence[Value]) -> Sequence[Any]:
+        """Encode a column of values, nulls included; most columns need no work at all."""
+        if self.plain.issuperset(map(type, values)):
+            return values
+        encode = self.encode
+        return [None if value is None else encode(value) for value in values]
 
 
 def codec(declared: sql.TypeEngine[Any], dialect: str) -> Codec:
@@ -68,7 +77,8 @@ def codec(declared: sql.TypeEngine[Any], dialect: str) -> Codec:
     if dialect == "sqlite":
         encode = _SQLITE_ENCODE.get(form, encode)
         accepts = _SQLITE_ACCEPTS.get(form, accepts)
-    return Codec(form, accepts, encode, _DECODE[form])
+    plain = (_SQLITE_PLAIN if dialect == "sqlite" else _PLAIN).get(form, ())
+    return Codec(form, accepts, encode, _DECODE[form], frozenset({type(None), *plain}))
 
 
 def _form(declared: sql.TypeEngine[Any]) -> Form:
@@ -95,7 +105,7 @@ _FORMS: tuple[tuple[type[Any], Form], ...] = (
 )
 
 
-def text(value: Value) -> str:  # noqa: PLR0911  # one line per type
+def text(value: Value) -> str:  # one line per type
     """Give a value as text: what a text column gets, and what record ids are made of."""
     if isinstance(value, str):
         return value
@@ -253,17 +263,18 @@ def _sqlite_decimal(value: Value) -> int | float:
     number = _to_decimal(value)
     if number.is_nan():
         return _sqlite_float(float("nan"))
+    near = float(number)
+    if Decimal(repr(near)) == number:
+        return near
     if number == number.to_integral_value() and abs(number) < _INT64:
         return int(number)
-    near = float(number)
-    if Decimal(repr(near)) != number:
-        raise _refuse(value, "SQLite's NUMERIC without losing digits; make it a TEXT column")
-    return near
+    raise _refuse(value, "SQLite's NUMERIC without losing digits; make it a TEXT column")
 
 
 def _sqlite_moment(value: Value) -> str:
     moment = _moment(value)
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).isoformat(" ")
+    zone = moment.tzinfo
+    return (moment if zone is None or zone is UTC else moment.astimezone(UTC)).isoformat(" ")
 
 
 def _sqlite_other(value: Value) -> Any:
@@ -281,6 +292,19 @@ _SQLITE_ENCODE: dict[Form, Callable[[Value], Any]] = {
     "timestamp": _sqlite_moment,
     "other": _sqlite_other,
 }
+_PLAIN: dict[Form, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (float,),
+    "decimal": (Decimal,),
+    "string": (str,),
+    "binary": (bytes,),
+    "date": (date,),
+    "time": (time,),
+    "array": (list,),
+    "other": (str,),
+}
+_SQLITE_PLAIN: dict[Form, tuple[type, ...]] = {"bool": (bool,), "string": (str,), "binary": (bytes,), "other": (str,)}
 _SQLITE_ACCEPTS: dict[Form, frozenset[Kind]] = {
     "int": frozenset({"int64", "decimal", "bool"}),
     "other": frozenset(KINDS),

@@ -17,6 +17,12 @@ _EXACT = sa.Numeric().with_variant(sa.Numeric(38, 10), "mysql", "mariadb", "mssq
 """PostgreSQL's NUMERIC without a precision keeps every digit; others would cut it down to an integer."""
 
 
+def field_names(batch: Batch) -> set[str]:
+    """Give all fields of a batch."""
+    matched = batch.match if batch.operation in (Operation.UPSERT, Operation.CREATE) else ()
+    return set(matched).union(*(row.values for row in batch.rows))
+
+
 def first_values(batch: Batch) -> dict[str, Value]:
     """Give for each field of the batch its first value that is not null; fields with nulls only are left out."""
     found: dict[str, Value] = {}
@@ -33,7 +39,7 @@ def _fields(batch: Batch, match: Sequence[Value], values: Mapping[str, Value]) -
     yield from values.items()
 
 
-def column_type(value: Value, *, matched: bool = False) -> sa.types.TypeEngine[Any]:  # noqa: PLR0911
+def column_type(value: Value, *, matched: bool = False) -> sa.types.TypeEngine[Any]:
     """Choose the type of a new column by a value for it; MySQL needs a length to index text."""
     match value:
         case bool():

@@ -26,19 +26,28 @@ class MatchIds:
             raise UnfitError("a match value is null")
         return tuple(codec.encode(value) for codec, value in zip(self.codecs, values, strict=True))
 
+    def columns(self, matches: Sequence[Sequence[Value]]) -> list[Sequence[Any]]:
+        """Encode the match values of many rows, one sequence per match column; UnfitError as `encode`."""
+        if any(None in match for match in matches):
+            raise UnfitError("a match value is null")
+        return [codec.column(values) for codec, values in zip(self.codecs, zip(*matches, strict=True), strict=True)]
+
+    def ids(self, columns: Sequence[Sequence[Any]]) -> list[str]:
+        """Give the record ids of encoded match columns."""
+        if len(columns) == 1 and self.codecs[0].form in ("string", "int"):
+            return list(map(str, columns[0]))
+        return [self.id(encoded) for encoded in zip(*columns, strict=True)]
+
     def id(self, encoded: Encoded) -> str:
         """Give the record id of encoded match values: the same text that reading the record back gives."""
         texts = [_text(codec.decode(value)) for codec, value in zip(self.codecs, encoded, strict=True)]
         return texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)
 
-    def address(self, values: Sequence[Value], record_id: str | None) -> Encoded:
-        """Say which record is meant: the one with that id, else the one with those match values."""
-        encoded = self.encode(values)
-        if record_id is None or record_id == self.id(encoded):
-            return encoded
-        return self.encode(self._parse(record_id))
+    def parse(self, record_id: str) -> Encoded:
+        """Read a record id back into encoded match values; UnfitError when it is none of this match."""
+        return self.encode(self._parts(record_id))
 
-    def _parse(self, record_id: str) -> list[Value]:
+    def _parts(self, record_id: str) -> list[Value]:
         if len(self.codecs) == 1:
             return [record_id]
         try:

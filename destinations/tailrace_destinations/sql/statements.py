@@ -6,6 +6,7 @@ Parameters are named by position: `v0`, `v1` … for the written columns, `m0`, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +21,31 @@ _INSERTS: dict[str, Any] = {
     "mysql": mysql.insert,
     "mariadb": mysql.insert,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement's text for the driver, and the way it wants its parameters.
+
+    Values are given with those of the written columns first, then those of the WHERE.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    positional: bool
+
+    def parameters(self, values: Sequence[tuple[Any, ...]]) -> Any:
+        """Arrange many rows' values as the driver takes them."""
+        if self.positional:
+            return values
+        return [dict(zip(self.names, row, strict=True)) for row in values]
+
+
+def prepare(statement: Any, dialect: sa.Dialect) -> Prepared:
+    """Compile a statement once, so that rows need not go through SQLAlchemy's parameter processing."""
+    compiled = statement.compile(dialect=dialect)
+    ordered = sorted(compiled.bind_names.values(), key=lambda name: (name[0] != "v", int(name[1:])))
+    return Prepared(str(compiled), tuple(ordered), bool(compiled.positional))
 
 
 def value_names(count: int) -> tuple[str, ...]:

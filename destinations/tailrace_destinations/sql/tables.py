@@ -14,6 +14,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from tailrace.destination import Field, ObjectSchema, OpenFields
 from tailrace.errors import ObjectNotFound, StopRun
 from tailrace_destinations.sql.codec import Codec, codec
+from tailrace_destinations.sql.statements import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Table:
     def clause(self) -> sa.TableClause:
         """The table for statements; its columns are untyped, because values are encoded before they are bound."""
         return sa.table(self.name, *(sa.column(name) for name in self.columns), schema=self.schema)
+
+    @cached_property
+    def prepared(self) -> dict[Any, Prepared]:
+        """Statements compiled so far; threads may share it, as two that compile the same one get the same text."""
+        return {}
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -95,7 +101,9 @@ def reflect(inspector: sa.Inspector, name: str, schema: str | None) -> Table:
     for column in inspector.get_columns(name, schema):
         coded = codec(column["type"], dialect)
         generated = dialect == "sqlite" and primary == [column["name"]] and coded.form == "int"
-        columns[column["name"]] = Column(_field(column, coded, matchable, generated=generated), coded)
+        columns[column["name"]] = Column(
+            _field(column, coded, matchable, inspector.dialect, generated=generated), coded
+        )
     return Table(name, schema, columns, uniques)
 
 
@@ -114,16 +122,22 @@ def _partial(index: Any) -> bool:
     return any(option.endswith("_where") and value for option, value in index.get("dialect_options", {}).items())
 
 
-def _field(column: ReflectedColumn, coded: Codec, matchable: frozenset[str], *, generated: bool) -> Field:
+def _field(
+    column: ReflectedColumn, coded: Codec, matchable: frozenset[str], dialect: sa.Dialect, *, generated: bool
+) -> Field:
     declared = column["type"]
     computed = "computed" in column
     identity: Mapping[str, Any] = column.get("identity") or {}
     filled = (
-        generated or computed or bool(identity) or column.get("default") is not None or column.get("autoincrement") is True
+        generated
+        or computed
+        or bool(identity)
+        or column.get("default") is not None
+        or column.get("autoincrement") is True
     )
     return Field(
         column["name"],
-        str(declared) if not isinstance(declared, sa.types.NullType) else "",
+        "" if isinstance(declared, sa.types.NullType) else declared.compile(dialect=dialect),
         coded.accepts,
         createable=not computed and not identity.get("always", False),
         updateable=not computed and not identity.get("always", False),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,21 +13,17 @@ from tailrace.errors import StopRun
 from tailrace_destinations.sql import statements
 from tailrace_destinations.sql.codec import UnfitError
 from tailrace_destinations.sql.ids import Encoded, MatchIds
+from tailrace_destinations.sql.statements import Prepared
 from tailrace_destinations.sql.tables import Table, unique_index_hint
 
-Params: TypeAlias = dict[str, Any]
-Encoder: TypeAlias = Callable[[Any], Any]
 
-
+@dataclass(frozen=True, slots=True)
 class _Item:
-    """A row ready to be sent: its parameters, and the id its record has afterwards."""
+    """A row ready to be sent: values in the order of the parameters, and the id its record has afterwards."""
 
-    __slots__ = ("marker", "params", "record_id")
-
-    def __init__(self, marker: str, params: Params, record_id: str | None) -> None:
-        self.marker = marker
-        self.params = params
-        self.record_id = record_id
+    marker: str
+    values: tuple[Any, ...]
+    record_id: str | None
 
 
 class BatchWriter:
@@ -83,41 +80,39 @@ class BatchWriter:
             self._update_then_insert(names, rows)
             return
         items = self._insert_items(columns, rows)
-        self._execute(statements.upsert(self._table.clause, columns, self._match, self._dialect), items)
+        self._execute(self._prepared(statements.upsert, columns, self._match, self._dialect), items)
         self._acknowledge(items)
 
     def _update_then_insert(self, names: tuple[str, ...], rows: Sequence[Row]) -> None:
         """For dialects without an upsert, and for rows that lack a column only an INSERT must have."""
         others = tuple(name for name in names if name not in self._match)
-        items = self._address_items(others, rows)
-        found = self._each(statements.update(self._table.clause, others, self._match), items)
+        items = self._address_items(others, [replace(row, record_id=None) for row in rows])
+        found = self._each(self._prepared(statements.update, others, self._match), items)
         self._acknowledge((item for item, there in zip(items, found, strict=True) if there), created=False)
         absent = {item.marker for item, there in zip(items, found, strict=True) if not there}
         columns = self._written(names)
         new = self._insert_items(columns, [row for row in rows if row.marker in absent])
-        self._execute(statements.insert(self._table.clause, columns), new)
+        self._execute(self._prepared(statements.insert, columns), new)
         self._acknowledge(new, created=True)
 
     def _create(self, names: tuple[str, ...], rows: Sequence[Row]) -> None:
         columns = self._written(names)
         items = self._insert_items(columns, rows)
         if not self._match:
-            self._execute(statements.insert(self._table.clause, columns), items)
+            self._execute(self._prepared(statements.insert, columns), items)
             made = [True] * len(items)
         elif self._dialect in statements.ON_CONFLICT:
-            made = self._each(statements.insert_absent(self._table.clause, columns, self._match, self._dialect), items)
+            made = self._each(self._prepared(statements.insert_absent, columns, self._match, self._dialect), items)
         else:
             made = self._insert_if_absent(columns, items)
         self._acknowledge((item for item, new in zip(items, made, strict=True) if new), created=True)
         self._reject((item for item, new in zip(items, made, strict=True) if not new), "exists")
 
     def _insert_if_absent(self, columns: tuple[str, ...], items: Sequence[_Item]) -> list[bool]:
-        places = [columns.index(name) for name in self._match]
-        keys = [tuple(item.params[f"v{place}"] for place in places) for item in items]
-        there = set(self._present(keys))
+        there = set(self._present([item.values[: len(self._match)] for item in items]))
         made = [item.record_id not in there for item in items]
         new = [item for item, absent in zip(items, made, strict=True) if absent]
-        self._execute(statements.insert(self._table.clause, columns), new)
+        self._execute(self._prepared(statements.insert, columns), new)
         return made
 
     def _present(self, keys: Sequence[Encoded]) -> Iterable[str]:
@@ -127,64 +122,77 @@ class BatchWriter:
 
     def _update(self, names: tuple[str, ...], rows: Sequence[Row]) -> None:
         items = self._address_items(names, rows)
-        found = self._each(statements.update(self._table.clause, names, self._match), items)
+        found = self._each(self._prepared(statements.update, names, self._match), items)
         self._acknowledge((item for item, there in zip(items, found, strict=True) if there), created=False)
         self._reject((item for item, there in zip(items, found, strict=True) if not there), "missing")
 
     def _delete(self, rows: Sequence[Row]) -> None:
         items = self._address_items((), rows)
-        self._execute(statements.delete(self._table.clause, self._match), items)
+        self._execute(self._prepared(statements.delete, self._match), items)
         self._acknowledge(items)
 
     def _written(self, names: Iterable[str]) -> tuple[str, ...]:
         return (*self._match, *(name for name in names if name not in self._match))
 
     def _insert_items(self, columns: tuple[str, ...], rows: Sequence[Row]) -> list[_Item]:
-        width = len(self._match)
-        encoders = self._encoders(columns[width:], width)
-        keys = statements.value_names(width)
+        others = columns[len(self._match) :]
 
-        def item(row: Row) -> _Item:
-            encoded = self._ids.encode(row.match) if width else ()
-            params = dict(zip(keys, encoded, strict=True))
-            params.update(_encoded(encoders, row))
-            return _Item(row.marker, params, self._ids.id(encoded) if width else None)
+        def items(rows: Sequence[Row]) -> list[_Item]:
+            keys = self._ids.columns([row.match for row in rows]) if self._match else []
+            ids = self._ids.ids(keys) if keys else [None] * len(rows)
+            return _items(rows, [*keys, *self._value_columns(others, rows)], ids)
 
-        return self._fit(item, rows)
+        return self._fit(items, rows)
 
-    def _address_items(self, names: tuple[str, ...], rows: Sequence[Row]) -> list[_Item]:
-        encoders = self._encoders(names, 0)
-        keys = statements.match_names(len(self._match))
-        moved = {name: f"v{place}" for place, name in enumerate(names) if name in self._match}
+    def _address_items(self, columns: tuple[str, ...], rows: Sequence[Row]) -> list[_Item]:
+        def items(rows: Sequence[Row]) -> list[_Item]:
+            keys = self._addresses(rows)
+            values = self._value_columns(columns, rows)
+            new = dict(zip(columns, values, strict=True))
+            after = [new.get(name, key) for name, key in zip(self._match, keys, strict=True)]
+            return _items(rows, [*values, *keys], self._ids.ids(after))
 
-        def item(row: Row) -> _Item:
-            address = self._ids.address(row.match, row.record_id)
-            params = dict(zip(keys, address, strict=True))
-            params.update(_encoded(encoders, row))
-            after = tuple(params[moved.get(name, key)] for name, key in zip(self._match, keys, strict=True))
-            return _Item(row.marker, params, self._ids.id(after))
+        return self._fit(items, rows)
 
-        return self._fit(item, rows)
+    def _addresses(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
+        """Give the match columns of the records meant: those with the rows' ids, else with their match values."""
+        keys = self._ids.columns([row.match for row in rows])
+        known = zip(rows, self._ids.ids(keys), strict=True)
+        moved = {n for n, (row, own) in enumerate(known) if row.record_id is not None and row.record_id != own}
+        if not moved:
+            return keys
+        encoded = list(zip(*keys, strict=True))
+        for n in moved:
+            encoded[n] = self._ids.parse(rows[n].record_id or "")
+        return list(zip(*encoded, strict=True))
 
-    def _encoders(self, columns: Sequence[str], start: int) -> list[tuple[str, str, Encoder]]:
-        return [(f"v{start + n}", name, self._table.columns[name].codec.encode) for n, name in enumerate(columns)]
+    def _value_columns(self, columns: Sequence[str], rows: Sequence[Row]) -> list[Sequence[Any]]:
+        return [self._table.columns[name].codec.column([row.values[name] for row in rows]) for name in columns]
 
-    def _fit(self, item: Callable[[Row], _Item], rows: Sequence[Row]) -> list[_Item]:
-        """Encode rows; those with a value that no column can hold are rejected, the others go on."""
-        items = []
-        for row in rows:
-            try:
-                items.append(item(row))
-            except UnfitError as error:
-                self._outcomes[row.marker] = rejected(row.marker, "VALUE_DOES_NOT_FIT", str(error))
-        return items
+    def _fit(self, items: Callable[[Sequence[Row]], list[_Item]], rows: Sequence[Row]) -> list[_Item]:
+        """Encode all rows; when a value does not fit, encode one by one and reject the rows at fault."""
+        try:
+            return items(rows) if rows else []
+        except UnfitError as error:
+            if len(rows) == 1:
+                self._outcomes[rows[0].marker] = rejected(rows[0].marker, "VALUE_DOES_NOT_FIT", str(error))
+                return []
+            return [item for row in rows for item in self._fit(items, (row,))]
 
-    def _execute(self, statement: Any, items: Sequence[_Item]) -> int:
+    def _prepared(self, make: Callable[..., Any], *args: Any) -> Prepared:
+        key = (make, args)
+        if key not in self._table.prepared:
+            statement = make(self._table.clause, *args)
+            self._table.prepared[key] = statements.prepare(statement, self._connection.dialect)
+        return self._table.prepared[key]
+
+    def _execute(self, statement: Prepared, items: Sequence[_Item]) -> int:
         if not items:
             return 0
-        return self._connection.execute(statement, [item.params for item in items]).rowcount
+        parameters = statement.parameters([item.values for item in items])
+        return self._connection.exec_driver_sql(statement.text, parameters).rowcount
 
-    def _each(self, statement: Any, items: Sequence[_Item]) -> list[bool]:
+    def _each(self, statement: Prepared, items: Sequence[_Item]) -> list[bool]:
         """Execute for all rows and say for each whether it touched a record.
 
         The database counts for all rows at once, so a mixed answer is undone and asked again by halves.
@@ -195,6 +203,10 @@ class BatchWriter:
             touched = self._execute(statement, items)
             if touched in (0, len(items)):
                 return [touched > 0] * len(items)
+            if touched < 0 or len(items) == 1:
+                raise StopRun(
+                    f"The database did not say how many records it changed ({touched} for {len(items)} rows)."
+                )
             savepoint.rollback()
         half = len(items) // 2
         return self._each(statement, items[:half]) + self._each(statement, items[half:])
@@ -211,8 +223,6 @@ class BatchWriter:
             self._outcomes[item.marker] = rejected(item.marker, code, message, recovery)
 
 
-def _encoded(encoders: Sequence[tuple[str, str, Encoder]], row: Row) -> Params:
-    values = row.values
-    return {
-        parameter: None if (value := values[name]) is None else encode(value) for parameter, name, encode in encoders
-    }
+def _items(rows: Sequence[Row], columns: Sequence[Sequence[Any]], ids: Sequence[str | None]) -> list[_Item]:
+    values = list(zip(*columns, strict=True)) if columns else [()] * len(rows)
+    return [_Item(row.marker, own, record_id) for row, own, record_id in zip(rows, values, ids, strict=True)]
