@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tailrace.sandbox.faults import BadRule, Fault, RowFault, build
-from tailrace.sandbox.web import Vendor, json_response
+from tailrace.sandbox.faults import Fault, RowFault, RuleError, build
+from tailrace.sandbox.web import Vendor, json_response, parsed
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -27,13 +26,13 @@ class ControlApi:
 
     async def records(self, request: Request) -> Response:
         """GET all records, or those of one object."""
-        object = request.path_params.get("object")
+        name = request.path_params.get("object")
         try:
-            return json_response(self._vendor.records(object))
+            return json_response(self._vendor.records(name))
         except LookupError:
-            return _bad(f"there is no object {object}", 404)
+            return _bad(f"there is no object {name}", 404)
 
-    async def counters(self, request: Request) -> Response:
+    async def counters(self, _request: Request) -> Response:
         """GET what was counted."""
         return json_response(self._vendor.counters())
 
@@ -47,17 +46,18 @@ class ControlApi:
         self._vendor.faults.rows.append(build(RowFault, await _body(request)))
         return _done()
 
-    async def pending(self, request: Request) -> Response:
+    async def pending(self, _request: Request) -> Response:
         """GET how many failures are still to come."""
         faults = self._vendor.faults
-        return json_response({"requests": sum(f.times for f in faults.requests), "rows": sum(f.times for f in faults.rows)})
+        left = {"requests": sum(f.times for f in faults.requests), "rows": sum(f.times for f in faults.rows)}
+        return json_response(left)
 
-    async def heal(self, request: Request) -> Response:
+    async def heal(self, _request: Request) -> Response:
         """DELETE all rules."""
         self._vendor.faults.clear()
         return _done()
 
-    async def expire(self, request: Request) -> Response:
+    async def expire(self, _request: Request) -> Response:
         """POST: every token seen so far is invalid from now on."""
         self._vendor.expire_sessions()
         return _done()
@@ -72,7 +72,7 @@ class ControlApi:
         self._vendor.declare(await _object(request))
         return _done()
 
-    async def reset(self, request: Request) -> Response:
+    async def reset(self, _request: Request) -> Response:
         """POST: back to an empty account."""
         self._vendor.reset()
         return _done()
@@ -93,21 +93,21 @@ class ControlApi:
             ("POST", "/reset", self.reset),
         ]
         made = [Route(PREFIX + path, handler, methods=[method]) for method, path, handler in routes]
-        return Starlette(routes=made, exception_handlers={BadRule: _refuse, ValueError: _refuse})
+        return Starlette(routes=made, exception_handlers={RuleError: _refuse, ValueError: _refuse})
 
 
 async def _body(request: Request) -> Any:
-    return json.loads(await request.body())
+    return parsed(await request.body())
 
 
 async def _object(request: Request) -> dict[str, Any]:
     data = await _body(request)
     if not isinstance(data, dict):
-        raise BadRule("the body must be a JSON object")
+        raise RuleError("the body must be a JSON object")
     return data
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _refuse(_request: Request, error: Exception) -> Response:
     return _bad(str(error), 400)
 
 

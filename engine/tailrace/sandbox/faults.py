@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-class BadRule(ValueError):
+class RuleError(ValueError):
     """A rule that the sandbox was given cannot be understood."""
 
 
@@ -57,18 +57,18 @@ class RowFault:
 
 
 def build(rule: type[Any], data: Any) -> Any:
-    """A rule from JSON data; BadRule names what is not understood."""
+    """A rule from JSON data; RuleError names what is not understood."""
     if not isinstance(data, Mapping):
-        raise BadRule("a rule is a JSON object")
+        raise RuleError("a rule is a JSON object")
     known = {f.name for f in fields(rule)}
     unknown = sorted(set(data) - known)
     if unknown:
-        raise BadRule(f"unknown {', '.join(unknown)}; a rule has {', '.join(sorted(known))}")
+        raise RuleError(f"unknown {', '.join(unknown)}; a rule has {', '.join(sorted(known))}")
     try:
         made = rule(**{key: tuple(value) if key == "values" else value for key, value in data.items()})
         re.compile(getattr(made, "path", ""))
     except (TypeError, re.error) as error:
-        raise BadRule(str(error)) from error
+        raise RuleError(str(error)) from error
     return made
 
 

@@ -35,7 +35,7 @@ class AbortableProtocol(H11Protocol):
         """Hand each request on this connection the means to abort it, and send small answers at once."""
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
-        self.app = partial(_abortable, self.app, transport.abort)  # type: ignore[assignment]
+        self.app = partial(_abortable, self.app, transport.abort)
 
 
 async def _abortable(app: ASGIApp, abort: Callable[[], None], scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,8 +77,7 @@ class Running:
         """Serve until `stop`; `ready` is called when requests are answered. State is saved at the end."""
         pairs = zip(self._servers, self.places, strict=True)
         tasks = [asyncio.create_task(server.serve([place.socket])) for server, place in pairs]
-        while not all(server.started or task.done() for server, task in zip(self._servers, tasks, strict=True)):
-            await asyncio.sleep(0.005)
+        await asyncio.gather(*(server.answering.wait() for server in self._servers))
         ready()
         await asyncio.gather(*tasks)
         save_state({place.name: place.vendor for place in self.places}, self.options.state)
@@ -90,7 +89,15 @@ class Running:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it."""
+    """A server that tells when it answers, and leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -105,9 +112,9 @@ def _vendors(options: SandboxOptions) -> Iterator[tuple[str, Vendor, int]]:
         yield "hubspot", HubSpot(options.hubspot, rate_limits=options.rate_limits), options.hubspot_port
 
 
-def _server(vendor: Vendor) -> uvicorn.Server:
+def _server(vendor: Vendor) -> _Server:
     config = uvicorn.Config(
-        Gate(vendor, ControlApi(vendor).app()),  # type: ignore[arg-type]
+        Gate(vendor, ControlApi(vendor).app()),
         http=AbortableProtocol,
         loop="asyncio",
         ws="none",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -158,23 +160,19 @@ class _Thread:
         self._running = self._thread = None
 
 
-def serve(options: SandboxOptions, ready: Callable[[Mapping[str, str]], None] = lambda urls: None) -> None:
+def serve(options: SandboxOptions, ready: Callable[[Mapping[str, str]], None] = lambda _urls: None) -> None:
     """Run a sandbox until SIGINT or SIGTERM; `ready` is given the base URL of each vendor.
 
     UsageError when a port is taken, the state file cannot be read, or the extra is not installed.
     """
-    import signal
-
     running = _open(options)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda signum, frame: running.stop())
+        signal.signal(number, lambda _number, _frame: running.stop())
     _run(running, lambda: ready(running.urls))
 
 
 def serve_child() -> int:
     """Run a sandbox for the process that holds our standard input, until it closes it."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     options = SandboxOptions.from_json(json.loads(sys.stdin.readline()))
     try:
@@ -182,7 +180,7 @@ def serve_child() -> int:
     except UsageError as error:
         _say({"error": str(error)})
         return 2
-    signal.signal(signal.SIGTERM, lambda signum, frame: running.stop())
+    signal.signal(signal.SIGTERM, lambda _number, _frame: running.stop())
     threading.Thread(target=_stop_at_end_of_input, args=(running,), daemon=True).start()
     _run(running, lambda: _say({"urls": running.urls}))
     return 0
@@ -190,7 +188,7 @@ def serve_child() -> int:
 
 def _open(options: SandboxOptions) -> Running:
     try:
-        from tailrace.sandbox.running import Running
+        from tailrace.sandbox.running import Running  # noqa: PLC0415 - needs the extra
     except ModuleNotFoundError as error:
         hint = "Install it with: pip install 'tailrace[sandbox]'"
         raise UsageError(f"The sandbox needs {error.name}.", hint=hint) from error
@@ -198,8 +196,6 @@ def _open(options: SandboxOptions) -> Running:
 
 
 def _run(running: Running, ready: Callable[[], None]) -> None:
-    import asyncio
-
     asyncio.run(running.run(ready))
 
 

@@ -22,7 +22,10 @@ ABORT = "tailrace.sandbox.abort"
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """`data` as compact JSON."""
-    body = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        body = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and UTF-8 cannot
+        body = json.dumps(data, separators=(",", ":")).encode()
     return Response(body, status, headers, media_type="application/json")
 
 
@@ -42,8 +45,8 @@ class Vendor(ABC):
         """Check credentials and limits; a response refuses the request."""
 
     @abstractmethod
-    def headers(self) -> Mapping[str, str]:
-        """Headers that every answer to an admitted request carries."""
+    def headers(self, request: Request) -> Mapping[str, str]:
+        """Headers that the answer to an admitted request carries."""
 
     @abstractmethod
     def records(self, object: str | None = None) -> Any:
@@ -94,20 +97,23 @@ class Gate:
             await self._control(scope, receive, send)
             return
         self._vendor.requests[scope["method"]] += 1
-        refusal = self._vendor.admit(Request(scope))
+        request = Request(scope)
+        refusal = self._vendor.admit(request)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
         fault = self._vendor.faults.for_request(scope["method"], scope["path"])
         if fault is None:
-            await self._app(scope, receive, self._with_headers(send))
+            await self._app(scope, receive, self._with_headers(request, send))
         else:
-            await self._fail(fault, scope, receive, send)
+            await self._fail(fault, request, receive, self._with_headers(request, send))
 
-    async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        held: list[Message] = []
+    async def _fail(self, fault: Fault, request: Request, receive: Receive, send: Send) -> None:
+        scope, held = request.scope, list[Message]()
+        # Read first: a client that gives up during the delay must not undo what it sent.
+        body = await Request(scope, receive).body()
         if fault.commit:
-            await self._app(scope, receive, _keep(held))
+            await self._app(scope, _replay(body), _keep(held))
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.drop:
@@ -116,18 +122,37 @@ class Gate:
             await _canned(fault)(scope, receive, send)
         elif fault.commit:
             for message in held:
-                await self._with_headers(send)(message)
+                await send(message)
         else:
-            await self._app(scope, receive, self._with_headers(send))
+            await self._app(scope, _replay(body), send)
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, request: Request, send: Send) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(k.encode(), v.encode()) for k, v in self._vendor.headers().items()]
+                extra = [(k.encode(), v.encode()) for k, v in self._vendor.headers(request).items()]
                 message = {**message, "headers": [*message["headers"], *extra]}
             await send(message)
 
         return sending
+
+
+def _replay(body: bytes) -> Receive:
+    async def receiving() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving
+
+
+def parsed(body: bytes) -> Any:
+    """JSON as the vendors read it; ValueError for anything else, NaN and endless nesting included."""
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _keep(held: list[Message]) -> Send:

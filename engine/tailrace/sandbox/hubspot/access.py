@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import Request
 
@@ -67,11 +66,11 @@ class Access:
         """HubSpotError when the request may not pass."""
         token = bearer(request)
         window = self._windows.setdefault(token, Window(self.policy.burst, self.policy.per))
-        if request.url.path.endswith("/search"):
-            self._spend(self._search, "SECONDLY", "secondly")
+        if _searches(request):
+            self._spend(request, self._search, "SECONDLY")
         else:
-            self._spend(window, "TEN_SECONDLY_ROLLING", "ten_secondly_rolling")
-        self._spend(self._daily, "DAILY", "daily")
+            self._spend(request, window, "TEN_SECONDLY_ROLLING")
+        self._spend(request, self._daily, "DAILY")
         if token in self.expired:
             raise _unauthorized("EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired.")
         if token.startswith("read") and _writes(request):
@@ -81,14 +80,14 @@ class Access:
         """All tokens seen so far are no longer good."""
         self.expired |= set(self._windows)
 
-    def headers(self) -> dict[str, str]:
-        """The rate limit headers; none while there is no limit."""
-        if self.policy.burst is None or not self._windows:
+    def headers(self, request: Request) -> dict[str, str]:
+        """The rate limit headers; none for a search, or while there is no limit."""
+        window = self._windows.get(request.headers.get("authorization", "").partition(" ")[2])
+        if self.policy.burst is None or window is None or _searches(request):
             return {}
-        left = min(window.left for window in self._windows.values())
         headers = {
             "X-HubSpot-RateLimit-Max": str(self.policy.burst),
-            "X-HubSpot-RateLimit-Remaining": str(left),
+            "X-HubSpot-RateLimit-Remaining": str(window.left),
             "X-HubSpot-RateLimit-Interval-Milliseconds": str(int(self.policy.per * 1000)),
         }
         if self.policy.daily is not None:
@@ -106,12 +105,12 @@ class Access:
             "refused": sum(window.refused for window in windows) + self._search.refused + self._daily.refused,
         }
 
-    def _spend(self, window: Window, policy: str, words: str) -> None:
+    def _spend(self, request: Request, window: Window, policy: str) -> None:
         if window.take():
             return
         extra = {"errorType": "RATE_LIMIT", "policyName": policy}
-        message = f"You have reached your {words} limit."
-        raise HubSpotError(429, "RATE_LIMITS", message, extra=extra, headers=self.headers())
+        message = f"You have reached your {policy.lower()} limit."
+        raise HubSpotError(429, "", message, extra=extra, headers=self.headers(request))
 
 
 def bearer(request: Request) -> str:
@@ -130,6 +129,10 @@ def _unauthorized(category: str, message: str) -> HubSpotError:
     return HubSpotError(401, category, message)
 
 
+def _searches(request: Request) -> bool:
+    return request.url.path.endswith("/search")
+
+
 def _writes(request: Request) -> bool:
     reading = request.url.path.endswith(("/search", "/batch/read"))
     return request.method not in {"GET", "HEAD"} and not reading
@@ -137,13 +140,13 @@ def _writes(request: Request) -> bool:
 
 def _forbidden(request: Request) -> HubSpotError:
     parts = request.url.path.split("/")
-    object = parts[4] if len(parts) > 4 else "contacts"  # noqa: PLR2004 - /crm/v3/objects/{object}
+    name = parts[4] if len(parts) > 4 else "contacts"  # noqa: PLR2004 - /crm/v3/objects/{object}
     message = (
         "This app hasn't been granted all required scopes to make this call. "
         "Read more about required scopes here: https://developers.hubspot.com/scopes."
     )
     needed = {
         "message": "One or more of the following scopes are required.",
-        "context": {"requiredGranularScopes": [f"crm.objects.{object}.write"]},
+        "context": {"requiredGranularScopes": [f"crm.objects.{name}.write"]},
     }
-    return HubSpotError(403, "MISSING_SCOPES", message, errors=[needed], extra={"correlationId": str(uuid4())})
+    return HubSpotError(403, "MISSING_SCOPES", message, errors=[needed])

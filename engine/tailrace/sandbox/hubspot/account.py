@@ -31,7 +31,7 @@ class AccountInfo:
         self._portal = portal
         self._access = access
 
-    async def details(self, request: Request) -> Response:
+    async def details(self, _request: Request) -> Response:
         """GET the portal's own data."""
         return json_response(
             {
@@ -47,7 +47,7 @@ class AccountInfo:
             }
         )
 
-    async def usage(self, request: Request) -> Response:
+    async def usage(self, _request: Request) -> Response:
         """GET today's requests."""
         usage = {
             "name": "private-apps-api-calls-daily",
@@ -69,7 +69,8 @@ class AccountInfo:
 
     async def private_app(self, request: Request) -> Response:
         """POST a private app's token to learn its portal and scopes."""
-        token = str((await body_of(request)).get("tokenKey", ""))
+        body = await body_of(request)
+        token = str(body.get("tokenKey", "")) if isinstance(body, dict) else ""
         if not token or token.startswith("wrong"):
             raise HubSpotError(400, "VALIDATION_ERROR", "tokenKey is not the key of a private app.")
         scopes = [scope for scope in SCOPES if scope.endswith("read")] if token.startswith("read") else SCOPES
@@ -78,7 +79,7 @@ class AccountInfo:
 
     async def refresh(self, request: Request) -> Response:
         """POST a refresh token or code for a new access token."""
-        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+        form = {name: values[0] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()}
         given = [form.get(name, "") for name in ("client_id", "client_secret", "refresh_token", "code")]
         if any(value.startswith("wrong") for value in given):
             raise HubSpotError(400, "", "missing or unknown client id", extra={"status": "BAD_CLIENT_ID"})

@@ -43,7 +43,7 @@ class HubSpot(Vendor):
             *account_routes(self.portal, self.access),
         ]
         handlers = {HubSpotError: _refusal, HTTPException: _no_route}
-        return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+        return Starlette(routes=routes, exception_handlers=handlers)
 
     def admit(self, request: Request) -> Response | None:
         """Token, scopes and rate limits; signing in needs none of them."""
@@ -55,9 +55,9 @@ class HubSpot(Vendor):
             return json_response(error.body, error.status, error.headers)
         return None
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, request: Request) -> Mapping[str, str]:
         """Rate limit headers."""
-        return self.access.headers()
+        return self.access.headers(request)
 
     def records(self, object: str | None = None) -> Any:
         """Live records by object: id and properties of each."""
@@ -104,13 +104,13 @@ class HubSpot(Vendor):
         self.portal.restore(data)
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
+async def _refusal(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HubSpotError):
         raise error
     return json_response(error.body, error.status, error.headers)
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
+async def _no_route(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     message = "resource not found" if status == 404 else "method not allowed"  # noqa: PLR2004
     return json_response(HubSpotError(status, "", message).body, status)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tailrace.sandbox.hubspot.batch import answer
+from tailrace.sandbox.hubspot.batch import Answer, answer
 from tailrace.sandbox.hubspot.errors import HubSpotError, invalid
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.rows import body_of
@@ -25,6 +25,7 @@ DEFAULT_TYPES = {
     ("deals", "companies"): 341,
 }
 CUSTOM_TYPE = 449
+NOTHING_FOUND = "crm.associations.NO_ASSOCIATIONS_FOUND"
 
 
 class Associations:
@@ -36,12 +37,12 @@ class Associations:
     async def create(self, request: Request) -> Response:
         """POST typed associations."""
         pairs = await self._pairs(request, "create")
-        return json_response(*reversed(self._linked(request, pairs)))
+        return _batch_response(self._linked(request, pairs))
 
     async def default(self, request: Request) -> Response:
         """POST associations of the two objects' default type."""
         pairs = [{**pair, "types": [self._default(request)]} for pair in await self._pairs(request, "default")]
-        return json_response(*reversed(self._linked(request, pairs)))
+        return _batch_response(self._linked(request, pairs))
 
     async def archive(self, request: Request) -> Response:
         """POST pairs to take apart."""
@@ -58,18 +59,19 @@ class Associations:
         here, there = self._ends(request)
         results, errors = [], []
         for pair in await self._pairs(request, "read"):
-            id = str(pair.get("id"))
-            targets = list(self._targets(here, there, id))
+            record_id = str(pair.get("id"))
+            targets = list(self._targets(here, there, record_id))
             if targets:
-                results.append({"from": {"id": id}, "to": targets})
+                results.append({"from": {"id": record_id}, "to": targets})
             else:
-                message = f"No {there} is associated with {here} {id}."
-                entry = {"status": "error", "category": "OBJECT_NOT_FOUND", "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
-                errors.append(entry | {"message": message, "context": {"fromObjectId": [id]}})
-        return json_response(*reversed(answer(results, errors, 200)))
+                message = f"No {there} is associated with {here} {record_id}."
+                entry = {"status": "error", "category": "OBJECT_NOT_FOUND", "subCategory": NOTHING_FOUND}
+                errors.append(entry | {"message": message, "context": {"fromObjectId": [record_id]}})
+        return _batch_response(answer(results, errors, 200))
 
     def _ends(self, request: Request) -> tuple[str, str]:
-        return tuple(self._portal.store(request.path_params[end]).type.name for end in ("here", "there"))  # type: ignore[return-value]
+        store, params = self._portal.store, request.path_params
+        return store(params["here"]).type.name, store(params["there"]).type.name
 
     async def _pairs(self, request: Request, call: str) -> list[dict[str, Any]]:
         body = await body_of(request)
@@ -94,9 +96,9 @@ class Associations:
 
     def _link(self, here: str, there: str, pair: Mapping[str, Any]) -> dict[str, Any]:
         start, end = str(pair["from"]["id"]), str(pair["to"]["id"])
-        for name, id in ((here, start), (there, end)):
-            if self._portal.store(name).get(id) is None:
-                raise HubSpotError(404, "OBJECT_NOT_FOUND", f"{name} {id} does not exist")
+        for name, record_id in ((here, start), (there, end)):
+            if self._portal.store(name).get(record_id) is None:
+                raise HubSpotError(404, "OBJECT_NOT_FOUND", f"{name} {record_id} does not exist")
         types = [{"category": t["associationCategory"], "typeId": t["associationTypeId"]} for t in pair["types"]]
         for link in ((here, there, start, end), (there, here, end, start)):
             known = self._portal.links.setdefault(link, [])
@@ -104,14 +106,19 @@ class Associations:
         object_ids = {"fromObjectId": int(start), "toObjectId": int(end)}
         return {"fromObjectTypeId": here, "toObjectTypeId": there, "labels": []} | object_ids
 
-    def _targets(self, here: str, there: str, id: str) -> Iterator[dict[str, Any]]:
+    def _targets(self, here: str, there: str, record_id: str) -> Iterator[dict[str, Any]]:
         for (a, b, start, end), types in self._portal.links.items():
-            if (a, b, start) == (here, there, id):
+            if (a, b, start) == (here, there, record_id):
                 yield {"toObjectId": int(end), "associationTypes": [kind | {"label": None} for kind in types]}
 
     def _default(self, request: Request) -> dict[str, Any]:
         kind = DEFAULT_TYPES.get(self._ends(request), CUSTOM_TYPE)
         return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind}
+
+
+def _batch_response(outcome: Answer) -> Response:
+    status, body = outcome
+    return json_response(body, status)
 
 
 def association_routes(portal: Portal) -> list[Route]:

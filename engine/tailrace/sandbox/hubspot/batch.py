@@ -22,7 +22,7 @@ from tailrace.sandbox.hubspot.errors import (
     invalid,
     invalid_properties,
 )
-from tailrace.sandbox.hubspot.properties import Property, ValueFault
+from tailrace.sandbox.hubspot.properties import Property, ValueFaultError
 from tailrace.sandbox.hubspot.records import Record, Store, now
 
 MOST_INPUTS = 100
@@ -40,11 +40,11 @@ class Change:
     trace: str | None
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """The input names a record that does not exist."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The input is refused."""
 
     def __init__(self, error: RowError) -> None:
@@ -62,7 +62,7 @@ class Batches:
 
     def create(self, store: Store, body: Any) -> Answer:
         """POST …/batch/create."""
-        return self._write(store, inputs_of(body), lambda item: (None, {}), 201)
+        return self._write(store, inputs_of(body), lambda _item: (None, {}), 201)
 
     def update(self, store: Store, body: Any) -> Answer:
         """POST …/batch/update."""
@@ -102,10 +102,10 @@ class Batches:
         names = shown_names(store, body.get("properties"))
         found, missing = [], []
         for item in inputs:
-            id = _id_text(item)
-            record = store.records.get(id) if archived else store.find(prop.name, normalised_id(prop, id))
+            record_id = _id_text(item)
+            record = store.records.get(record_id) if archived else store.find(prop.name, normalised_id(prop, record_id))
             if record is None or record.archived != archived:
-                missing.append(id)
+                missing.append(record_id)
             else:
                 found.append(record.show(names))
         self._order.shuffle(found)
@@ -142,9 +142,9 @@ class Batches:
             try:
                 record, key = locate(item)
                 changes.append(self._checked(store, item, record, key, claims))
-            except Refused as refusal:
+            except RefusedError as refusal:
                 refused.append((item.get("objectWriteTraceId") or "", refusal.error))
-            except Missing:
+            except MissingError:
                 missing.append(str(item["id"]))
         return changes, refused, missing
 
@@ -157,7 +157,7 @@ class Batches:
         unique = store.unique_values(values)
         owner = store.owner(values, record)
         if owner is not None or not claims.isdisjoint(unique):
-            raise Refused(conflict(store.type.singular, owner or "unknown"))
+            raise RefusedError(conflict(store.type.singular, owner or "unknown"))
         claims.update(unique)
         return Change(record, values, item.get("objectWriteTraceId"))
 
@@ -167,7 +167,7 @@ class Batches:
         row = {**(item.get("properties") or {}), "id": item.get("id")}
         fault = self._faults.for_row(store.type.name, row)
         if fault is not None:
-            raise Refused(RowError(400, fault.code, fault.message))
+            raise RefusedError(RowError(400, fault.code, fault.message))
 
     def _apply(self, store: Store, changes: Iterable[Change], *, upsert: bool) -> list[dict[str, Any]]:
         moment = now()
@@ -231,7 +231,7 @@ def normalised_id(prop: Property, value: str) -> str:
     """An id as the property keeps it; an impossible one stays as it is, and is not found."""
     try:
         return prop.check(value)
-    except ValueFault:
+    except ValueFaultError:
         return value
 
 
@@ -239,12 +239,12 @@ def refuse_duplicates(prop: Property, inputs: Sequence[Input]) -> None:
     """HubSpotError when two inputs mean one record."""
     counts = Counter(normalised_id(prop, item["id"]) for item in inputs)
     if len(counts) < len(inputs):
-        doubles = [id for id, count in counts.items() if count > 1]
+        doubles = [record_id for record_id, count in counts.items() if count > 1]
         raise invalid("Duplicate IDs found in batch input: " + str(doubles), {"ids": doubles})
 
 
 def checked_values(store: Store, sent: Any) -> dict[str, str]:
-    """The sent properties as they will be kept; Refused with all that is wrong with them."""
+    """The sent properties as they will be kept; RefusedError with all that is wrong with them."""
     if not isinstance(sent, dict):
         raise invalid("Invalid input JSON: some required fields were not set: [properties]")
     values, faults, known = {}, [], store.type.properties
@@ -261,10 +261,10 @@ def checked_values(store: Store, sent: Any) -> dict[str, str]:
         else:
             try:
                 values[name] = prop.check(value) if value else ""
-            except ValueFault as fault:
+            except ValueFaultError as fault:
                 faults.append(prop.fault(fault))
     if faults:
-        raise Refused(invalid_properties(faults))
+        raise RefusedError(invalid_properties(faults))
     return values
 
 
@@ -287,23 +287,22 @@ def single(outcome: Answer) -> dict[str, Any]:
 def _located(store: Store, prop: Property, item: Input) -> Record:
     record = store.find(prop.name, normalised_id(prop, item["id"]))
     if record is None:
-        raise Missing
+        raise MissingError
     return record
 
 
 def _id_text(item: Input) -> str:
-    id = item.get("id")
-    if not isinstance(id, str) or not id:
+    record_id = item.get("id")
+    if not isinstance(record_id, str) or not record_id:
         raise invalid("Invalid input JSON: some required fields were not set: [id]")
-    return id
+    return record_id
 
 
 def _missing_errors(store: Store, missing: list[str]) -> list[dict[str, Any]]:
     if not missing:
         return []
     message = (
-        f"Could not get some {store.type.singular} objects, they may be deleted or not exist. "
-        "Check that ids are valid."
+        f"Could not get some {store.type.singular} objects, they may be deleted or not exist. Check that ids are valid."
     )
     return [
         {"status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": {"ids": missing}},

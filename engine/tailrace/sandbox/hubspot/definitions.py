@@ -52,7 +52,7 @@ class Definitions:
         store.reindex()
         return json_response(prop.describe(), 201)
 
-    async def schemas(self, request: Request) -> Response:
+    async def schemas(self, _request: Request) -> Response:
         """GET the custom objects."""
         custom = [store.type for store in self._portal.stores.values() if store.type.type_id.startswith("2-")]
         return json_response({"results": [self._schema(made.name) for made in custom]})

@@ -71,7 +71,7 @@ class RowError:
 
     def entry(self, trace_id: str) -> dict[str, Any]:
         """As an entry of a partly successful batch's `errors`."""
-        entry = {"status": "error", "category": self.category, "message": self.message}
+        entry: dict[str, Any] = {"status": "error", "category": self.category, "message": self.message}
         entry |= {"errors": list(self.details)} if self.details else {}
         return entry | {"context": {"objectWriteTraceId": [trace_id]}}
 

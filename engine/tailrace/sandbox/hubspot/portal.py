@@ -80,8 +80,8 @@ class Portal:
         for name, rows in data["records"].items():
             store = self.store(name)
             store.records = {
-                id: Record(id, values, created, updated, archived=archived)
-                for id, values, created, updated, archived in rows
+                record_id: Record(record_id, values, created, updated, archived=archived)
+                for record_id, values, created, updated, archived in rows
             }
             store.reindex()
 

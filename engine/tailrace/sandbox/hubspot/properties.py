@@ -11,7 +11,7 @@ from typing import Any
 from tailrace.sandbox.hubspot.errors import PropertyFault
 
 Check = Callable[[str], str]
-"""Takes a value that is not empty and gives it as HubSpot keeps it; ValueFault when it is refused."""
+"""Takes a value that is not empty and gives it as HubSpot keeps it; ValueFaultError when it is refused."""
 
 TEXT_LIMIT = 65_536
 TYPES = frozenset({"string", "number", "bool", "date", "datetime", "enumeration", "phone_number", "json"})
@@ -20,7 +20,7 @@ EMAIL = re.compile(r"[^@\s,;<>()\[\]]+@[^@\s.,;<>()\[\]]+(\.[^@\s.,;<>()\[\]]+)+
 EPOCH = re.compile(r"-?\d{1,15}")
 
 
-class ValueFault(ValueError):
+class ValueFaultError(ValueError):
     """A value is refused, with HubSpot's code."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -49,7 +49,7 @@ class Property:
     def __post_init__(self) -> None:
         object.__setattr__(self, "check", _checker(self))
 
-    def fault(self, error: ValueFault) -> PropertyFault:
+    def fault(self, error: ValueFaultError) -> PropertyFault:
         """The refusal of a value as HubSpot tells it."""
         return PropertyFault(self.name, error.code, error.message)
 
@@ -122,27 +122,27 @@ def _checker(prop: Property) -> Check:
 
 def _text(value: str) -> str:
     if len(value) > TEXT_LIMIT:
-        raise ValueFault("INVALID_LENGTH", f"Property value length exceeds the limit of {TEXT_LIMIT} characters.")
+        raise ValueFaultError("INVALID_LENGTH", f"Property value length exceeds the limit of {TEXT_LIMIT} characters.")
     return value
 
 
 def _email(value: str) -> str:
     email = value.strip().lower()
     if not EMAIL.fullmatch(email):
-        raise ValueFault("INVALID_EMAIL", f"Email address {value} is invalid")
+        raise ValueFaultError("INVALID_EMAIL", f"Email address {value} is invalid")
     return email
 
 
 def _number(value: str) -> str:
     if not NUMBER.fullmatch(value.strip()):
-        raise ValueFault("INVALID_INTEGER", f'"{value}" was not a valid number.')
+        raise ValueFaultError("INVALID_INTEGER", f'"{value}" was not a valid number.')
     return value.strip()
 
 
 def _bool(value: str) -> str:
     folded = value.lower()
     if folded not in {"true", "false"}:
-        raise ValueFault("INVALID_OPTION", f"{value} was not one of the allowed options: [true, false]")
+        raise ValueFaultError("INVALID_OPTION", f"{value} was not one of the allowed options: [true, false]")
     return folded
 
 
@@ -151,9 +151,9 @@ def _date(value: str) -> str:
         moment = _moment(value) if not re.fullmatch(r"\d{4}-\d\d-\d\d", value) else None
         day = moment.date() if moment else date.fromisoformat(value)
     except ValueError:
-        raise ValueFault("INVALID_DATE", f'"{value}" was not a valid date.') from None
+        raise ValueFaultError("INVALID_DATE", f'"{value}" was not a valid date.') from None
     if moment and moment != datetime(day.year, day.month, day.day, tzinfo=UTC):
-        raise ValueFault("INVALID_DATE", f'"{value}" is at {moment:%H:%M:%S} UTC, not at midnight.')
+        raise ValueFaultError("INVALID_DATE", f'"{value}" is at {moment:%H:%M:%S} UTC, not at midnight.')
     return day.isoformat()
 
 
@@ -161,7 +161,7 @@ def _datetime(value: str) -> str:
     try:
         moment = _moment(value)
     except ValueError:
-        raise ValueFault("INVALID_LONG", f'"{value}" was not a valid long.') from None
+        raise ValueFaultError("INVALID_LONG", f'"{value}" was not a valid long.') from None
     return iso(moment)
 
 
@@ -193,7 +193,7 @@ def _enumeration(prop: Property) -> Check:
         parts = value.lstrip(";").split(";") if several else [value]
         for part in parts:
             if part not in allowed and not prop.external_options:
-                raise ValueFault("INVALID_OPTION", f"{part} was not one of the allowed options: [{shown}]")
+                raise ValueFaultError("INVALID_OPTION", f"{part} was not one of the allowed options: [{shown}]")
         return value
 
     return check

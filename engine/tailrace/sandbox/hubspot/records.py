@@ -57,24 +57,24 @@ class Store:
         """Records that are not archived."""
         return (record for record in self.records.values() if not record.archived)
 
-    def get(self, id: str) -> Record | None:
+    def get(self, record_id: str) -> Record | None:
         """The record of that id, unless it is archived."""
-        record = self.records.get(id)
+        record = self.records.get(record_id)
         return None if record is None or record.archived else record
 
     def find(self, name: str, value: str) -> Record | None:
         """The record whose unique property has that (normalised) value."""
         if name == "hs_object_id":
             return self.get(value)
-        id = self._unique[name].get(value)
-        return None if id is None else self.records[id]
+        record_id = self._unique[name].get(value)
+        return None if record_id is None else self.records[record_id]
 
     def owner(self, values: Mapping[str, str], record: Record | None) -> str | None:
         """The id of another record that has one of the unique values already."""
         for name, index in self._unique.items():
             value = values.get(name)
-            if value and (id := index.get(value)) is not None and (record is None or id != record.id):
-                return id
+            if value and (record_id := index.get(value)) is not None and (record is None or record_id != record.id):
+                return record_id
         return None
 
     def unique_values(self, values: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -83,11 +83,11 @@ class Store:
 
     def create(self, values: Mapping[str, str], now: str) -> Record:
         """A new record with those normalised values."""
-        id = self._new_id()
+        record_id = self._new_id()
         kept = {name: value for name, value in values.items() if value}
-        kept |= {"hs_object_id": id, "createdate": now, self.type.modified: now}
-        record = Record(id, kept, now, now, self._clock())
-        self.records[id] = record
+        kept |= {"hs_object_id": record_id, "createdate": now, self.type.modified: now}
+        record = Record(record_id, kept, now, now, self._clock())
+        self.records[record_id] = record
         self._index(record)
         self.writes += 1
         return record

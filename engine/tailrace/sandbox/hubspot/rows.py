@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,7 @@ from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.records import Record, Store, now
 from tailrace.sandbox.hubspot.search import search
-from tailrace.sandbox.web import json_response
+from tailrace.sandbox.web import json_response, parsed
 
 ERRORS_IN_200 = frozenset({"2026-09"})
 """Versions whose partly successful batches answer 200."""
@@ -35,7 +34,7 @@ BatchCall = Callable[[Store, Any], Answer]
 async def body_of(request: Request) -> Any:
     """The request's JSON; HubSpotError when it is none."""
     try:
-        return json.loads(await request.body())
+        return parsed(await request.body())
     except ValueError as error:
         raise invalid(f"Invalid input JSON: {error}") from error
 

@@ -26,8 +26,8 @@ TESTS: dict[str, Test] = {
     "BETWEEN": lambda value, by: value is not None and by["value"] <= value <= by["highValue"],
     "IN": lambda value, by: value in by["values"],
     "NOT_IN": lambda value, by: value not in by["values"],
-    "HAS_PROPERTY": lambda value, by: value is not None,
-    "NOT_HAS_PROPERTY": lambda value, by: value is None,
+    "HAS_PROPERTY": lambda value, _by: value is not None,
+    "NOT_HAS_PROPERTY": lambda value, _by: value is None,
     "CONTAINS_TOKEN": lambda value, by: value is not None and str(by["value"]).strip("*") in str(value),
     "NOT_CONTAINS_TOKEN": lambda value, by: value is None or str(by["value"]).strip("*") not in str(value),
 }
@@ -42,7 +42,8 @@ def search(store: Store, body: Any, *, lag: float) -> dict[str, Any]:
         raise invalid(f"Invalid limit: at most {MOST_PER_PAGE} results a page.")
     if after + limit > MOST_RESULTS:
         raise invalid(f"Only the first {MOST_RESULTS} results of a search can be read.")
-    found = _ordered(store, [record for record in store.live() if _visible(record, lag) and _meets(store, record, body)], body)
+    visible = (record for record in store.live() if lag <= 0 or time.monotonic() - record.touched >= lag)
+    found = _ordered(store, [record for record in visible if _meets(store, record, body)], body)
     names = shown_names(store, body.get("properties"))
     answer: dict[str, Any] = {
         "total": len(found),
@@ -51,10 +52,6 @@ def search(store: Store, body: Any, *, lag: float) -> dict[str, Any]:
     if after + limit < len(found):
         answer["paging"] = {"next": {"after": str(after + limit)}}
     return answer
-
-
-def _visible(record: Record, lag: float) -> bool:
-    return lag <= 0 or time.monotonic() - record.touched >= lag
 
 
 def _meets(store: Store, record: Record, body: Mapping[str, Any]) -> bool:

@@ -96,7 +96,7 @@ class Access:
 
     async def token(self, request: Request) -> Response:
         """POST /services/oauth2/token."""
-        form = _form(request, (await request.body()).decode())
+        form = _form(request, (await request.body()).decode(errors="replace"))
         kind = form.get("grant_type", "")
         if kind not in NEEDS:
             return _refused("unsupported_grant_type", "grant type not supported")
@@ -123,12 +123,12 @@ class Access:
 
     async def revoke(self, request: Request) -> Response:
         """POST /services/oauth2/revoke."""
-        self.expired.add(_form(request, (await request.body()).decode()).get("token", ""))
+        self.expired.add(_form(request, (await request.body()).decode(errors="replace")).get("token", ""))
         return Response(status_code=200)
 
     async def soap(self, request: Request) -> Response:
         """POST /services/Soap/u/NN.0: login alone."""
-        text = (await request.body()).decode()
+        text = (await request.body()).decode(errors="replace")
         given = [_element(text, name) for name in ("username", "password")]
         if any(not value or value.startswith("wrong") for value in given):
             message = "INVALID_LOGIN: Invalid username, password, security token; or user locked out."

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from tailrace.sandbox.options import SalesforceOptions
 from tailrace.sandbox.salesforce.access import Access, access_routes
 from tailrace.sandbox.salesforce.collections import Collections
-from tailrace.sandbox.salesforce.errors import RowFault, SalesforceError
+from tailrace.sandbox.salesforce.errors import RowError, SalesforceError
 from tailrace.sandbox.salesforce.org import USER_ID, Org
 from tailrace.sandbox.salesforce.query import query_routes
 from tailrace.sandbox.salesforce.rows import row_routes
@@ -46,8 +46,8 @@ class Salesforce(Vendor):
             *query_routes(self.org, PREFIX),
             *row_routes(self.org, self.collections, PREFIX),
         ]
-        handlers = {SalesforceError: _refusal, RowFault: _row_refusal, HTTPException: _no_route}
-        return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+        handlers = {SalesforceError: _refusal, RowError: _row_refusal, HTTPException: _no_route}
+        return Starlette(routes=routes, exception_handlers=handlers)
 
     def admit(self, request: Request) -> Response | None:
         """Session and daily quota; signing in and the list of versions need none."""
@@ -59,10 +59,10 @@ class Salesforce(Vendor):
         try:
             self.access.check(request)
         except SalesforceError as error:
-            return json_response(error.body, error.status, self.headers())
+            return json_response(error.body, error.status, self.headers(request))
         return None
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self, request: Request) -> Mapping[str, str]:  # noqa: ARG002 - other vendors look at it
         """The use of the daily quota."""
         return {"Sforce-Limit-Info": f"api-usage={self.access.used}/{self.access.shown_quota}"}
 
@@ -108,7 +108,7 @@ class Salesforce(Vendor):
         """The org's state from `dump`."""
         self.org.restore(data)
 
-    async def _versions(self, request: Request) -> Response:
+    async def _versions(self, _request: Request) -> Response:
         return json_response(
             [{"label": f"API {n}", "url": f"/services/data/v{n}.0", "version": f"{n}.0"} for n in VERSIONS]
         )
@@ -119,21 +119,21 @@ class Salesforce(Vendor):
         who = f"{request.url.scheme}://{request.url.netloc}/id/{self.org.options.org_id}/{USER_ID}"
         return json_response({name: f"{here}/{name}" for name in names} | {"identity": who})
 
-    async def _limits(self, request: Request) -> Response:
+    async def _limits(self, _request: Request) -> Response:
         quota = self.access.shown_quota
         requests = {"Max": quota, "Remaining": max(0, quota - self.access.used)}
         bulk = {"Max": 15_000, "Remaining": 15_000}
         return json_response({"DailyApiRequests": requests, "DailyBulkApiBatches": bulk})
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
+async def _refusal(_request: Request, error: Exception) -> Response:
     if not isinstance(error, SalesforceError):
         raise error
     return json_response(error.body, error.status)
 
 
 async def _row_refusal(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RowFault):
+    if not isinstance(error, RowError):
         raise error
     return await _refusal(request, error.request_error())
 

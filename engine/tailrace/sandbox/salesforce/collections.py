@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from tailrace.sandbox.faults import Faults
-from tailrace.sandbox.salesforce.errors import ROLLED_BACK, RowFault, SalesforceError
+from tailrace.sandbox.salesforce.errors import ROLLED_BACK, RowError, SalesforceError
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
 from tailrace.sandbox.salesforce.org import Org, Table, Values, ambiguous, external_id_field
@@ -32,13 +33,13 @@ class Collections:
         """POST composite/sobjects."""
         records, all_or_none = records_of(body)
         _few_chunks(records)
-        return self._all([lambda r=record: self._create(r) for record in records], all_or_none=all_or_none)
+        return self._all([partial(self._create, record) for record in records], all_or_none=all_or_none)
 
     def update(self, body: Any) -> list[Result]:
         """PATCH composite/sobjects."""
         records, all_or_none = records_of(body)
         _few_chunks(records)
-        return self._all([lambda r=record: self._update(r) for record in records], all_or_none=all_or_none)
+        return self._all([partial(self._update, record) for record in records], all_or_none=all_or_none)
 
     def upsert(self, object: str, field: str, body: Any) -> list[Result]:
         """PATCH composite/sobjects/{object}/{field}."""
@@ -46,20 +47,20 @@ class Collections:
         key = external_id_field(table, field)
         records, all_or_none = records_of(body)
         values = [_key_value(record, key) for record in records]
-        counts = Counter(key.fold(str(value)) for value in values if value is not None)
+        counts = Counter(key.fold(value) for value in values if value is not None)
         writes: list[Write] = []
         for record, value in zip(records, values, strict=True):
-            double = value is not None and counts[key.fold(str(value))] > 1
-            writes.append(lambda r=record, v=value, d=double: self._upsert(table, key, r, v, double=d))
+            double = value is not None and counts[key.fold(value)] > 1
+            writes.append(partial(self._upsert, table, key, record, value, double=double))
         return self._all(writes, all_or_none=all_or_none)
 
     def delete(self, ids: Sequence[str], *, all_or_none: bool) -> list[Result]:
         """DELETE composite/sobjects?ids=…."""
         _few(ids)
-        return self._all([lambda i=id: self._delete(i) for id in ids], all_or_none=all_or_none)
+        return self._all([partial(self._delete, record_id) for record_id in ids], all_or_none=all_or_none)
 
     def upsert_one(self, table: Table, key: SfField, value: Any, payload: Values) -> tuple[Values, bool]:
-        """Write one record by its key; the record, and whether it was created. RowFault when refused."""
+        """Write one record by its key; the record, and whether it was created. RowError when refused."""
         found = table.find(key, value)
         if len(found) > 1:
             raise ambiguous(key, found)
@@ -69,11 +70,11 @@ class Collections:
         return self._org.create(table, payload), True
 
     def injected(self, table: Table, payload: Mapping[str, Any]) -> None:
-        """RowFault when the sandbox was told to refuse this row."""
+        """RowError when the sandbox was told to refuse this row."""
         if self._faults.rows:
             fault = self._faults.for_row(table.object.name, payload)
             if fault is not None:
-                raise RowFault(fault.code, fault.message, [fault.field] if fault.field else [])
+                raise RowError(fault.code, fault.message, [fault.field] if fault.field else [])
 
     def _all(self, writes: Sequence[Write], *, all_or_none: bool) -> list[Result]:
         saved = self._saved() if all_or_none else None
@@ -85,8 +86,7 @@ class Collections:
 
     def _saved(self) -> dict[str, tuple[dict[str, Values], int, int]]:
         return {
-            name: (deepcopy(table.records), table.writes, table.last_number)
-            for name, table in self._org.tables.items()
+            name: (deepcopy(table.records), table.writes, table.last_number) for name, table in self._org.tables.items()
         }
 
     def _roll_back(self, saved: Mapping[str, tuple[dict[str, Values], int, int]]) -> None:
@@ -98,7 +98,7 @@ class Collections:
     def _create(self, record: Values) -> Result:
         table = self._typed(record)
         if any(name.lower() == "id" for name in record):
-            raise RowFault("INVALID_FIELD", "cannot specify Id in an insert call", ["Id"])
+            raise RowError("INVALID_FIELD", "cannot specify Id in an insert call", ["Id"])
         self.injected(table, record)
         return {"id": self._org.create(table, record)["Id"], "success": True, "errors": []}
 
@@ -106,44 +106,44 @@ class Collections:
         table = self._typed(record)
         given = next((value for name, value in record.items() if name.lower() == "id"), None)
         if given is None:
-            raise RowFault("MISSING_ARGUMENT", "Id not specified in an update call", ["Id"])
-        id = _own_id(table, given)
+            raise RowError("MISSING_ARGUMENT", "Id not specified in an update call", ["Id"])
+        record_id = _own_id(table, given)
         payload = {name: value for name, value in record.items() if name.lower() != "id"}
         self.injected(table, record)
-        self._org.update(table, id, payload)
-        return {"id": id, "success": True, "errors": []}
+        self._org.update(table, record_id, payload)
+        return {"id": record_id, "success": True, "errors": []}
 
     def _upsert(self, table: Table, key: SfField, record: Values, value: Any, *, double: bool) -> Result:
         if self._typed(record) is not table:
-            raise RowFault("INVALID_TYPE", f"All records must be of type {table.object.name}.")
+            raise RowError("INVALID_TYPE", f"All records must be of type {table.object.name}.")
         if value is None:
-            raise RowFault("MISSING_ARGUMENT", f"{key.name} not specified", [])
+            raise RowError("MISSING_ARGUMENT", f"{key.name} not specified", [])
         if double:
-            raise RowFault("DUPLICATE_VALUE", f"Duplicate external id specified: {value}", [key.name])
+            raise RowError("DUPLICATE_VALUE", f"Duplicate external id specified: {value}", [key.name])
         if key.type != "id" and any(name.lower() == "id" for name in record):
-            raise RowFault("INVALID_FIELD", "The Id field should not be specified in the sobject data.", ["Id"])
+            raise RowError("INVALID_FIELD", "The Id field should not be specified in the sobject data.", ["Id"])
         payload = record if key.type != "id" else {k: v for k, v in record.items() if k.lower() != "id"}
         written, created = self.upsert_one(table, key, value, payload)
         return {"id": written["Id"], "success": True, "created": created, "errors": []}
 
     def _delete(self, given: str) -> Result:
-        id = parse_id(given)
-        table = self._org.by_prefix(id) if id else None
-        if id is None or table is None:
-            raise RowFault("MALFORMED_ID", f"malformed id {given}")
-        self.injected(table, {"Id": id})
-        self._org.delete(table, id)
-        return {"id": id, "success": True, "errors": []}
+        record_id = parse_id(given)
+        table = self._org.by_prefix(record_id) if record_id else None
+        if record_id is None or table is None:
+            raise RowError("MALFORMED_ID", f"malformed id {given}")
+        self.injected(table, {"Id": record_id})
+        self._org.delete(table, record_id)
+        return {"id": record_id, "success": True, "errors": []}
 
     def _typed(self, record: Values) -> Table:
         attributes = record.get("attributes")
         name = attributes.get("type") if isinstance(attributes, dict) else None
         if not isinstance(name, str):
-            raise RowFault("INVALID_TYPE", "Each record must have attributes with its type.")
+            raise RowError("INVALID_TYPE", "Each record must have attributes with its type.")
         try:
             return self._org.table(name)
         except SalesforceError:
-            raise RowFault("INVALID_TYPE", f"sObject type '{name}' is not supported.") from None
+            raise RowError("INVALID_TYPE", f"sObject type '{name}' is not supported.") from None
 
 
 def records_of(body: Any) -> tuple[list[Values], bool]:
@@ -174,18 +174,21 @@ def _few_chunks(records: Sequence[Values]) -> None:
 def _result(write: Write) -> Result:
     try:
         return write()
-    except RowFault as fault:
+    except RowError as fault:
         return fault.entry()
 
 
 def _key_value(record: Values, key: SfField) -> Any:
-    if key.name in record:
-        return record[key.name] or None
-    return next((value for name, value in record.items() if name.lower() == key.name.lower()), None) or None
+    """The key as it will be kept; None for none, and the sent value itself where it is impossible."""
+    value = next((value for name, value in record.items() if name.lower() == key.name.lower()), None)
+    try:
+        return None if value is None else key.check(value)
+    except RowError:
+        return str(value)
 
 
 def _own_id(table: Table, given: Any) -> str:
-    id = parse_id(given)
-    if id is None or id[:3] != table.object.prefix:
-        raise RowFault("MALFORMED_ID", f"{table.object.label} ID: id value of incorrect type: {given}", ["Id"])
-    return id
+    record_id = parse_id(given)
+    if record_id is None or record_id[:3] != table.object.prefix:
+        raise RowError("MALFORMED_ID", f"{table.object.label} ID: id value of incorrect type: {given}", ["Id"])
+    return record_id

@@ -16,7 +16,7 @@ class SalesforceError(Exception):
         self.body = [{"message": message, "errorCode": code, "fields": list(fields)}]
 
 
-class RowFault(Exception):
+class RowError(Exception):
     """A row that is refused: in Collections an entry with `statusCode`, alone a 400."""
 
     def __init__(self, code: str, message: str, fields: Sequence[str] = ()) -> None:
@@ -40,7 +40,7 @@ def not_found(message: str = "The requested resource does not exist") -> Salesfo
     return SalesforceError(404, "NOT_FOUND", message)
 
 
-ROLLED_BACK = RowFault(
+ROLLED_BACK = RowError(
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
     "Record rolled back because not all records were valid and the request was using AllOrNone header",
 )

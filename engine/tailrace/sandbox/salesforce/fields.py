@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from tailrace.sandbox.salesforce.errors import RowFault
+from tailrace.sandbox.salesforce.errors import RowError
 from tailrace.sandbox.salesforce.ids import parse_id
 
 Check = Callable[[Any], Any]
-"""Takes a JSON value that is not null and gives it as Salesforce keeps it; RowFault when refused."""
+"""Takes a JSON value that is not null and gives it as Salesforce keeps it; RowError when refused."""
 
 TEXTS = {"string": 255, "textarea": 32_768, "phone": 40, "url": 255, "email": 80, "encryptedstring": 175}
 CHOICES = {"picklist": 255, "multipicklist": 4099, "combobox": 255}
@@ -79,9 +79,14 @@ class SfField:
         """Whether records can be found by it in an upsert."""
         return self.externalId or self.idLookup or self.unique
 
-    def fold(self, value: str) -> str:
-        """A key as it is compared: without case unless the field is case-sensitive."""
-        return value if self.caseSensitive else value.lower()
+    def fold(self, value: Any) -> str:
+        """A key as it is compared: numbers as numbers, texts without case unless the field is case-sensitive."""
+        if self.type in NUMBERS:
+            try:
+                return repr(float(value))
+            except ValueError:
+                return str(value)
+        return str(value) if self.caseSensitive else str(value).lower()
 
     def describe(self) -> dict[str, Any]:
         """As describe shows it."""
@@ -123,6 +128,8 @@ def from_json(data: Mapping[str, Any]) -> SfField:
     made = dict(data)
     made["picklistValues"] = tuple(v["value"] if isinstance(v, Mapping) else v for v in data.get("picklistValues", ()))
     made["referenceTo"] = tuple(data.get("referenceTo", ()))
+    if made["type"] == "reference" and not made.get("relationshipName"):
+        made["relationshipName"] = made["name"].removesuffix("Id").replace("__c", "__r")
     return SfField(**with_defaults(made))
 
 
@@ -152,9 +159,9 @@ def _checker(made: SfField) -> Check:
     return _reference(made) if made.type in {"reference", "id"} else _text(made)
 
 
-def _wrong(made: SfField, value: Any) -> RowFault:
+def _wrong(made: SfField, value: Any) -> RowError:
     shown = str(value).lower() if isinstance(value, bool) else str(value)
-    return RowFault(
+    return RowError(
         "INVALID_TYPE_ON_FIELD_IN_RECORD", f"{made.words}: value not of required type: {shown}", [made.name]
     )
 
@@ -166,7 +173,7 @@ def _text(made: SfField) -> Check:
         text = str(value).strip()
         if len(text) > made.length:
             message = f"{made.words}: data value too large: {text[:255]} (max length={made.length})"
-            raise RowFault("STRING_TOO_LONG", message, [made.name])
+            raise RowError("STRING_TOO_LONG", message, [made.name])
         return text or None
 
     return check
@@ -179,7 +186,7 @@ def _email(made: SfField) -> Check:
         text = as_text(value)
         if text is not None and not EMAIL.fullmatch(text):
             message = f"{made.words}: invalid email address: {text}"
-            raise RowFault("INVALID_EMAIL_ADDRESS", message, [made.name])
+            raise RowError("INVALID_EMAIL_ADDRESS", message, [made.name])
         return text
 
     return check
@@ -196,7 +203,7 @@ def _choice(made: SfField) -> Check:
         for part in text.split(";") if several else [text]:
             if part not in allowed:
                 message = f"{made.words}: bad value for restricted picklist field: {part}"
-                raise RowFault("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, [made.name])
+                raise RowError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, [made.name])
         return text
 
     return check
@@ -227,7 +234,7 @@ def _number(made: SfField) -> Check:
             raise _wrong(made, value)
         if abs(number) >= limit:
             message = f"{made.words}: value outside of valid range on numeric field: {value}"
-            raise RowFault("NUMBER_OUTSIDE_VALID_RANGE", message, [made.name])
+            raise RowError("NUMBER_OUTSIDE_VALID_RANGE", message, [made.name])
         if made.type == "int" and number != number.to_integral_value():
             raise _wrong(made, value)
         rounded = number.quantize(unit, ROUND_HALF_UP)
@@ -279,10 +286,10 @@ def _reference(made: SfField) -> Check:
     def check(value: Any) -> Any:
         if value == "":
             return None
-        id = parse_id(value)
-        if id is None:
+        record_id = parse_id(value)
+        if record_id is None:
             message = f"{made.words}: id value of incorrect type: {value}"
-            raise RowFault("MALFORMED_ID", message, [made.name])
-        return id
+            raise RowError("MALFORMED_ID", message, [made.name])
+        return record_id
 
     return check

@@ -165,9 +165,9 @@ def _custom() -> list[SfField]:
 
 
 def _address(kind: str) -> list[SfField]:
-    parts = {"Street": ("textarea", 255), "City": ("string", 40), "State": ("string", 80), "PostalCode": ("string", 20),
-             "Country": ("string", 80)}  # fmt: skip
-    return [_f(kind + part, type, length=length) for part, (type, length) in parts.items()]
+    lengths = {"City": 40, "State": 80, "PostalCode": 20, "Country": 80}
+    street = _f(f"{kind}Street", "textarea", length=255)
+    return [street, *(_f(kind + part, "string", length=length) for part, length in lengths.items())]
 
 
 def _person() -> list[SfField]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tailrace.sandbox.options import SalesforceOptions
-from tailrace.sandbox.salesforce.errors import RowFault, SalesforceError, not_found
+from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField, moment_text
 from tailrace.sandbox.salesforce.ids import make_id, parse_id
 from tailrace.sandbox.salesforce.objects import SfObject, declare, declared_object, standard_objects
@@ -47,22 +47,22 @@ class Table:
     def find(self, made: SfField, value: Any) -> list[str]:
         """Ids of live records whose key field equals `value`."""
         if made.type == "id":
-            id = parse_id(value)
-            record = self.records.get(id or "")
+            record_id = parse_id(value)
+            record = self.records.get(record_id or "")
             return [] if record is None or record.get("IsDeleted") else [record["Id"]]
-        return self._index[made.name].get(made.fold(str(value)), [])
+        return self._index[made.name].get(made.fold(value), [])
 
-    def clash(self, values: Mapping[str, Any], own: str | None) -> RowFault | None:
+    def clash(self, values: Mapping[str, Any], own: str | None) -> RowError | None:
         """The refusal when another record has one of the unique values."""
         for name in self._index:
             made = self.object.fields[name]
             value = values.get(name)
             if not made.unique or value is None:
                 continue
-            others = [id for id in self.find(made, value) if id != own]
+            others = [record_id for record_id in self.find(made, value) if record_id != own]
             if others:
                 message = f"duplicate value found: {name} duplicates value on record with id: {others[0]}"
-                return RowFault("DUPLICATE_VALUE", message)
+                return RowError("DUPLICATE_VALUE", message)
         return None
 
     def enter(self, record: Values) -> None:
@@ -70,7 +70,7 @@ class Table:
         for name, index in self._index.items():
             value = record.get(name)
             if value is not None:
-                index.setdefault(self.object.fields[name].fold(str(value)), []).append(record["Id"])
+                index.setdefault(self.object.fields[name].fold(value), []).append(record["Id"])
 
     def leave(self, record: Values) -> None:
         """Take a record's keys out of the indexes."""
@@ -78,7 +78,7 @@ class Table:
             value = record.get(name)
             if value is None:
                 continue
-            folded = self.object.fields[name].fold(str(value))
+            folded = self.object.fields[name].fold(value)
             index[folded].remove(record["Id"])
             if not index[folded]:
                 del index[folded]
@@ -103,9 +103,9 @@ class Org:
             raise not_found()
         return table
 
-    def by_prefix(self, id: str) -> Table | None:
+    def by_prefix(self, record_id: str) -> Table | None:
         """The table that an id belongs to."""
-        return next((table for table in self.tables.values() if table.object.prefix == id[:3]), None)
+        return next((table for table in self.tables.values() if table.object.prefix == record_id[:3]), None)
 
     def declare(self, objects: Mapping[str, Any]) -> None:
         """Add objects and fields; ValueError when one cannot be."""
@@ -114,9 +114,16 @@ class Org:
                 self._add(declared_object(name, data, len(self.tables)))
             table = self._folded[name.lower()]
             declare(table.object, data)
+            self._check_references(table.object)
             for record in table.records.values():
                 record.update({k: v for k, v in table.object.defaults().items() if k not in record})
             table.reindex()
+
+    def _check_references(self, made: SfObject) -> None:
+        targets = {target for field in made.fields.values() for target in field.referenceTo}
+        unknown = sorted(target for target in targets if target.lower() not in self._folded)
+        if unknown:
+            raise ValueError(f"{made.name} refers to {', '.join(unknown)}, which must be declared before it.")
 
     def reset(self) -> None:
         """Forget all records; objects and fields stay."""
@@ -127,11 +134,11 @@ class Org:
         self._furnish()
 
     def create(self, table: Table, payload: Mapping[str, Any]) -> Values:
-        """A new record; RowFault when it is refused."""
+        """A new record; RowError when it is refused."""
         values = self.checked(table, payload, creating=True)
         absent = [made.name for made in table.object.required if values.get(made.name) is None]
         if absent:
-            raise RowFault("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
+            raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
         if clash := table.clash(values, None):
             raise clash
         table.last_number += 1
@@ -143,14 +150,14 @@ class Org:
         table.writes += 1
         return record
 
-    def update(self, table: Table, id: str, payload: Mapping[str, Any]) -> Values:
-        """Write a record that exists; RowFault when it is refused."""
-        record = self.live(table, id)
+    def update(self, table: Table, record_id: str, payload: Mapping[str, Any]) -> Values:
+        """Write a record that exists; RowError when it is refused."""
+        record = self.live(table, record_id)
         values = self.checked(table, payload, creating=False)
         for name, value in values.items():
             if value is None and table.object.fields[name].required:
-                raise RowFault("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
-        if clash := table.clash(values, id):
+                raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
+        if clash := table.clash(values, record_id):
             raise clash
         table.leave(record)
         record.update(values)
@@ -160,24 +167,24 @@ class Org:
         table.writes += 1
         return record
 
-    def delete(self, table: Table, id: str) -> None:
-        """Move a record to the recycle bin; RowFault when it is there already or never was."""
-        record = self.live(table, id)
+    def delete(self, table: Table, record_id: str) -> None:
+        """Move a record to the recycle bin; RowError when it is there already or never was."""
+        record = self.live(table, record_id)
         table.leave(record)
         record["IsDeleted"] = True
         table.writes += 1
 
-    def live(self, table: Table, id: str) -> Values:
-        """The record of an 18-character id; RowFault when there is none, or it is deleted."""
-        record = table.records.get(id)
+    def live(self, table: Table, record_id: str) -> Values:
+        """The record of an 18-character id; RowError when there is none, or it is deleted."""
+        record = table.records.get(record_id)
         if record is None:
-            raise RowFault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
         if record.get("IsDeleted"):
-            raise RowFault("ENTITY_IS_DELETED", "entity is deleted")
+            raise RowError("ENTITY_IS_DELETED", "entity is deleted")
         return record
 
     def checked(self, table: Table, payload: Mapping[str, Any], *, creating: bool) -> Values:
-        """The payload's values as they will be kept; RowFault with the first that is refused."""
+        """The payload's values as they will be kept; RowError with the first that is refused."""
         values: Values = {}
         get = table.object.get
         for name, value in payload.items():
@@ -185,8 +192,8 @@ class Org:
                 continue
             made = get(name)
             if made is None:
-                field, id = self._related(table, name, value)
-                values[field.name] = id
+                field, record_id = self._related(table, name, value)
+                values[field.name] = record_id
                 continue
             if not (made.createable if creating else made.updateable):
                 raise _read_only(made)
@@ -197,36 +204,38 @@ class Org:
         if value is None:
             if made.type == "boolean":
                 message = f"{made.words}: value not of required type: null"
-                raise RowFault("INVALID_TYPE_ON_FIELD_IN_RECORD", message, [made.name])
+                raise RowError("INVALID_TYPE_ON_FIELD_IN_RECORD", message, [made.name])
             return None
         kept = made.check(value)
         if made.type == "reference" and kept is not None:
             self._referenced(made, kept)
         return kept
 
-    def _referenced(self, made: SfField, id: str) -> None:
-        table = self.by_prefix(id)
+    def _referenced(self, made: SfField, record_id: str) -> None:
+        table = self.by_prefix(record_id)
         if table is None or table.object.name not in made.referenceTo:
-            raise RowFault("FIELD_INTEGRITY_EXCEPTION", f"{made.words}: id value of incorrect type: {id}", [made.name])
-        record = table.records.get(id)
+            raise RowError(
+                "FIELD_INTEGRITY_EXCEPTION", f"{made.words}: id value of incorrect type: {record_id}", [made.name]
+            )
+        record = table.records.get(record_id)
         if record is None or record.get("IsDeleted"):
-            raise RowFault("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [made.name])
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [made.name])
 
     def _related(self, table: Table, name: str, value: Any) -> tuple[SfField, str | None]:
         made = table.object.relation(name)
         if made is None:
-            raise RowFault("INVALID_FIELD", f"No such column '{name}' on sobject of type {table.object.name}", [name])
+            raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {table.object.name}", [name])
         if value is None:
             return made, None
         parent = self.table(made.referenceTo[0])
         keys = {k: v for k, v in value.items() if k != "attributes"} if isinstance(value, Mapping) else {}
         if len(keys) != 1:
-            raise RowFault("INVALID_FIELD", f"{name} must name its record by one external id field", [name])
+            raise RowError("INVALID_FIELD", f"{name} must name its record by one external id field", [name])
         field, wanted = next(iter(keys.items()))
         key = parent.object.get(field)
         if key is None or not (key.externalId or key.idLookup):
             message = f"{field} is not an External ID or indexed field for {parent.object.name}"
-            raise RowFault("INVALID_FIELD", message, [name])
+            raise RowError("INVALID_FIELD", message, [name])
         return made, _only(parent, key, wanted)
 
     def dump(self) -> dict[str, Any]:
@@ -277,24 +286,24 @@ def _only(parent: Table, key: SfField, wanted: Any) -> str:
     found = parent.find(key, wanted)
     if not found:
         message = f"Foreign key external ID: {wanted} not found for field {key.name} in entity {parent.object.name}"
-        raise RowFault("INVALID_FIELD", message)
+        raise RowError("INVALID_FIELD", message)
     if len(found) > 1:
         raise ambiguous(key, found)
     return found[0]
 
 
-def ambiguous(key: SfField, found: Iterable[str]) -> RowFault:
+def ambiguous(key: SfField, found: Iterable[str]) -> RowError:
     """The refusal of a key that several records have."""
     message = f"{key.name}: more than one record found for external id field: [{', '.join(found)}]"
-    return RowFault("DUPLICATE_EXTERNAL_ID", message)
+    return RowError("DUPLICATE_EXTERNAL_ID", message)
 
 
-def _read_only(made: SfField) -> RowFault:
+def _read_only(made: SfField) -> RowError:
     message = (
         f"Unable to create/update fields: {made.name}. Please check the security settings of this field and verify "
         "that it is read/write for your profile or permission set."
     )
-    return RowFault("INVALID_FIELD_FOR_INSERT_UPDATE", message, [made.name])
+    return RowError("INVALID_FIELD_FOR_INSERT_UPDATE", message, [made.name])
 
 
 def _stamps() -> Values:
@@ -309,7 +318,4 @@ def _name(record: Values) -> None:
 
 
 def _plain(made: SfField) -> dict[str, Any]:
-    return {name: getattr(made, name) for name in SfFieldNames}
-
-
-SfFieldNames = tuple(name for name in SfField.__slots__ if name != "check")
+    return {name: getattr(made, name) for name in SfField.__slots__ if name != "check"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.requests import Request
@@ -10,18 +9,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tailrace.sandbox.salesforce.collections import Collections
-from tailrace.sandbox.salesforce.errors import RowFault, SalesforceError, not_found
+from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
 from tailrace.sandbox.salesforce.org import Org, Table, Values, external_id_field
 from tailrace.sandbox.salesforce.query import shown_record
-from tailrace.sandbox.web import json_response
+from tailrace.sandbox.web import json_response, parsed
 
 
 async def body_of(request: Request) -> Any:
     """The request's JSON; SalesforceError when it is none."""
     try:
-        return json.loads(await request.body())
+        return parsed(await request.body())
     except ValueError as error:
         raise SalesforceError(400, "JSON_PARSER_ERROR", str(error)) from error
 
@@ -36,7 +35,7 @@ class Rows:
     def _table(self, request: Request) -> Table:
         return self._org.table(request.path_params["object"])
 
-    async def objects(self, request: Request) -> Response:
+    async def objects(self, _request: Request) -> Response:
         """GET the list of objects."""
         summaries = [table.object.summary() for table in self._org.tables.values()]
         return json_response({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": summaries})
@@ -55,14 +54,14 @@ class Rows:
         try:
             self._collections.injected(table, payload)
             record = self._org.create(table, payload)
-        except RowFault as fault:
+        except RowError as fault:
             raise fault.request_error() from fault
         return json_response({"id": record["Id"], "success": True, "errors": []}, 201)
 
     async def read(self, request: Request) -> Response:
         """GET a row by id."""
-        table, id = self._table(request), _id(request)
-        return json_response(self._shown(request, table, id))
+        table, record_id = self._table(request), _id(request)
+        return json_response(self._shown(request, table, record_id))
 
     async def read_by_key(self, request: Request) -> Response:
         """GET a row by an external id."""
@@ -77,11 +76,11 @@ class Rows:
     async def update(self, request: Request) -> Response:
         """PATCH a row by id."""
         table, payload = self._table(request), await _payload(request)
-        id = _id(request)
+        record_id = _id(request)
         try:
-            self._collections.injected(table, payload | {"Id": id})
-            self._org.update(table, id, payload)
-        except RowFault as fault:
+            self._collections.injected(table, payload | {"Id": record_id})
+            self._org.update(table, record_id, payload)
+        except RowError as fault:
             raise _alone(fault) from fault
         return Response(status_code=204)
 
@@ -100,7 +99,7 @@ class Rows:
         try:
             own = payload if key.type == "id" else payload | {key.name: value}
             record, created = self._collections.upsert_one(table, key, value, own)
-        except RowFault as fault:
+        except RowError as fault:
             raise fault.request_error() from fault
         body = {"id": record["Id"], "success": True, "errors": [], "created": created}
         return json_response(body, 201 if created else 200)
@@ -109,7 +108,7 @@ class Rows:
         """DELETE a row by id."""
         try:
             self._org.delete(self._table(request), _id(request))
-        except RowFault as fault:
+        except RowError as fault:
             raise _alone(fault) from fault
         return Response(status_code=204)
 
@@ -139,7 +138,7 @@ class Rows:
 
     async def delete_many(self, request: Request) -> Response:
         """DELETE composite/sobjects?ids=…."""
-        ids = [id for id in request.query_params.get("ids", "").split(",") if id]
+        ids = [record_id for record_id in request.query_params.get("ids", "").split(",") if record_id]
         if not ids:
             raise SalesforceError(400, "MISSING_ARGUMENT", "The ids parameter is required.")
         all_or_none = request.query_params.get("allOrNone") == "true"
@@ -149,8 +148,8 @@ class Rows:
         table = self._table(request)
         return table, external_id_field(table, request.path_params["field"]), request.path_params["value"]
 
-    def _shown(self, request: Request, table: Table, id: str) -> Values:
-        record = table.records.get(id)
+    def _shown(self, request: Request, table: Table, record_id: str) -> Values:
+        record = table.records.get(record_id)
         if record is None:
             raise not_found()
         if record.get("IsDeleted"):
@@ -196,13 +195,13 @@ async def _payload(request: Request) -> Values:
 
 
 def _id(request: Request) -> str:
-    id = parse_id(request.path_params["id"])
-    if id is None:
+    record_id = parse_id(request.path_params["id"])
+    if record_id is None:
         raise not_found("Provided external ID field does not exist or is not accessible: " + request.path_params["id"])
-    return id
+    return record_id
 
 
-def _alone(fault: RowFault) -> SalesforceError:
+def _alone(fault: RowError) -> SalesforceError:
     if fault.code == "ENTITY_IS_DELETED":
         return SalesforceError(404, fault.code, fault.message)
     return not_found() if fault.code == "INVALID_CROSS_REFERENCE_KEY" and not fault.fields else fault.request_error()
@@ -210,4 +209,6 @@ def _alone(fault: RowFault) -> SalesforceError:
 
 def _choices(request: Request, table: Table, found: list[str]) -> Response:
     version = request.path_params["version"]
-    return json_response([f"/services/data/{version}/sobjects/{table.object.name}/{id}" for id in found], 300)
+    return json_response(
+        [f"/services/data/{version}/sobjects/{table.object.name}/{record_id}" for record_id in found], 300
+    )

@@ -26,6 +26,7 @@ TOKEN = re.compile(
 )
 ESCAPES = {"n": "\n", "N": "\n", "r": "\r", "R": "\r", "t": "\t", "T": "\t", "b": "\b", "B": "\b", "f": "\f",
            "F": "\f", '"': '"', "'": "'", "\\": "\\"}  # fmt: skip
+WILDCARDS = {"%": ".*", "_": "."}
 WORDS = {"true": True, "false": False, "null": None}
 CLAUSES = frozenset({"from", "where", "order", "limit", "offset", "and", "or", "not", "like", "in", "nulls"})
 
@@ -68,7 +69,7 @@ def value_of(org: Org, record: Values, table: Table, path: str) -> Any:
 def _select(org: Org, query: Query, *, deleted: bool) -> list[Values]:
     records: Iterable[Values] = query.table.records.values()
     if query.candidates is not None and not deleted:
-        records = [query.table.records[id] for id in dict.fromkeys(query.candidates)]
+        records = [query.table.records[record_id] for record_id in dict.fromkeys(query.candidates)]
     found = [r for r in records if (deleted or not r.get("IsDeleted")) and (query.test is None or query.test(r))]
     for path, down, nulls_last in reversed(query.order):
         _sort(org, query.table, found, path, down=down, nulls_last=nulls_last)
@@ -214,7 +215,7 @@ class _Parser:
     def _narrow(self, query: Query, path: str, made: SfField, wanted: list[Any]) -> None:
         if "." in path or not (made.type == "id" or self._table.indexed(made.name)) or None in wanted:
             return
-        query.candidates = [id for value in wanted for id in self._table.find(made, value)]
+        query.candidates = [record_id for value in wanted for record_id in self._table.find(made, value)]
 
     def _get(self, record: Values, path: str, made: SfField) -> Any:
         return _folded(made, value_of(self._org, record, self._table, path))
@@ -233,8 +234,10 @@ class _Parser:
             return WORDS[text.lower()]
         quoted = made.type not in _UNQUOTED
         if quoted != (kind == "text") or kind not in {"text", "number", "moment"}:
-            must = "enclosed in quotes" if quoted else "not enclosed in quotes"
-            message = f"value of filter criterion for field '{made.name}' must be of type {made.type} and should be {must}"
+            message = (
+                f"value of filter criterion for field '{made.name}' must be of type {made.type} "
+                f"and should {'' if quoted else 'not '}be enclosed in quotes"
+            )
             raise SalesforceError(400, "INVALID_FIELD", message)
         if kind == "text":
             return self._unescaped(text[1:-1])
@@ -338,9 +341,13 @@ def _folded(made: SfField, value: Any) -> Any:
 
 
 def _like(pattern: Any) -> re.Pattern[str]:
+    def made(part: str) -> str:
+        if part in WILDCARDS:
+            return WILDCARDS[part]
+        return re.escape(part[1:] if part in {"\\_", "\\%"} else part)
+
     parts = re.split(r"(\\[_%]|[_%])", str(pattern))
-    made = [{"%": ".*", "_": "."}.get(part) or re.escape(part.removeprefix("\\") if len(part) == 2 else part) for part in parts]  # noqa: PLR2004
-    return re.compile("".join(made), re.IGNORECASE | re.DOTALL)
+    return re.compile("".join(map(made, parts)), re.IGNORECASE | re.DOTALL)
 
 
 def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
