@@ -16,7 +16,10 @@ def role(prefix: str, names: Iterable[str]) -> list[str]:
 
 def folded(prefix: str, spec: DiffSpec, schema: pl.Schema) -> list[pl.Expr]:
     """Match values as the destination tells records apart, under their own names."""
-    return [_folded(f"{prefix}:{name}", schema) if name in spec.fold_match else pl.col(f"{prefix}:{name}") for name in spec.match]
+    return [
+        _folded(f"{prefix}:{name}", schema) if name in spec.fold_match else pl.col(f"{prefix}:{name}")
+        for name in spec.match
+    ]
 
 
 def _folded(column: str, schema: pl.Schema) -> pl.Expr:

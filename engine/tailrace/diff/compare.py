@@ -28,9 +28,10 @@ def _unknown(sides: Sides, spec: DiffSpec, *, full: bool) -> dict[str, pl.Expr]:
     """Per field: whether what the destination holds is unknown."""
     some = bool(sides.old["unknown"].list.len().sum())
     per_row = {name: pl.col("unknown").list.contains(name).fill_null(value=False) for name in spec.fields}
+    # A field to be filled when empty needs no comparable value: whether there was one is known.
+    lost = sides.incomparable - spec.fill_empty
     return {
-        name: pl.lit(full or name in sides.incomparable) | (per_row[name] if some else pl.lit(value=False))
-        for name in spec.fields
+        name: pl.lit(full or name in lost) | (per_row[name] if some else pl.lit(value=False)) for name in spec.fields
     }
 
 

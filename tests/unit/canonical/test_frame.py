@@ -8,7 +8,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.canonical import canonical_frame, python_values
@@ -38,7 +38,10 @@ SAME_VALUE = [
     + [pa.array(["é"]).dictionary_encode(), pa.array(["é"], pa.opaque(pa.string(), "text", "X").storage_type)],
     [pa.array([b"\0\xff"], kind) for kind in (pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2))],
     [pa.array([dt.date(1969, 12, 31)], kind) for kind in (pa.date32(), pa.date64())],
-    [pa.array([dt.time(23, 59, 59)], kind) for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))],
+    [
+        pa.array([dt.time(23, 59, 59)], kind)
+        for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))
+    ],
     [pa.array([MOMENT], pa.timestamp(unit)) for unit in ("ms", "us", "ns")],
     [
         pa.array([MOMENT.replace(tzinfo=BERLIN)], pa.timestamp("us", "Europe/Berlin")),
@@ -212,6 +215,7 @@ def test_an_empty_result_keeps_its_types():
     assert rows.frame.schema == pl.Schema({"k:id": pl.Int64, "f:x": pl.String})
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.none() | st.datetimes(timezones=st.timezones()), max_size=5))
 def test_any_zone_is_the_same_moment_in_utc(moments):
     """A zoned timestamp keeps its moment to the microsecond, in UTC."""
@@ -221,6 +225,7 @@ def test_any_zone_is_the_same_moment_in_utc(moments):
     assert all(value is None or value.tzinfo is dt.UTC for value in values)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.none() | st.decimals(-(10**30), 10**30, places=4), max_size=5), st.integers(4, 7))
 def test_a_wider_scale_never_shows(numbers, scale):
     """Decimals keep value and pinned scale when a driver widens the scale."""

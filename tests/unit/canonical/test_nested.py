@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.canonical.nested import canonical_json, decode, encode, json_texts
@@ -15,6 +15,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, 
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
 
 
+@settings(max_examples=40, deadline=None)
 @given(VALUES)
 def test_text_is_json_and_reads_back(value):
     """The text is what any JSON parser reads as the same value."""
@@ -22,6 +23,7 @@ def test_text_is_json_and_reads_back(value):
     assert decode(encode(value)) == value
 
 
+@settings(max_examples=40, deadline=None)
 @given(VALUES)
 def test_rewriting_changes_nothing(value):
     """Canonical text of canonical text is itself, however the JSON was spaced before."""
@@ -29,6 +31,7 @@ def test_rewriting_changes_nothing(value):
     assert canonical_json(canonical_json(spaced)) == canonical_json(spaced)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.none() | st.lists(st.none() | st.text(st.characters(codec="utf-8")), max_size=3), max_size=4))
 def test_the_fast_way_writes_the_same_text(lists):
     """Lists of text, written column-wise, read exactly as when written one by one."""
@@ -36,6 +39,7 @@ def test_the_fast_way_writes_the_same_text(lists):
     assert json_texts("x", column).to_list() == [None if value is None else encode(value) for value in lists]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.none() | st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=3), max_size=4))
 def test_the_fast_way_holds_for_numbers(lists):
     """Lists of whole numbers take the fast way too."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.canonical import convert, dtype, parse, text
@@ -26,6 +26,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("kind", VALUES)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_text_reads_back_exactly(kind, data):
     """Every value of every type survives the way into text and back."""
@@ -36,6 +37,7 @@ def test_text_reads_back_exactly(kind, data):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in VALUES if kind != "binary"])
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_a_detour_through_text_is_lossless(kind, data):
     """A column that became text and back again shows no difference, so nothing would be sent."""

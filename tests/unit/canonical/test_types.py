@@ -9,7 +9,10 @@ from tailrace.values import KINDS, LogicalType
 
 ARROW_TYPES = [
     (pa.bool_(), "bool"),
-    *((kind, "int64") for kind in (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())),
+    *(
+        (kind, "int64")
+        for kind in (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
+    ),
     (pa.uint64(), "decimal(0)"),
     (pa.float16(), "float64"),
     (pa.float32(), "float64"),
