@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Self
 
@@ -25,7 +25,7 @@ from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
 
-_CHUNK = 4_096
+_CHUNK = 1_024
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
 _PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Before rows that were refused for now are sent again, by round."""
@@ -254,7 +254,7 @@ class _Delivery:
         if done.error is not None:
             self._halt(done.error)
         if self._progress is not None:
-            self._progress(self._ledger.progress())
+            self._progress(replace(self._ledger.progress(), quota_left=self._limiter.quota_left))
 
     def _halt(self, error: DestinationError) -> None:
         if self._stop.is_set() and isinstance(error, Retriable):

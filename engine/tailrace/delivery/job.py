@@ -60,6 +60,8 @@ class Progress:
     rejected: int
     unknown: int
     skipped: int
+    quota_left: int | None = None
+    """Calls left today, where the vendor says so."""
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]

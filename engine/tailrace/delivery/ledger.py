@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,14 +12,15 @@ import polars as pl
 from tailrace.canonical import python_values
 from tailrace.delivery.job import ErrorGroup, Progress
 from tailrace.destination import Outcome, Status
+from tailrace.state.packing import Columns, columns_of
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
     from tailrace.values import Value
 
 SCHEMA = {"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String}
-_CHUNK = 50_000
-"""Rows kept as Python objects before they are packed into a frame."""
+_CHUNK = 50
+"""Batches kept as Python objects before they are packed into a frame."""
 
 
 class Ledger:
@@ -26,19 +29,20 @@ class Ledger:
     def __init__(self, total: int) -> None:
         self.counts: dict[Status, int] = {"acknowledged": 0, "rejected": 0, "unknown": 0, "skipped": 0}
         self._total = total
-        self._rows: list[tuple[int, str, str | None, str | None, str | None]] = []
+        self._waiting: list[Columns] = []
         self._packed: list[pl.DataFrame] = []
         self._groups: dict[str, tuple[int, int, str]] = {}
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
+    def add(self, outcomes: Sequence[Outcome]) -> None:
         """Take final outcomes; markers are row numbers."""
+        columns = columns_of(outcomes)
+        self._waiting.append(columns)
+        for status, rows in Counter(columns[1]).items():
+            self.counts[status] += rows
         for outcome in outcomes:
-            self.counts[outcome.status] += 1
-            seq = int(outcome.marker)
-            self._rows.append((seq, outcome.status, outcome.record_id, outcome.code, outcome.message))
-            if outcome.status == "rejected" or outcome.status == "unknown":  # noqa: PLR1714 - the hot loop
-                self._group(seq, outcome)
-        if len(self._rows) >= _CHUNK:
+            if outcome.status != "acknowledged" and outcome.status != "skipped":  # noqa: PLR1714 - the hot loop
+                self._group(int(outcome.marker), outcome)
+        if len(self._waiting) >= _CHUNK:
             self._pack()
 
     def frame(self) -> pl.DataFrame:
@@ -65,9 +69,10 @@ class Ledger:
         self._groups[code] = (rows + 1, first, message)
 
     def _pack(self) -> None:
-        if self._rows:
-            self._packed.append(pl.DataFrame(self._rows, schema=SCHEMA, orient="row"))
-            self._rows = []
+        if self._waiting:
+            columns = [list(chain.from_iterable(parts)) for parts in zip(*self._waiting, strict=True)]
+            self._packed.append(pl.DataFrame(dict(zip(SCHEMA, columns, strict=True)), schema=SCHEMA))
+            self._waiting = []
 
 
 def _key(job: Job, row: pl.DataFrame) -> Mapping[str, Value]:

@@ -37,7 +37,7 @@ class Preparer:
 
     def prepare(self, rows: list[Row], action: str) -> Prepared:
         """Sort rows of one action; DestinationError when a look-up fails."""
-        asked = [row for row in rows if self._asks(row, action)]
+        asked = [row for row in rows if self._asks(row, action)] if self._may_ask(action) else []
         if not asked:
             return Prepared(rows=rows)
         prepared = Prepared()
@@ -50,6 +50,13 @@ class Preparer:
             else:
                 prepared.rows.append(row)
         return prepared
+
+    def _may_ask(self, action: str) -> bool:
+        return (
+            (action in _ADDRESSED and self._by_id)
+            or (action == "create" and self._job.mode == "insert")
+            or bool(self._job.fill_empty)
+        )
 
     def _asks(self, row: Row, action: str) -> bool:
         if action in _ADDRESSED and self._by_id and row.record_id is None:

@@ -11,7 +11,7 @@ from tailrace.delivery.bisect import culprit, halves
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import NoOutcome, Retries
 from tailrace.delivery.rows import part_of
-from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
+from tailrace.destination import ANSWER_LOST, Batch, Destination, Operation, Outcome, Row, acknowledged
 from tailrace.errors import (
     AnswerLost,
     BatchRejected,
@@ -25,7 +25,6 @@ from tailrace.errors import (
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
-ANSWER_LOST = "ANSWER_LOST"
 """Code of rows that were sent without an answer."""
 ADAPTER_FAILED = "ADAPTER_FAILED"
 Absent: TypeAlias = Literal["send", "unknown", "leave"]

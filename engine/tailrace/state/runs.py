@@ -51,10 +51,11 @@ class Runs(Database):
             }
             connection.execute(sa.insert(runs).values(values))
 
-    def set_plan(self, run_id: str, plan_hash: str | None, counts: Counts) -> None:
-        """Record what was planned, once it is known."""
+    def set_plan(self, run_id: str, plan_hash: str | None, counts: Counts, *, identity: str | None = None) -> None:
+        """Record what was planned, and for whose snapshot, once it is known."""
         with self.transaction() as connection:
             values = {"plan_hash": plan_hash, "counts": json.dumps(asdict(counts))}
+            values |= {"identity": identity} if identity else {}
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
 
     def finish_run(
