@@ -59,7 +59,7 @@ class Transport(requests.Session):
         except requests.RequestException as error:
             raise _transport_fault(error, target, write=write) from None
         self._observe(response)
-        if not response.ok or response.is_redirect:
+        if not 200 <= response.status_code < 300:
             self._raise(response, write=write)
         return response
 
