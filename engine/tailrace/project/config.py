@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from tailrace.project.model import Model
 from tailrace.project.types import Count, Duration, Limit, NameText, Percent, Rate, Secret, SecretUrl
 
 Mode: TypeAlias = Literal["upsert", "update", "insert", "mirror", "append", "delete"]
 OnDelete: TypeAlias = Literal["delete", "archive", "clear", "keep"]
 OnUnknown: TypeAlias = Literal["hold", "resend", "skip"]
 GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
-
-
-class Model(BaseModel):
-    """Base of all configuration: frozen, no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class DestinationConfig(Model):

@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeAlias
@@ -62,11 +63,13 @@ END = r"$(?!\n)"
 _PLAIN = r"[^$]|\$(?!\$?\{)|\$\$\{"
 
 
+@cache
 def reference_pattern() -> str:
     """Regular expression of one reference to an installed provider."""
     return rf"\$\{{(?:{'|'.join(sorted(re.escape(name) for name in provider_names()))}):[^{{}}\n]+\}}"
 
 
+@cache
 def template_pattern(*, referring: bool = False) -> str:
     """Regular expression of a whole well-formed text; with `referring` one that has a reference."""
     reference = reference_pattern()
@@ -123,6 +126,7 @@ class _Unresolved(Exception):  # noqa: N818  internal signal
         self.hint = hint
 
 
+@cache
 def provider_names() -> frozenset[str]:
     """Names that may stand before the colon."""
     return frozenset(_BUILT_IN) | entry_points(group=ENTRY_POINT_GROUP).names

@@ -7,56 +7,12 @@ from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from tailrace.errors import SecretError
-from tailrace.project.references import (
-    Part,
-    Place,
-    Reference,
-    TemplateError,
-    lookup,
-    parse,
-    reference_pattern,
-    resolve,
-    template_pattern,
-)
+from tailrace.project.reading import parse_field, place_of, problem
+from tailrace.project.references import Part, Place, Reference, lookup, reference_pattern, template_pattern
 from tailrace.redact import MASK, register
-
-
-class Text(str):
-    """A string of a project file that knows where it stands; line and column count from 1."""
-
-    __slots__ = ("column", "line")
-    line: int
-    column: int
-
-    @classmethod
-    def at(cls, text: str, line: int, column: int) -> Self:
-        """The text, marked with its place."""
-        marked = cls(text)
-        marked.line, marked.column = line, column
-        return marked
-
-
-def place_of(value: str, context: Any) -> Place:
-    """Where a value being validated was written; `context` is the validation context: a `Place` or None."""
-    base = context if isinstance(context, Place) else Place()
-    if isinstance(value, Text):
-        return Place(base.root, base.file, value.line, value.column)
-    return base
-
-
-def parse_field(value: str) -> tuple[Part, ...]:
-    """`references.parse` for use in validators: a fault is pydantic's to report."""
-    try:
-        return parse(value)
-    except TemplateError as fault:
-        raise PydanticCustomError("reference", "{fault}", {"fault": str(fault)}) from None
-
-
-def _refused(message: str) -> PydanticCustomError:
-    return PydanticCustomError("literal_secret", "{message}", {"message": message})
 
 
 class _Hidden:
@@ -78,6 +34,9 @@ class _Hidden:
     def masked(self) -> str:
         """The references, with every literal part as `***`."""
         return "".join(str(part) if isinstance(part, Reference) else MASK for part in self._parts)
+
+    def _values(self) -> list[str]:
+        return [part if isinstance(part, str) else lookup(part, self._place) for part in self._parts]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.masked!r})"
@@ -103,7 +62,7 @@ class _Hidden:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
-            raise PydanticCustomError("string_type", "should be a text")
+            raise problem("should be a text")
         parts = parse_field(value)
         cls._accept(value, parts, info.field_name or "secret")
         return cls(parts, place_of(value, info.context))
@@ -121,19 +80,20 @@ class Secret(_Hidden):
 
     def reveal(self) -> str:
         """The value, now known to `redact`; SecretError with the place and the reference if there is none."""
-        value = resolve(self._parts, self._place)
+        values = self._values()
+        value = "".join(values)
         if not value:
             raise SecretError(f"{self._place}: {self.masked} is empty", hint="Give it a value and try again.")
-        for part in self._parts:
+        for part, resolved in zip(self._parts, values, strict=True):
             if isinstance(part, Reference):
-                register(lookup(part, self._place))
+                register(resolved)
         register(value)
         return value
 
     @classmethod
     def _accept(cls, text: str, parts: tuple[Part, ...], field: str) -> None:
         if not any(isinstance(part, Reference) for part in parts):
-            raise _refused(
+            raise problem(
                 f'must not stand in the file itself; write a reference such as {field}: "${{env:{field.upper()}}}"'
             )
 
@@ -146,6 +106,8 @@ class Secret(_Hidden):
         }
 
 
+MAX_URL = 4096
+"""Characters a URL may have."""
 _SECRET_PARAMETERS = (
     "password",
     "passwd",
@@ -170,7 +132,7 @@ _USER = rf"(?:[^:/@?#$]|\$(?!\{{)|{_REF})*"
 _LITERAL_PASSWORD = rf"(?:[^:/?#$]|\$(?!\{{)|{_REF})*://{_USER}:(?!(?:{_REF})*@)[^@]+@"
 _LITERAL_PARAMETER = rf"[\s\S]*[?&](?:{_PARAMETERS})=(?!(?:{_REF})*(?:[&#]|$(?!\n)))"
 _BARE_PASSWORD = re.compile(r"(?<=://)([^:/@?#]*):([^@]+)@")
-_WRITTEN_PASSWORD = re.compile(rf"(?<=://)({_USER}):((?:{_REF}|[^@])+?)@")
+_WRITTEN_PASSWORD = re.compile(rf"(?<=://)({_USER}):((?:{_REF}|\$(?!\{{)|[^@$])+?)@")
 _BARE_PARAMETER = re.compile(rf"([?&](?:{_PARAMETERS}))=([^&#]+)")
 
 
@@ -181,8 +143,9 @@ class SecretUrl(_Hidden):
 
     def reveal(self) -> str:
         """The URL, its secret parts now known to `redact`; SecretError when a reference has no value."""
-        url = resolve(self._parts, self._place)
-        for secret in self._secret_values(url):
+        values = self._values()
+        url = "".join(values)
+        for secret in self._secret_values(url, values):
             register(secret)
         return url
 
@@ -190,37 +153,36 @@ class SecretUrl(_Hidden):
     def safe(self) -> str:
         """The URL fit for showing: password, token parameters and references in the path are `***`."""
         try:
-            url = resolve(self._shown(), self._place)
+            return _mask("".join(self._shown(self._values())))
         except SecretError:
-            url = "".join(str(part) for part in self._shown())
-        return _mask(url)
+            return self.masked
 
     @property
     def masked(self) -> str:
         """The URL as written, references unresolved; a literal password is `***`."""
         return _mask("".join(str(part) for part in self._parts), keep=re.compile(rf"(?:{_REF})+"))
 
-    def _shown(self) -> tuple[Part, ...]:
-        """The parts with references beyond the host blinded, for a webhook's path is often its secret."""
-        shown: list[Part] = []
-        for part in self._parts:
-            beyond = isinstance(part, Reference) and _in_path("".join(str(p) for p in shown))
-            shown.append(MASK if beyond else part)
-        return tuple(shown)
+    def _shown(self, values: list[str]) -> list[str]:
+        """Blind references beyond the host, for a webhook's path is often its secret."""
+        shown: list[str] = []
+        for part, value in zip(self._parts, values, strict=True):
+            beyond = isinstance(part, Reference) and _in_path("".join(shown))
+            shown.append(MASK if beyond else value)
+        return shown
 
-    def _secret_values(self, url: str) -> list[str]:
+    def _secret_values(self, url: str, values: list[str]) -> list[str]:
         found = [hit.group(2) for hit in (*_BARE_PASSWORD.finditer(url), *_BARE_PARAMETER.finditer(url))]
-        for part, shown in zip(self._parts, self._shown(), strict=True):
-            if isinstance(part, Reference) and (shown == MASK or len(self._parts) == 1):
-                found.append(lookup(part, self._place))
+        for part, value, shown in zip(self._parts, values, self._shown(values), strict=True):
+            if isinstance(part, Reference) and (shown == MASK or len(values) == 1):
+                found.append(value)
         return found
 
     @classmethod
     def _accept(cls, text: str, parts: tuple[Part, ...], field: str) -> None:
-        if not re.match(_url_start(), text):
-            raise PydanticCustomError("url", "should be a URL such as scheme://host/path")
+        if len(text) > MAX_URL or not re.match(_url_start(), text):
+            raise problem("should be a URL such as scheme://host/path, of at most 4096 characters")
         if re.match(f"(?:{_LITERAL_PASSWORD}|{_LITERAL_PARAMETER})", text):
-            raise _refused(
+            raise problem(
                 "must not hold a password itself; write a reference in its place, such as "
                 f'{field}: "scheme://user:${{env:PASSWORD}}@host" (an @ that is no part of a login is written %40)'
             )
@@ -229,6 +191,7 @@ class SecretUrl(_Hidden):
     def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {
             "type": "string",
+            "maxLength": MAX_URL,
             "allOf": [{"pattern": template_pattern()}, {"pattern": _url_start()}],
             "not": {"pattern": f"^(?:{_LITERAL_PASSWORD}|{_LITERAL_PARAMETER})"},
             "description": "A URL; its password only by reference: scheme://user:${env:PASSWORD}@host.",
@@ -241,7 +204,7 @@ def _url_start() -> str:
 
 def _in_path(before: str) -> bool:
     """Whether what follows this beginning of a URL lies beyond its host."""
-    _, marker, rest = re.sub(_REF, "x", before).partition("://")
+    _, marker, rest = before.partition("://")
     return bool(marker) and bool(re.search(r"[/?#]", rest.rpartition("@")[2]))
 
 

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, WithJsonSchema
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core import core_schema
 
 from tailrace import destination
+from tailrace.project.model import Model, whole
+from tailrace.project.reading import Text, problem
 from tailrace.project.references import END
-from tailrace.project.secrets import Secret, SecretUrl, Text
+from tailrace.project.secrets import Secret, SecretUrl
 
 __all__ = [
     "Count",
@@ -38,15 +40,6 @@ PERCENT_PATTERN = rf"^(?:100(?:\.0{{1,6}})?|[0-9]{{1,2}}(?:\.[0-9]{{1,6}})?)%{EN
 NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9_\-]{{0,99}}{END}"
 
 
-def _problem(message: str) -> PydanticCustomError:
-    return PydanticCustomError("value", "{message}", {"message": message})
-
-
-def whole(value: object) -> object:
-    """A float without a fraction as an int, as JSON Schema sees it; anything else unchanged."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _seconds(pattern: str, least: str) -> Callable[[object, core_schema.ValidationInfo], float]:
     def read(value: object, info: core_schema.ValidationInfo) -> float:
         if isinstance(value, str) and re.match(pattern, value):
@@ -54,7 +47,7 @@ def _seconds(pattern: str, least: str) -> Callable[[object, core_schema.Validati
             return float(value.removesuffix(unit)) * _UNITS[unit]
         if info.context is None and isinstance(value, float | int):
             return float(value)
-        raise _problem(f"should be a duration{least} with its unit: 500ms, 60s, 15m, 1h or 1d")
+        raise problem(f"should be a duration{least} with its unit: 500ms, 60s, 15m, 1h or 1d")
 
     return read
 
@@ -89,7 +82,7 @@ def _percent(value: object, info: core_schema.ValidationInfo) -> float:
         return _share(value)
     if info.context is None and isinstance(value, float):
         return value
-    raise _problem("should be a share from 0% to 100%, such as 20%")
+    raise problem("should be a share from 0% to 100%, such as 20%")
 
 
 def _limit(value: object, info: core_schema.ValidationInfo) -> float | int | None:
@@ -102,7 +95,7 @@ def _limit(value: object, info: core_schema.ValidationInfo) -> float | int | Non
     rows = whole(value)
     if isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0:
         return rows
-    raise _problem("should be a share such as 15%, a number of rows, or off")
+    raise problem("should be a share such as 15%, a number of rows, or off")
 
 
 def _plain(function: Callable[[object, core_schema.ValidationInfo], Any]) -> Any:
@@ -128,10 +121,8 @@ Limit: TypeAlias = Annotated[
 """A brake: a share of the snapshot (float, 0 to 1), a number of rows (int), or None for off."""
 
 
-class RateEntry(BaseModel):
+class RateEntry(Model):
     """How a rate is written: `{calls: 50, per: 5s}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     calls: Count
     per: Interval
@@ -143,7 +134,7 @@ def _rate(entry: object) -> object:
 
 def _rate_schema(_source: Any, handler: Any) -> core_schema.CoreSchema:
     """A mapping read as `RateEntry`; in code also a `destination.Rate` itself."""
-    entry = core_schema.no_info_after_validator_function(_rate, handler.generate_schema(RateEntry))
+    entry: Any = core_schema.no_info_after_validator_function(_rate, handler.generate_schema(RateEntry))
 
     def read(value: object, inner: core_schema.ValidatorFunctionWrapHandler) -> object:
         return value if isinstance(value, destination.Rate) else inner(value)
@@ -158,7 +149,7 @@ Rate: TypeAlias = Annotated[destination.Rate, GetPydanticSchema(_rate_schema)]
 def _name(value: object) -> str:
     if isinstance(value, str) and re.match(NAME_PATTERN, value):
         return str(value)
-    raise _problem("should be a name: letters, digits, _ and -, at most 100, starting with a letter or digit")
+    raise problem("should be a name: letters, digits, _ and -, at most 100, starting with a letter or digit")
 
 
 NameText: TypeAlias = Annotated[
