@@ -15,7 +15,7 @@ from tailrace.errors import (
 from tailrace.project.types import Secret
 from tailrace.testing.calls import RecordingCalls
 
-HOSTILE = ["O'Brien \"x\" \\", "line\nbreak\ttab", "emoji 🙂 Zoë", "'; DROP TABLE--", "</script>{{7*7}}", "  "]
+HOSTILE = ['O\'Brien "x" \\', "line\nbreak\ttab", "emoji 🙂 Zoë", "'; DROP TABLE--", "</script>{{7*7}}", "  "]
 
 
 def properties(control, object="contacts"):
