@@ -1,0 +1,107 @@
+"""The figures as docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tpch_data import CUSTOMERS
+
+NAMES = {
+    "sqlite": "`sql` on SQLite",
+    "postgres": "`sql` on PostgreSQL",
+    "hubspot": "`hubspot`, simulator",
+    "salesforce": "`salesforce`, simulator",
+}
+LIBRARIES = ("duckdb", "polars", "pyarrow", "sqlalchemy", "psycopg", "hubspot-api-client", "simple-salesforce")
+FLOORS = {"sqlite": 20_000, "hubspot": 5_000}
+"""Rows per second below which the engine would be the bottleneck."""
+STARTUP_LIMIT = 0.3
+
+PAGE = """\
+# Benchmarks
+
+Measured by `make bench` on {date}, on {machine}.
+Each figure is of one process of its own; the simulators and PostgreSQL run on the same cores beside it.
+The data are TPC-H customers at scale {scale:g}: {rows:,} rows, each with lifetime value, number of orders and last
+order computed by DuckDB from {orders:,} orders. The projects and scripts are under `benchmarks/`.
+
+## First run, and a run after 1% of the rows changed
+
+Time is of the whole run: start of the interpreter's work, query, diff, journal, sending, snapshot. Peak memory is of
+the whole process, with interpreter and libraries.
+
+{runs}
+
+## The engine beside a bare loop
+
+What the same library reaches in a plain loop over the same rows, without diff, journal, outcomes or snapshot, with
+batches and requests at once as in the engine's adapter. Rows per second while sending.
+
+{bare}
+
+## Start-up
+
+`tailrace --help`: {startup:.2f} s (limit {limit} s).
+"""
+
+
+def document(figures: Mapping[str, Any], scale: float) -> str:
+    """The page, as Markdown."""
+    return PAGE.format(
+        date=datetime.now(UTC).date(),
+        machine=machine(),
+        scale=scale,
+        rows=round(CUSTOMERS * scale),
+        orders=round(CUSTOMERS * scale * 10),
+        runs=runs(figures),
+        bare=bare(figures),
+        startup=figures["startup"],
+        limit=STARTUP_LIMIT,
+    )
+
+
+def runs(figures: Mapping[str, Any]) -> str:
+    """Time and memory by destination."""
+    lines = ["| destination | run | rows sent | calls | query | diff | deliver | total | peak memory |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    for case, name in NAMES.items():
+        for run, key in (("first", case), ("1% changed", f"{case} changed")):
+            found = figures[key]
+            phases = " | ".join(f"{found['phases'].get(phase, 0):.1f} s" for phase in ("query", "diff", "deliver"))
+            total = f"{found['seconds']:.1f} s | {found['peak_mib']:.0f} MiB"
+            lines.append(f"| {name} | {run} | {found['rows']:,} | {found['calls']:,} | {phases} | {total} |")
+    return "\n".join(lines)
+
+
+def bare(figures: Mapping[str, Any]) -> str:
+    """Rows per second of the engine and of the bare library."""
+    lines = ["| destination | engine | bare loop | engine's share | wanted |", "|---|---:|---:|---:|---:|"]
+    for case, floor in FLOORS.items():
+        engine = figures[case]["rows"] / figures[case]["phases"]["deliver"]
+        alone = figures[f"bare-{case}"]["rows"] / figures[f"bare-{case}"]["seconds"]
+        lines.append(f"| {NAMES[case]} | {engine:,.0f} | {alone:,.0f} | {engine / alone:.0%} | ≥ {floor:,} |")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """Processor, cores, memory, system and libraries."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return (
+        f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, "
+        f"Python {platform.python_version()} ({libraries})"
+    )
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(found, platform.machine())
