@@ -11,7 +11,6 @@ from typing import Self
 from tailrace.clock import now
 from tailrace.delivery import OnProgress
 from tailrace.errors import UsageError
-from tailrace.jsonform import key_json
 from tailrace.planning import Plan
 from tailrace.planning.planfile import load_plan, save_plan
 from tailrace.project import LoadedProject, Sync, load_project
@@ -209,7 +208,7 @@ class Project:
         with leased(self._session, sync):
             snapshot = known_snapshot(self._session, sync, self._session.target(sync))[0]
             self._session.store.forget(snapshot.identity)
-            self._session.state.retain(sync.name, "")
+            self._session.state.drop_issues(sync.name)
 
     def _change(self, name: str, key: Mapping[str, str] | None, change: Callable[..., int]) -> int:
         sync = self._sync(name)
@@ -218,11 +217,11 @@ class Project:
         issues = [issue for issue in self._session.state.rejected(sync.name) if same_key(key, issue.key)]
         if not issues:
             raise UsageError(f"{name} has no rejected row with that key", hint=f"tailrace rejected {name} lists them")
-        return sum(change(sync.name, issue.key) for issue in issues)
+        return sum(change(sync.name, issue.key_text) for issue in issues)
 
     def _rejected_keys(self, sync: Sync) -> frozenset[str]:
         issues = self._session.state.rejected(sync.name)
-        return frozenset(key_json(issue.key) for issue in issues if issue.due)
+        return frozenset(issue.key_text for issue in issues if issue.due)
 
     def _sync(self, name: str) -> Sync:
         if name in self.syncs:

@@ -123,7 +123,7 @@ class OpenFields(Mapping[str, Field]):
         self._known = known or {}
 
     def __getitem__(self, name: str) -> Field:
-        return self._known.get(name) or Field(name, "any", frozenset(KINDS))
+        return self._known.get(name) or Field(name, "any", frozenset(KINDS), unique=True)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known)

@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from tailrace.redact import SecretFilter, redact
+from tailrace.redact import RedactingFilter, redact
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -44,7 +44,7 @@ def configure(level: str, form: str) -> None:
     """Send Tailrace's log to stderr as `text` or `json`; libraries' own logs only where they warn."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    handler.addFilter(SecretFilter())
+    handler.addFilter(RedactingFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +46,15 @@ def sandbox(
     from tailrace.extras import need  # noqa: PLC0415
 
     need("starlette", "uvicorn", extra="sandbox", what="the sandbox")
+    from tailrace.sandbox import SandboxOptions  # noqa: PLC0415
     from tailrace.sandbox import serve as serve_sandbox  # noqa: PLC0415
 
-    serve_sandbox(
+    chosen = SandboxOptions(
         host=host, salesforce_port=salesforce_port, hubspot_port=hubspot_port, state=state, rate_limits=rate_limits
     )
+    serve_sandbox(chosen, ready=_announce)
+
+
+def _announce(urls: Mapping[str, str]) -> None:
+    say("\n".join(f"{vendor}: {url}" for vendor, url in urls.items()))
+    say("any client id, secret or token is accepted, except those that begin with `wrong`; stop with Ctrl-C")

@@ -88,7 +88,8 @@ def _change(change: Change) -> str:
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
         done = "" if change.action == "delete" else f"   {change.action}"
-        return head + record + done
+        was = [_short(value) for value in change.was.values() if value is not None][:2]
+        return head + (f"   ({', '.join(was)})" if was else "") + record + done
     fields = [
         f"{name} {_short(part.new)}" if change.op == "insert" else f"{name} {_short(part.old)} → {_short(part.new)}"
         for name, part in change.fields.items()
@@ -234,11 +235,12 @@ def story(told: Story) -> str:
     """The history of one row."""
     lines = [f"{told.sync}  {_key(told.key)}", f"  now: {told.standing}"]
     for event in told.events:
-        fields = "".join(f"    {name} {_short(f.old)} → {_short(f.new)}" for name, f in event.fields.items())
+        pairs = [(name, _short(sides["old"]), _short(sides["new"])) for name, sides in event.fields.items()]
+        fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
         record = f" record {event.record_id}" if event.record_id else ""
         why = f" {event.code}: {event.message}" if event.code or event.message else ""
         lines.append(
-            f"  {event.at}  run {event.run_id}: {event.action} {event.status or 'not sent'}{record}{why}{fields}"
+            f"  {event.at:%Y-%m-%d %H:%M:%S}  run {event.run_id}: {event.action} {event.status or 'not sent'}{record}{why}{fields}"
         )
     return "\n".join(lines)
 

@@ -39,6 +39,8 @@ class Change:
     key: Mapping[str, Any]
     record_id: str | None
     fields: Mapping[str, FieldChange]
+    was: Mapping[str, Any]
+    """For a delete, the values the destination holds; else empty."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `plan --json`."""
@@ -205,6 +207,7 @@ def _changes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> Iterator[
             {name: values[row] for name, values in keys.items()},
             records[row],
             {**moved[row], **fields},
+            {name: values[row] for name, values in old.items()} if ops[row] == "delete" else {},
         )
 
 

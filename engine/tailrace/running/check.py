@@ -53,7 +53,7 @@ def check(session: Session, syncs: Iterable[Sync]) -> CheckReport:
 
 
 def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
-    yield _tried("state", session.state.describe)
+    yield _tried("state", lambda: f"{session.state.where}, up to date")
     reachable = {}
     for name in dict.fromkeys(sync.warehouse for sync in syncs):
         line = _tried(f"warehouse {name}", lambda name=name: session.warehouse(name).check())

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tailrace.running.session import Session
     from tailrace.snapshot.history import RowEvent
     from tailrace.state import BatchRecord, IssueCounts, RowIssue, RunRecord
+    from tailrace.state.records import RunStatus
 
-FRESH = ("succeeded", "partial", "nothing_to_do")
+FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
 
 
 def iso(seconds: float | None) -> str | None:
@@ -129,7 +130,7 @@ class Story:
 def _event_json(event: RowEvent) -> dict[str, Any]:
     return {
         "run_id": event.run_id,
-        "at": event.at,
+        "at": event.at.isoformat().replace("+00:00", "Z"),
         "op": event.op,
         "action": event.action,
         "status": event.status,
@@ -137,7 +138,8 @@ def _event_json(event: RowEvent) -> dict[str, Any]:
         "message": event.message,
         "record_id": event.record_id,
         "fields": {
-            name: {"old": to_json(change.old), "new": to_json(change.new)} for name, change in event.fields.items()
+            name: {"old": to_json(change["old"]), "new": to_json(change["new"])}
+            for name, change in event.fields.items()
         },
     }
 
@@ -172,7 +174,7 @@ def sync_status(session: Session, sync: Sync, counts: IssueCounts, snapshot_rows
         unknown=counts.unknown,
         snapshot_rows=snapshot_rows,
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
-        next_run=due.isoformat().replace("+00:00", "Z") if due else None,
+        next_run=due.isoformat(timespec="seconds").replace("+00:00", "Z") if due else None,
     )
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.clock import new_id, now
 from tailrace.diff import SnapshotData, diff
-from tailrace.jsonform import key_json
 from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
 from tailrace.running.session import Session, Target
 from tailrace.snapshot.store import Identity, Snapshot
@@ -89,7 +88,7 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
     queried = time.perf_counter()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
     changes = diff(rows, snapshot_data(snapshot), sync.diff_spec(folded), full=request.full)
-    issues = tuple(session.state.issues(sync.name, identity=snapshot.identity.digest))
+    issues = session.state.issues(sync.name, snapshot.identity.digest)
     record = session.state.account(target.name, target.hint)
     around = Surroundings(
         capabilities=target.capabilities,
@@ -97,7 +96,7 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
         rates=target.rates,
         quota_left=record.quota_left if record else None,
         held=held(issues, sync) if request.only is None else {},
-        tracked=frozenset(key_json(issue.key) for issue in issues),
+        tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
         contract=None if asked is None else faults(sync.config, asked.schema, changes.types),
@@ -133,9 +132,9 @@ def held(issues: Collection[RowIssue], sync: Sync) -> dict[str, str | None]:
     kept: dict[str, str | None] = {}
     for issue in issues:
         if issue.kind == "unknown" and not issue.due:
-            kept[key_json(issue.key)] = None
+            kept[issue.key_text] = None
         elif issue.state in {"dead", "dismissed"} or (manual and not issue.due):
-            kept[key_json(issue.key)] = issue.payload_hash
+            kept[issue.key_text] = issue.payload_hash
     return kept
 
 

@@ -9,7 +9,6 @@ import polars as pl
 from tailrace.canonical import python_values
 from tailrace.clock import new_id
 from tailrace.errors import UsageError
-from tailrace.jsonform import key_json
 from tailrace.planning import keys
 from tailrace.running.lease import leased
 from tailrace.running.settle import forget_issues, save_snapshot
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 Way: TypeAlias = Literal["resend", "skip", "look_up"]
 
 
-def resolve(session: Session, sync: Sync, way: Way | None) -> list[RowIssue]:
+def resolve(session: Session, sync: Sync, way: Way | None) -> tuple[RowIssue, ...]:
     """Show the held rows; with a way, settle them and give those that were held.
 
     `resend` plans them again, `skip` takes them as delivered, `look_up` asks the destination by match,
@@ -42,7 +41,7 @@ def resolve(session: Session, sync: Sync, way: Way | None) -> list[RowIssue]:
 
 
 def _settle(session: Session, sync: Sync, run_id: str, issues: Sequence[RowIssue], way: Way) -> None:
-    texts = [key_json(issue.key) for issue in issues]
+    texts = [issue.key_text for issue in issues]
     if way != "resend":
         saved = session.files.load(sync.name, run_id)
         if saved is None or saved.identity is None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, OnProgress, deliver
 from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, TailraceError
-from tailrace.jsonform import key_json
 from tailrace.redact import redact
 from tailrace.running.job import job
 from tailrace.running.lease import leased
@@ -181,7 +180,7 @@ class _Run:
         """Rows of earlier trouble that no longer differ from what was acknowledged need nothing any more."""
         if self.request.plan.only is not None:
             return
-        gone = {key_json(issue.key) for issue in planned.issues} - planned.plan.standing
+        gone = {issue.key_text for issue in planned.issues} - planned.plan.standing
         if gone:
             forget_issues(self.session, self.sync, planned.snapshot.identity.digest, gone)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -55,14 +54,14 @@ def save_issues(
         session.state.record_issues(
             sync.name, digest, run_id, _issues(frame, types, troubled), max_attempts=sync.config.rejects.max_attempts
         )
-    if session.state.issues(sync.name, identity=digest):
+    if session.state.issues(sync.name, digest):
         fine = frame.join(outcomes.filter(SETTLED).select("seq"), on="seq", how="semi", maintain_order="left")
         forget_issues(session, sync, digest, keys(fine, types))
 
 
 def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]) -> None:
     """Forget rows that no longer need attention, by key text."""
-    session.state.resolve(sync.name, digest, (json.loads(text) for text in gone))
+    session.state.resolve(sync.name, digest, gone)
 
 
 def _issues(frame: pl.DataFrame, types: Mapping[str, LogicalType], troubled: pl.DataFrame) -> Iterator[NewIssue]:
@@ -78,4 +77,4 @@ def _issues(frame: pl.DataFrame, types: Mapping[str, LogicalType], troubled: pl.
         strict=True,
     )
     for key, op, action, status, code, message, payload in named:
-        yield NewIssue(json.loads(key), op, action, status, code, redact(message or ""), payload)
+        yield NewIssue(key, op, action, status, code, redact(message or ""), payload)

@@ -1,0 +1,101 @@
+"""A project in a temporary folder, driven through the real command line as a subprocess."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = """\
+warehouses:
+  main: {type: duckdb, path: ":memory:"}
+destinations:
+  app: {type: sql, url: "sqlite:///app.db", create_table: true}
+"""
+SYNC = """\
+model: people
+destination: app
+object: people
+mode: mirror
+key: id
+match: {id: id}
+fields:
+  name: name
+  email: {column: email, nulls: skip}
+  spent: {sql: "round(spent, 2)"}
+  source: {value: warehouse}
+"""
+MODEL = """\
+select id, name, email, spent::decimal(12, 3) as spent
+from read_csv('people.csv', header = true, columns = {'id': 'bigint', 'name': 'varchar', 'email': 'varchar', 'spent': 'double'})
+"""
+
+
+@dataclass
+class Answer:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+class Workspace:
+    """A project folder with a people model over a CSV file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def people(self, *rows) -> None:
+        """Each row: id, name, email, spent; None is an empty cell."""
+        lines = ["id,name,email,spent"]
+        lines += [",".join("" if cell is None else str(cell) for cell in row) for row in rows]
+        self.write("people.csv", "\n".join(lines) + "\n")
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "tailrace", *arguments]
+
+    def run(self, *arguments: str, code: int | None = 0, env=None, timeout: float = 120) -> Answer:
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        answer = Answer(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr, done.stderr
+        if code is not None:
+            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return answer
+
+    def table(self, name: str = "people", database: str = "app.db") -> list[tuple]:
+        with sqlite3.connect(self.root / database) as connection:
+            return connection.execute(f"select * from {name} order by 1").fetchall()
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    """A project that mirrors a CSV file of people into an SQLite table."""
+    made = Workspace(tmp_path)
+    made.write("tailrace.yml", PROJECT)
+    made.write("syncs/people.yml", SYNC)
+    made.write("models/people.sql", MODEL)
+    made.people((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
+    return made
