@@ -57,9 +57,12 @@ def recover(
     """
     retries = Retries(limiter, sleep=sleep)
     finder = Finder(job, destination, retries)
-    sender = Sender(job, destination, retries, finder, fresh=Fresh(frame), sleep=sleep)
+    sender = Sender(job, destination, retries, finder, fresh=Fresh(frame), sleep=_no_wait)
     tally = {"acknowledged": 0, "unknown": 0, "skipped": 0, "left": 0}
-    for doubt in journal.doubts():
+    doubts = journal.doubts()
+    if finder.works and any(doubt.operation == Operation.CREATE for doubt in doubts):
+        sleep(job.settle)  # once for all: a request of the dead run may still be on its way
+    for doubt in doubts:
         if doubt.operation != Operation.CREATE:
             journal.settle(doubt.number, [])
             tally["left"] += len(doubt.seqs)
@@ -73,6 +76,10 @@ def recover(
             tally[outcome.status] += 1
         tally["left"] += len(rows) - len(sent.outcomes)
     return _recovery(tally, None)
+
+
+def _no_wait(_seconds: float) -> None:
+    """The wait was made before the first look."""
 
 
 def _recovery(tally: dict[str, int], error: DestinationError | None) -> Recovery:

@@ -29,8 +29,9 @@ class Issues(Database):
     ) -> None:
         """File rows that were refused or got no answer; recording a run's rows twice counts one attempt.
 
-        A row that was sent `max_attempts` times with the same payload is dead: it waits for a new
-        payload, or for `retry`.
+        A row that was refused `max_attempts` times with the same payload is dead: it waits for a new
+        payload, or for `retry`. An unknown one is due at once unless sending it again may make a second
+        record.
         """
         statement = self._upsert(max_attempts)
         with self.transaction() as connection:
@@ -48,7 +49,7 @@ class Issues(Database):
         names = ("op", "action", "kind", "code", "message", "payload_hash", "last_seen", "due", "run_id")
         values: dict[str, Any] = {name: new[name] for name in names}
         values["attempts"] = attempts
-        values["state"] = sa.case((attempts >= max_attempts, "dead"), else_="open")
+        values["state"] = sa.case(((attempts >= max_attempts) & (new.kind == "rejected"), "dead"), else_="open")
         return insert.on_conflict_do_update(index_elements=["sync", "identity", "key_hash"], set_=values)
 
     def resolve(self, sync: str, identity: str, keys: Iterable[str]) -> int:
@@ -91,7 +92,8 @@ class Issues(Database):
 
     def held(self, sync: str) -> tuple[RowIssue, ...]:
         """Rows that were sent without an answer and wait for `tailrace resolve`."""
-        return self.issues(sync, kind="unknown", states=("open", "dead"))
+        unknown = self.issues(sync, kind="unknown")
+        return tuple(issue for issue in unknown if issue.state == "open" and not issue.due)
 
     def retry(self, sync: str, key: str | None = None, *, kind: IssueKind = "rejected") -> int:
         """Make rows due for the next run with a fresh count of attempts; gives how many."""
@@ -132,14 +134,15 @@ def key_hash(key_text: str) -> str:
 
 
 def _values(issue: NewIssue, max_attempts: int, now: float) -> dict[str, object]:
+    refused = issue.kind == "rejected"
     return {
         **asdict(issue),
         "key_hash": key_hash(issue.key_text),
         "attempts": 1,
         "first_seen": now,
         "last_seen": now,
-        "state": "dead" if max_attempts <= 1 else "open",
-        "due": False,
+        "state": "dead" if refused and max_attempts <= 1 else "open",
+        "due": not refused and issue.action != "create",
     }
 
 

@@ -133,7 +133,7 @@ class RowIssue:
     last_seen: float
     state: IssueState
     due: bool
-    """Asked for by `retry`: to be sent in the next run even where retries are manual."""
+    """To be sent in the next run, whatever the sync says of retries: asked for, or safe to repeat."""
     run_id: str
     """The last run that saw it."""
 
