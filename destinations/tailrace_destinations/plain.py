@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from tailrace.values import Value
 
+HTTP_OK: Final = range(200, 300)
+HTTP_SERVER_FAULT: Final = range(500, 600)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BASE_URL = r"(https://[^\s/?#@]+|http://(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?"
 
@@ -38,7 +40,7 @@ class Unfit(ValueError):
         self.code = code
 
 
-def number_text(value: int | float | Decimal) -> str:
+def number_text(value: float | Decimal) -> str:
     """All digits, no exponent; floats in their shortest form that reads back the same."""
     if isinstance(value, int):
         return str(int(value))
@@ -51,7 +53,7 @@ def number_text(value: int | float | Decimal) -> str:
     return text.removeprefix("-") if not exact else text
 
 
-def whole_text(value: int | float | Decimal) -> str:
+def whole_text(value: float | Decimal) -> str:
     """As `number_text`, for fields that hold whole numbers only."""
     text = number_text(value)
     whole, _, rest = text.partition(".")

@@ -19,6 +19,7 @@ from hubspot.crm.objects.exceptions import ApiException
 from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, StopRun
 from tailrace.redact import redact
 from tailrace_destinations.hubspot.errors import Reply, fault
+from tailrace_destinations.plain import HTTP_OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ class Client:
         self._calls.spend(write=write)
         reply = self._send(method, path, body, write=write)
         self._observe(reply)
-        if not 200 <= reply.status < 300:
+        if reply.status not in HTTP_OK:
             raise fault(reply, write=write, zone=self.zone)
         return reply
 
@@ -128,7 +129,7 @@ def _reply(status: int, data: bytes | str | None, headers: Mapping[str, str] | N
         body = None
     if isinstance(body, dict):
         return Reply(status, body, lower)
-    if 200 <= status < 300:
+    if status in HTTP_OK:
         kind: type[DestinationError] = AnswerLost if write else Retriable
         raise kind("HubSpot's answer is no JSON object", code="NO_JSON")
     return Reply(status, {}, lower)

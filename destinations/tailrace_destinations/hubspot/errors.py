@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.destination import Operation, Outcome, Recovery, Row
@@ -23,7 +24,7 @@ from tailrace.errors import (
     StopRun,
 )
 from tailrace.redact import redact
-from tailrace_destinations.plain import retry_after_seconds
+from tailrace_destinations.plain import HTTP_SERVER_FAULT, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,7 @@ def fault(reply: Reply, *, write: bool, zone: ZoneInfo | None = None) -> Destina
             return Retriable(words, code=code or "LOCKED", retry_after=wait)
         case 477:
             return _moving(reply, words)
-        case status if status >= 500 or status == 408:
+        case status if status in HTTP_SERVER_FAULT or status == HTTPStatus.REQUEST_TIMEOUT:
             return _server_fault(reply, words, code, write=write)
         case _:
             return _refused(reply, words, code)
@@ -88,7 +89,7 @@ def fault(reply: Reply, *, write: bool, zone: ZoneInfo | None = None) -> Destina
 
 def _refused(reply: Reply, words: str, code: str | None) -> DestinationError:
     text = json.dumps(reply.body)
-    if _NO_SUCH_TYPE.search(text) or (reply.status == 404 and code != NOT_FOUND):
+    if _NO_SUCH_TYPE.search(text) or (reply.status == HTTPStatus.NOT_FOUND and code != NOT_FOUND):
         return ObjectNotFound(words, code=code)
     if reply.status in _BAD_BATCH and _MAPPING.search(text):
         return StopRun(words, code=code, hint="The mapping does not fit the account: see `tailrace check`.")

@@ -19,6 +19,7 @@ from urllib3.exceptions import NewConnectionError
 
 from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, SessionExpired, StopRun
 from tailrace.redact import redact
+from tailrace_destinations.plain import HTTP_OK
 from tailrace_destinations.salesforce.errors import fault
 from tailrace_destinations.salesforce.login import sign_in
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 10.0
 _USAGE: Final = re.compile(r"(?:^|[^-])api-usage=(\d+)/(\d+)")
 _LOOPBACK: Final = re.compile(r"^https://(localhost|127\.[0-9.]+|\[::1\])(?=[:/]|$)")
+_REFUSED: Final = frozenset(range(400, 500)) - {408, 429}
 _LOGIN_PATHS: Final = ("/services/oauth2/token", "/services/Soap/u/")
 
 
@@ -59,13 +61,13 @@ class Transport(requests.Session):
         except requests.RequestException as error:
             raise _transport_fault(error, target, write=write) from None
         self._observe(response)
-        if not 200 <= response.status_code < 300:
+        if response.status_code not in HTTP_OK:
             self._raise(response, write=write)
         return response
 
     def _raise(self, response: requests.Response, *, write: bool) -> None:
         signing_in = any(path in response.url for path in _LOGIN_PATHS)
-        if signing_in and 400 <= response.status_code < 500 and response.status_code != 429:
+        if signing_in and response.status_code in _REFUSED:
             return  # the reason is in the body, in the form of the login that was tried
         # SOAP gives a wrong password as a fault with status 500.
         if signing_in and b"exceptionCode" in response.content:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from tailrace.project.config import DestinationConfig, Model, SyncOptions
+from tailrace.project.config import DestinationConfig, SyncOptions
+from tailrace.project.model import Model
 from tailrace.project.types import Secret
 from tailrace_destinations.plain import BaseUrl, ZoneName
 

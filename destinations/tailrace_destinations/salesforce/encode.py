@@ -161,12 +161,13 @@ _DECODERS: Final[dict[str, Callable[[str], Value]]] = {
     "time": _read_time,
 }
 
+_SHORT_ID: Final = 15
 _SUFFIX_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
 def id18(text: str) -> str:
     """A record id in its 18-character form: three more letters tell which of the 15 are capitals."""
-    if len(text) != 15:
+    if len(text) != _SHORT_ID:
         return text
     suffix = ""
     for start in (0, 5, 10):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.destination import Operation, Outcome, Recovery, Row
@@ -24,7 +25,7 @@ from tailrace.errors import (
     StopRun,
 )
 from tailrace.redact import redact
-from tailrace_destinations.plain import retry_after_seconds
+from tailrace_destinations.plain import HTTP_SERVER_FAULT, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,17 +103,17 @@ def fault(
     errors = read_errors(body)
     error = errors[0] if errors else VendorError("", "no further word")
     code, words = error.code or None, f"Salesforce answered {status} {error.code}: {error.text}"
-    if error.code in _STOP or status == 403:
+    if error.code in _STOP or status == HTTPStatus.FORBIDDEN:
         return _denied(error, words)
-    if status == 401:
+    if status == HTTPStatus.UNAUTHORIZED:
         return _signed_out(words, code, renewable=renewable)
     if error.code in _TOO_SLOW:
         return BatchRejected(words, code=code)
-    if status in {408, 429} or status >= 500:
+    if status in {408, 429} or status in HTTP_SERVER_FAULT:
         return _server_fault(status, words, code, write=write, retry_after=retry_after)
-    if status == 404:
+    if status == HTTPStatus.NOT_FOUND:
         return ObjectNotFound(words, code=code, hint="It does not exist, or the integration user may not see it.")
-    if status == 400 and not error.blames_mapping:
+    if status == HTTPStatus.BAD_REQUEST and not error.blames_mapping:
         return BatchRejected(words, code=code)
     return StopRun(words, code=code, hint="Check api_version, login_url and the mapping: see `tailrace check`.")
 

@@ -1,9 +1,9 @@
 import pytest
+
 from tailrace.destination import Batch, Context, Operation, Row
 from tailrace.project.types import Secret
 from tailrace.sandbox import SandboxServer
 from tailrace.testing.calls import RecordingCalls
-
 from tailrace_destinations.hubspot import plugin
 from tailrace_destinations.hubspot.config import HubSpotConfig
 

@@ -1,7 +1,9 @@
-from datetime import UTC, date, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+
 from tailrace.errors import (
     AccessDenied,
     AnswerLost,
@@ -13,7 +15,6 @@ from tailrace.errors import (
     WriteForbidden,
 )
 from tailrace.project.types import Secret
-from tailrace.testing.calls import RecordingCalls
 
 HOSTILE = ['O\'Brien "x" \\', "line\nbreak\ttab", "emoji 🙂 Zoë", "'; DROP TABLE--", "</script>{{7*7}}", "  "]
 
@@ -264,8 +265,6 @@ def test_several_match_fields_are_refused(hub, batch):
 
 def test_two_threads_share_one_client(connect, batch, control):
     """Batches of several threads end with the right rows in the right records."""
-    from concurrent.futures import ThreadPoolExecutor
-
     hub = connect()
     batches = [batch("upsert", *({"id": f"{b}-{n}", "firstname": f"{b}-{n}"} for n in range(20))) for b in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -273,9 +272,3 @@ def test_two_threads_share_one_client(connect, batch, control):
     assert {outcome.status for outcome in outcomes} == {"acknowledged"}
     assert all(key == value["firstname"] for key, value in properties(control).items())
     assert len(properties(control)) == 160
-
-
-def test_recording_calls_stay_untouched_by_encoding():
-    """The budget used here refuses writes when told so."""
-    with pytest.raises(WriteForbidden):
-        RecordingCalls(read_only=True).spend(write=True)

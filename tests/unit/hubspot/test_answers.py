@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001  # naive timestamps are among the values under test
 """What answers mean, down to those the simulator never gives."""
 
 import json
@@ -6,8 +7,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from tailrace.errors import AnswerLost, BatchRejected, QuotaExhausted, Retriable, StopRun
 
+from tailrace.errors import AnswerLost, BatchRejected, QuotaExhausted, Retriable, StopRun
 from tailrace_destinations.hubspot.accounting import Account, settle_removal
 from tailrace_destinations.hubspot.encode import decode, encoder
 from tailrace_destinations.hubspot.errors import Reply, fault

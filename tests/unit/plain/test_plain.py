@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001  # naive timestamps are among the values under test
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -131,7 +132,7 @@ def test_retry_after():
     "url", ["https://acme.my.salesforce.com/", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:9/x"]
 )
 def test_base_urls(url):
-    """https anywhere and plain http on this machine are taken, without the trailing slash."""
+    """Taken are https anywhere and plain http on this machine, without the trailing slash."""
     assert TypeAdapter(plain.BaseUrl).validate_python(url) == url.rstrip("/")
 
 

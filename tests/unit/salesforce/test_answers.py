@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001  # naive timestamps are among the values under test
 """What answers mean and how values are written, down to cases the simulator never makes."""
 
 import json
@@ -8,9 +9,9 @@ from urllib.parse import quote_plus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tailrace.destination import Lookup
 from tailrace.errors import AnswerLost, Retriable, SessionExpired, StopRun
-
 from tailrace_destinations.plain import Unfit
 from tailrace_destinations.salesforce.encode import decode, encoder, id18
 from tailrace_destinations.salesforce.errors import fault, row_outcome, stop_error
