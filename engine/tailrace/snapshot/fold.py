@@ -41,7 +41,7 @@ def fold(
     types: Types = _NO_TYPES,
     old_types: Types = _NO_TYPES,
 ) -> pl.DataFrame:
-    """The snapshot after a run: old rows, plus what was acknowledged, minus what was deleted.
+    """The snapshot after a run, by key: old rows, plus what was acknowledged, minus what was deleted.
 
     `changes` is a plan frame; `outcomes` has `seq`, `status`, `record_id`, `code`. Folding the same
     outcomes twice gives the same. `types` (of the changes) and `old_types` (of the snapshot) tell
@@ -52,7 +52,7 @@ def fold(
     put = settled.filter(pl.col("op") != "delete")
     kept = job.base.join(settled, on=job.keys, how="anti")
     kept = _without_ceded(kept, put, changes, job)
-    return pl.concat([kept, _entered(put, job)])
+    return pl.concat([kept, _entered(put, job)]).sort(job.keys)
 
 
 def _prepare(snapshot: pl.DataFrame | None, changes: pl.DataFrame, types: Types, old_types: Types) -> _Fold:

@@ -1,0 +1,143 @@
+"""Folding outcomes into a snapshot, case by case; the laws are with the diff's."""
+
+import datetime as dt
+
+import polars as pl
+import pyarrow as pa
+
+from tailrace.canonical import canonical_frame
+from tailrace.changes import DiffSpec, SnapshotData
+from tailrace.diff import diff
+from tailrace.snapshot.fold import fold
+
+SPEC = DiffSpec(key=("id",), match=("ext",), fields=("a", "b"))
+
+
+def model(**columns):
+    """Canonical rows from columns named by role with an underscore: k_id, m_ext, f_a."""
+    named = {name.replace("_", ":", 1): pa.array(values) for name, values in columns.items()}
+    return canonical_frame([pa.record_batch(named)], {})
+
+
+def outcomes(*rows):
+    """Outcomes from (seq, status, record id, code)."""
+    schema = {"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String}
+    return pl.DataFrame(list(rows), schema=schema, orient="row").with_columns(message=pl.lit(None, pl.String))
+
+
+def rows_of(frame):
+    """The snapshot's rows by key, without the key."""
+    return {row.pop("k:id"): row for row in frame.to_dicts()}
+
+
+BOTH = model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2], f_b=["p", "q"])
+FIRST = diff(BOTH, None, SPEC)
+SAVED = fold(None, FIRST.frame, outcomes((0, "acknowledged", "R1", None), (1, "acknowledged", "R2", None)))
+
+
+def test_only_acknowledged_rows_enter():
+    """Rejected, unknown and unanswered rows leave no trace."""
+    for status in ("rejected", "unknown", "skipped"):
+        frame = fold(None, FIRST.frame, outcomes((0, status, None, "not_found")))
+        assert frame.height == 0
+        assert frame.columns == ["k:id", "m:ext", "f:a", "f:b", "record_id", "unknown"]
+    assert rows_of(SAVED)[1] == {"m:ext": "x", "f:a": 1, "f:b": "p", "record_id": "R1", "unknown": []}
+
+
+def test_a_record_that_exists_already_is_settled_but_unknown():
+    """In insert mode the row enters with its record id, and nothing is known of its fields."""
+    frame = fold(None, FIRST.frame, outcomes((0, "skipped", "R9", "exists"), (1, "skipped", None, "not_found")))
+    assert rows_of(frame) == {1: {"m:ext": "x", "f:a": None, "f:b": None, "record_id": "R9", "unknown": ["a", "b"]}}
+
+
+def test_an_update_takes_what_was_sent_and_keeps_the_rest():
+    """Sent fields take the new value, others and the record id stay; the new match is remembered."""
+    rows = model(k_id=[1, 2], m_ext=["z", "y"], f_a=[5, 2], f_b=["p", "q"])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC)
+    frame = fold(SAVED, changes.frame, outcomes((0, "acknowledged", None, None)))
+    assert rows_of(frame)[1] == {"m:ext": "z", "f:a": 5, "f:b": "p", "record_id": "R1", "unknown": []}
+
+
+def test_the_last_outcome_of_a_row_counts():
+    """A row that was rejected and then acknowledged is acknowledged."""
+    frame = fold(None, FIRST.frame, outcomes((0, "rejected", None, "BUSY"), (0, "acknowledged", "R1", None)))
+    assert list(rows_of(frame)) == [1]
+
+
+def test_an_acknowledged_delete_drops_the_row():
+    """A delete that was refused keeps the row, so that it comes up again."""
+    rows = model(k_id=[1], m_ext=["x"], f_a=[1], f_b=["p"])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC).frame
+    assert list(rows_of(fold(SAVED, changes, outcomes((0, "rejected", None, "NO"))))) == [1, 2]
+    assert list(rows_of(fold(SAVED, changes, outcomes((0, "acknowledged", None, None))))) == [1]
+
+
+def test_a_field_that_was_not_sent_is_unknown():
+    """A null skipped on creation is no acknowledged null: should nulls clear one day, it is sent."""
+    skipping = DiffSpec(("id",), ("ext",), ("a", "b"), skip_nulls=frozenset({"b"}))
+    rows = model(k_id=[1], m_ext=["x"], f_a=[1], f_b=pa.array([None], pa.string()))
+    first = diff(rows, None, skipping)
+    saved = fold(None, first.frame, outcomes((0, "acknowledged", "R1", None)))
+    assert saved["unknown"].to_list() == [["b"]]
+    data = SnapshotData(saved, first.types)
+    assert diff(rows, data, skipping).frame.height == 0
+    clearing = diff(rows, data, SPEC)
+    assert clearing.frame.select("c:a", "c:b").rows() == [(False, True)]
+    cleared = fold(saved, clearing.frame, outcomes((0, "acknowledged", None, None)))
+    assert cleared["unknown"].to_list() == [[]]
+
+
+def test_a_field_new_to_the_mapping_is_unknown_until_sent():
+    """Rows that did not get the new field yet still wait for it."""
+    spec = DiffSpec(("id",), ("ext",), ("a", "b", "c"))
+    rows = model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2], f_b=["p", "q"], f_c=[True, None])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), spec)
+    frame = fold(SAVED, changes.frame, outcomes((1, "acknowledged", None, None)))
+    assert rows_of(frame)[1]["unknown"] == ["c"]
+    assert rows_of(frame)[2]["unknown"] == []
+    again = diff(rows, SnapshotData(frame, changes.types), spec)
+    assert again.frame.select("k:id", "c:a", "c:b", "c:c").rows() == [(1, False, False, True)]
+
+
+def test_a_field_gone_from_the_mapping_is_carried_over():
+    """Should it be mapped again, only what differs from the last acknowledged value is sent."""
+    spec = DiffSpec(("id",), ("ext",), ("a",))
+    rows = model(k_id=[1, 2, 3], m_ext=["x", "y", "z"], f_a=[7, 2, 3])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), spec)
+    frame = fold(SAVED, changes.frame, outcomes((0, "acknowledged", None, None), (1, "acknowledged", "R3", None)))
+    assert {key: row["f:b"] for key, row in rows_of(frame).items()} == {1: "p", 2: "q", 3: None}
+    back = model(k_id=[1, 2, 3], m_ext=["x", "y", "z"], f_a=[7, 2, 3], f_b=["p", "new", None])
+    again = diff(back, SnapshotData(frame, {**FIRST.types, **changes.types}), SPEC)
+    assert again.frame.select("k:id", "c:a", "c:b").rows() == [(2, False, True), (3, False, True)]
+
+
+def test_a_record_belongs_to_one_key():
+    """The key that took a record over replaces the one that left, told by the record id or the match."""
+    moved = model(k_id=[9, 2], m_ext=["x", "y"], f_a=[1, 2], f_b=["p", "q"])
+    changes = diff(moved, SnapshotData(SAVED, FIRST.types), SPEC).frame
+    by_match = fold(SAVED, changes, outcomes((0, "acknowledged", None, None)))
+    assert sorted(rows_of(by_match)) == [2, 9]
+    other = changes.with_columns(pl.lit("other").alias("m:ext"))
+    by_id = fold(SAVED, other, outcomes((0, "acknowledged", "R1", None)))
+    assert sorted(rows_of(by_id)) == [2, 9]
+    refused = fold(SAVED, changes, outcomes((0, "rejected", None, "NO")))
+    assert sorted(rows_of(refused)) == [1, 2]
+
+
+def test_a_column_under_a_new_type_keeps_its_values():
+    """Old rows are cast along where that loses nothing; else the field is unknown for them."""
+    rows = model(k_id=[1, 2], m_ext=["x", "y"], f_a=["one", "2"], f_b=["p", "q"])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC)
+    frame = fold(SAVED, changes.frame, outcomes(), types=changes.types, old_types=FIRST.types)
+    assert frame["f:a"].to_list() == ["1", "2"]
+    naive = model(k_id=[1], m_ext=["x"], f_a=[dt.datetime(2026, 1, 1)], f_b=["p"])  # noqa: DTZ001
+    lost = fold(SAVED, diff(naive, None, SPEC).frame, outcomes())
+    assert rows_of(lost)[2]["unknown"] == ["a"]
+
+
+def test_text_that_became_json_is_told_by_its_type():
+    """Text and JSON are kept alike, so that only the logical types tell them apart."""
+    lists = model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2], f_b=[["p"], []])
+    changes = diff(lists, SnapshotData(SAVED, FIRST.types), SPEC)
+    told = fold(SAVED, changes.frame, outcomes(), types=changes.types, old_types=FIRST.types)
+    assert told["unknown"].to_list() == [["b"], ["b"]]
