@@ -1,0 +1,100 @@
+"""Rows that did not get through."""
+
+import pytest
+
+from tailrace.state import IssueCounts, NewIssue
+
+
+def issue(key='{"id":1}', *, kind="rejected", action="upsert", payload="p1", code="BAD"):
+    """A row in trouble."""
+    return NewIssue(key, "insert", action, kind, code, "no", payload)
+
+
+@pytest.fixture
+def record(state):
+    """Records issues of one run of the sync `contacts`."""
+
+    def record(run_id, *issues, identity="i1", max_attempts=3):
+        state.record_issues("contacts", identity, run_id, issues, max_attempts=max_attempts)
+
+    return record
+
+
+def test_attempts_count_up_until_the_row_is_dead(state, record, clock):
+    """Each run that is refused with the same payload counts; the last permitted one ends it."""
+    states = []
+    for number in range(3):
+        clock.now += 1
+        record(f"r{number}", issue())
+        states.append((state.rejected("contacts")[0].attempts, state.rejected("contacts")[0].state))
+    assert states == [(1, "open"), (2, "open"), (3, "dead")]
+    found = state.rejected("contacts")[0]
+    assert (found.last_seen - found.first_seen, found.key) == (2, {"id": 1})
+
+
+def test_recording_a_run_twice_counts_once(state, record):
+    """Recovery may record what the dead run had recorded already."""
+    record("r1", issue())
+    record("r1", issue())
+    assert state.rejected("contacts")[0].attempts == 1
+
+
+def test_a_new_payload_starts_afresh(state, record):
+    """A row that changed in the model deserves new attempts, even when dead or dismissed."""
+    record("r1", issue(), max_attempts=1)
+    record("r2", issue(payload="p2"), max_attempts=2)
+    found = state.rejected("contacts")[0]
+    assert (found.attempts, found.state) == (1, "open")
+
+
+def test_a_single_permitted_attempt_is_dead_at_once(state, record):
+    """With max_attempts 1 nothing is tried again by itself."""
+    record("r1", issue(), max_attempts=1)
+    assert state.rejected("contacts")[0].state == "dead"
+
+
+def test_retry_makes_rows_due(state, record):
+    """A dead row lives again with a fresh count; being sent takes the mark away."""
+    record("r1", issue(), issue('{"id":2}'), max_attempts=1)
+    assert state.retry("contacts", '{"id":1}') == 1
+    due = [found.key["id"] for found in state.rejected("contacts") if found.due and found.state == "open"]
+    assert due == [1]
+    record("r2", issue(), max_attempts=3)
+    assert [found.due for found in state.issues("contacts") if found.key == {"id": 1}] == [False]
+
+
+def test_dismissed_rows_are_out_of_sight(state, record):
+    """A dismissed row is not listed as rejected, but still known."""
+    record("r1", issue(), issue('{"id":2}'))
+    assert state.dismiss("contacts", '{"id":2}') == 1
+    assert [found.key for found in state.rejected("contacts")] == [{"id": 1}]
+    assert state.issue_counts() == {"contacts": IssueCounts(rejected=1, dismissed=1)}
+    assert state.dismiss("contacts") == 1
+
+
+def test_resolved_rows_are_forgotten(state, record):
+    """An acknowledged row drops out; others and other identities stay."""
+    record("r1", issue(), issue('{"id":2}'))
+    record("r1", issue(), identity="i2")
+    assert state.resolve("contacts", "i1", ['{"id":1}', '{"id":9}']) == 1
+    assert [(found.identity, found.key_text) for found in state.issues("contacts", "i1")] == [("i1", '{"id":2}')]
+    assert state.drop_issues("contacts", but="i1") == 1
+    assert state.drop_issues("contacts") == 1
+    assert state.resolve("contacts", "i1", ['{"id":2}']) == 0
+
+
+def test_only_unknown_creates_are_held(state, record):
+    """What may be sent twice without harm is due at once; a create waits for a person."""
+    record("r1", issue(kind="unknown"), issue('{"id":2}', kind="unknown", action="create"), max_attempts=1)
+    assert [found.key for found in state.held("contacts")] == [{"id": 2}]
+    assert state.issue_counts()["contacts"].unknown == 2
+    assert state.retry("contacts", kind="unknown") == 2
+    assert state.held("contacts") == ()
+
+
+def test_many_rows_at_once(state, record):
+    """Thousands of refused rows are filed and forgotten in chunks."""
+    texts = [f'{{"id":{number}}}' for number in range(1_201)]
+    record("r1", *map(issue, texts))
+    assert len(state.rejected("contacts")) == 1_201
+    assert state.resolve("contacts", "i1", texts[1:]) == 1_200

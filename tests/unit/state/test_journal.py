@@ -1,0 +1,121 @@
+"""The journal: what was about to be sent, and what became of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.destination import Outcome, acknowledged, rejected
+from tailrace.errors import LeaseLost, StateError
+from tailrace.state import Journal, StateDB
+from tailrace.state.packing import columns_of, pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
+
+TEXT = st.none() | st.text(max_size=20)
+OUTCOMES = st.lists(
+    st.builds(
+        Outcome,
+        st.integers(0, 2**40).map(str),
+        st.sampled_from(["acknowledged", "rejected", "unknown", "skipped"]),
+        record_id=TEXT,
+        code=TEXT,
+        message=TEXT,
+    ),
+    max_size=20,
+)
+
+
+def test_a_settled_batch_gives_its_outcomes_back(state, start):
+    """Status, record id, code and message of every row survive, by row number."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "upsert", [0, 1, 2])
+    journal.settle(1, [rejected("2", "BAD", "no"), acknowledged("0", "id0")])
+    assert journal.outcomes().rows() == [
+        (0, "acknowledged", "id0", None, None),
+        (2, "rejected", None, "BAD", "no"),
+    ]
+    (batch,) = journal.batches()
+    assert (batch.number, batch.operation, batch.rows, batch.acknowledged, batch.rejected) == (1, "upsert", 3, 1, 1)
+
+
+def test_an_intent_without_outcomes_is_a_doubt(state, start):
+    """What a crash leaves behind is found by the next run."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "create", [3, 4])
+    journal.intend(2, "create", [7, 9])
+    journal.settle(1, [])
+    (doubt,) = journal.doubts()
+    assert (doubt.number, doubt.operation, doubt.seqs) == (2, "create", (7, 9))
+    assert journal.next_number() == 3
+
+
+def test_what_is_written_survives_the_process(state, start, tmp_path):
+    """An intent is on disk when `intend` returns, whoever opens the database."""
+    Journal(state, "r1", start().token).intend(1, "create", [0])
+    with StateDB.open("sqlite:///.tailrace/state.db", tmp_path) as other:
+        assert len(Journal(other, "r1", 1).doubts()) == 1
+
+
+def test_a_stale_token_writes_nothing(state, start, clock):
+    """A stalled run cannot record outcomes after another took its sync over."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "upsert", [0])
+    clock.now += 61
+    newer = state.acquire("contacts", "r2", 60)
+    with pytest.raises(LeaseLost):
+        journal.settle(1, [acknowledged("0")])
+    with pytest.raises(LeaseLost):
+        journal.intend(2, "upsert", [1])
+    recovering = Journal(state, "r1", newer.token)
+    assert [doubt.number for doubt in recovering.doubts()] == [1]
+    recovering.settle(1, [acknowledged("0", "found")])
+    assert recovering.outcomes()["record_id"].to_list() == ["found"]
+
+
+def test_the_last_outcome_of_a_row_counts(state, start):
+    """A row that was sent again has one outcome: the later one."""
+    journal = Journal(state, "r1", start().token)
+    for number, outcome in enumerate([Outcome("0", "unknown"), acknowledged("0", "x")]):
+        journal.intend(number, "upsert", [0])
+        journal.settle(number, [outcome])
+    assert journal.outcomes()["status"].to_list() == ["acknowledged"]
+
+
+def test_pruning_keeps_the_summary(state, start):
+    """After the fold the rows' details go, the counts stay."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "upsert", [0])
+    journal.settle(1, [acknowledged("0")])
+    journal.prune()
+    assert journal.outcomes().height == 0
+    assert journal.doubts() == []
+    assert [batch.acknowledged for batch in journal.batches()] == [1]
+
+
+def test_there_is_no_journal_without_a_run(state):
+    """A journal of an unknown run would be fenced by nothing."""
+    with pytest.raises(StateError, match="there is no run ghost"):
+        Journal(state, "ghost", 1)
+
+
+def test_rows_take_little_room():
+    """A million rows in neighbours' order must not fill the disk."""
+    outcomes = [acknowledged(str(seq), f"0035g00000{seq:08d}") for seq in range(1_000)]
+    assert len(pack_outcomes(outcomes)) < 20 * len(outcomes)
+    assert len(pack_seqs(range(1_000))) < 100
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=50))
+def test_row_numbers_round_trip(seqs):
+    """Any row numbers come back in their order."""
+    assert list(unpack_seqs(pack_seqs(seqs))) == seqs
+
+
+@given(OUTCOMES)
+def test_outcomes_round_trip(outcomes):
+    """Any texts of a vendor come back as they were."""
+    assert [list(column) for column in unpack_outcomes(pack_outcomes(outcomes))] == list(columns_of(outcomes))
+
+
+def test_a_newer_form_is_refused():
+    """A blob of another version is an error that says to upgrade, not garbage."""
+    with pytest.raises(StateError, match="form this version does not know"):
+        unpack_seqs(b"\x02abc")
