@@ -131,7 +131,7 @@ class _Parser:
                 query.paths.append(name)
             if not self._accept(","):
                 break
-        if self._peek_word() != "from":
+        if self._peek_word() != "from" or not (query.paths or query.counting):
             self._fail("unexpected token in the list of fields")
 
     def _clauses(self, query: Query) -> None:
