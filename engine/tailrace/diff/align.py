@@ -89,7 +89,8 @@ def _refuse_keys(pairs: Mapping[str, _Pair], spec: DiffSpec) -> None:
         if event is not None and len(pairs[name].old):
             raise SnapshotError(
                 f"the key column cannot be matched with the snapshot: {event.message}",
-                hint="Cast the column to its old type in the model, or start over with `tailrace adopt SYNC`.",
+                hint="Cast the column to its old type in the model; or start over: `tailrace reset SYNC`, then "
+                "`tailrace adopt SYNC`.",
             )
 
 

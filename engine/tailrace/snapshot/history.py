@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,12 +54,13 @@ class RowEvent:
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """A run's plan frame, the types of its columns, and whose snapshot it moves."""
+    """What a run was about to do, as kept before it sent anything."""
 
     run_id: str
     frame: pl.DataFrame
     types: Mapping[str, LogicalType]
     identity: Identity | None
+    """The snapshot it was planned on, where the run said so."""
 
 
 class RunFiles:
@@ -76,7 +78,7 @@ class RunFiles:
         types: Mapping[str, LogicalType],
         identity: Identity | None = None,
     ) -> None:
-        """Keep a run's plan frame, and whose snapshot it moves; durable when this returns."""
+        """Keep a run's plan frame; durable when this returns."""
         place = self._place(sync, run_id)
         make_folder(place)
         replace_file(place / CHANGES, parquet(frame))
@@ -86,20 +88,19 @@ class RunFiles:
             "run_id": run_id,
             "at": self._clock().isoformat(),
             "rows": frame.height,
-            "types": {name: str(logical) for name, logical in types.items()},
             "identity": identity.as_dict() if identity else None,
+            "types": {name: str(logical) for name, logical in types.items()},
         }
         # Last, so that a run with its meta has all its changes.
         replace_file(place / META, lambda file: file.write(json.dumps(meta, indent=2).encode() + b"\n"))
 
     def load(self, sync: str, run_id: str) -> SavedRun | None:
-        """A run as it was saved; None when it broke before its changes were durable, and so sent nothing."""
-        place = self._place(sync, run_id)
-        if not (place / META).exists():
+        """A run's changes and what they stand on; None when the run never got so far as to save them."""
+        path = self._place(sync, run_id) / META
+        if not path.exists():
             return None
-        meta = _meta(place / META)
-        identity = Identity.from_dict(meta["identity"]) if meta.get("identity") else None
-        return SavedRun(run_id, _read(place / CHANGES), _types(meta), identity)
+        meta = _meta(path)
+        return SavedRun(run_id, self.load_changes(sync, run_id), _types(meta, path), _identity(meta, path))
 
     def load_changes(self, sync: str, run_id: str) -> pl.DataFrame:
         """A run's plan frame; SnapshotError when it is missing or damaged."""
@@ -107,7 +108,8 @@ class RunFiles:
 
     def load_types(self, sync: str, run_id: str) -> dict[str, LogicalType]:
         """The logical types saved with a run's changes."""
-        return _types(_meta(self._place(sync, run_id) / META))
+        path = self._place(sync, run_id) / META
+        return _types(_meta(path), path)
 
     def save_outcomes(self, sync: str, run_id: str, frame: pl.DataFrame) -> None:
         """Keep a run's outcomes; durable when this returns."""
@@ -134,7 +136,7 @@ class RunFiles:
     def _events(self, sync: str, run_id: str, key: Mapping[str, Value]) -> Iterator[RowEvent]:
         place = self._place(sync, run_id)
         meta = _meta(place / META)
-        types = _types(meta)
+        types = _types(meta, place / META)
         with told(place / CHANGES, "read"):
             scan = pl.scan_parquet(place / CHANGES)
             rows = scan.filter(_is_row(key, scan.collect_schema(), types)).collect()
@@ -154,19 +156,31 @@ def _read(path: Path) -> pl.DataFrame:
 def _meta(path: Path) -> dict[str, Any]:
     with told(path, "read"):
         data = path.read_bytes()
-    try:
-        meta = json.loads(data)
+    with _sound(path):
+        meta = dict(json.loads(data))
         if int(meta["format"]) <= FORMAT:
-            return dict(meta)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(
-            f"{path} is damaged", hint="Restore it from a backup, or remove this run's folder."
-        ) from error
+            return meta
     raise SnapshotError(f"{path} was written by a newer version of Tailrace", hint="Upgrade Tailrace.")
 
 
-def _types(meta: Mapping[str, Any]) -> dict[str, LogicalType]:
-    return {name: LogicalType.parse(kind) for name, kind in meta["types"].items()}
+def _types(meta: Mapping[str, Any], path: Path) -> dict[str, LogicalType]:
+    with _sound(path):
+        return {name: LogicalType.parse(kind) for name, kind in meta["types"].items()}
+
+
+def _identity(meta: Mapping[str, Any], path: Path) -> Identity | None:
+    with _sound(path):
+        return Identity.from_dict(meta["identity"]) if meta.get("identity") else None
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SnapshotError(
+            f"{path} is damaged", hint="Restore it from a backup, or remove this run's folder."
+        ) from error
 
 
 def _is_row(key: Mapping[str, Value], schema: pl.Schema, types: Mapping[str, LogicalType]) -> pl.Expr:

@@ -60,8 +60,8 @@ def damaged(path: Path, what: str, sync: str) -> SnapshotError:
     """The error for a snapshot that cannot be trusted: which file, and the ways out."""
     return SnapshotError(
         f"the snapshot of {sync!r} is damaged: {path} {what}",
-        hint=f"Restore the folder from a backup, or take the destination as it is with `tailrace adopt {sync}`, "
-        f"or start from nothing with `tailrace reset {sync}`.",
+        hint=f"Restore the folder from a backup; or forget it with `tailrace reset {sync}`, and then take what the "
+        f"destination holds with `tailrace adopt {sync}`, or else the next run sends everything again.",
     )
 
 

@@ -16,7 +16,7 @@ from tailrace.errors import WarehouseError
 from tailrace.values import LogicalType
 
 BERLIN = dt.timezone(dt.timedelta(hours=2))
-MOMENT = dt.datetime(2026, 7, 1, 12, 30, 0, 250000)
+MOMENT = dt.datetime.fromisoformat("2026-07-01T12:30:00.250000")
 
 
 def read(array, pinned=None):
@@ -112,8 +112,8 @@ KEPT = [
     (pa.array(["42"]), "int64", 42),
     (pa.array([42]), "string", "42"),
     (pa.array(["true"]), "bool", True),
-    (pa.array([dt.date(2026, 1, 2)]), "timestamp", dt.datetime(2026, 1, 2)),
-    (pa.array([dt.datetime(2026, 1, 2)], pa.timestamp("us")), "date", dt.date(2026, 1, 2)),
+    (pa.array([dt.date(2026, 1, 2)]), "timestamp", dt.datetime.fromisoformat("2026-01-02T00:00:00")),
+    (pa.array([dt.datetime.fromisoformat("2026-01-02T00:00:00")], pa.timestamp("us")), "date", dt.date(2026, 1, 2)),
     (pa.array(["2026-01-02"]), "date", dt.date(2026, 1, 2)),
 ]
 
@@ -154,7 +154,7 @@ def test_nanoseconds_are_cut_and_told_once():
     """What is finer than a microsecond is cut off; only an unpinned column reports it."""
     array = pa.array([1_000_001_500, 1_000], pa.timestamp("ns"))
     values, _, events = read(array)
-    assert values[0] == dt.datetime(1970, 1, 1, 0, 0, 1, 1)
+    assert values[0] == dt.datetime.fromisoformat("1970-01-01T00:00:01.000001")
     assert "nanoseconds" in events[0].message
     assert read(array, "timestamp")[2] == ()
     assert read(pa.array([1_000], pa.timestamp("ns")))[2] == ()

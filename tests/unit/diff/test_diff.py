@@ -219,7 +219,7 @@ def test_a_retyped_field_compares_by_value():
 
 def test_a_field_that_cannot_be_compared_is_sent_for_all_rows_and_told():
     """Naive and zoned times never compare: every row is sent, and an event says why."""
-    old = snapshot(model(k_id=[1], m_ext=["x"], f_a=[dt.datetime(2026, 1, 1)]))
+    old = snapshot(model(k_id=[1], m_ext=["x"], f_a=[dt.datetime.fromisoformat("2026-01-01T00:00:00")]))
     changes = diff(model(k_id=[1], m_ext=["x"], f_a=[dt.datetime(2026, 1, 1, tzinfo=dt.UTC)]), old, SPEC)
     assert said(changes) == [("update", 1, {"a"})]
     assert (changes.events[0].kind, "cannot be compared" in changes.events[0].message) == ("retyped", True)
@@ -228,7 +228,7 @@ def test_a_field_that_cannot_be_compared_is_sent_for_all_rows_and_told():
 def test_a_retyped_field_that_was_filled_stays_filled():
     """A fill-if-empty field is not written again only because its type changed."""
     spec = DiffSpec(("id",), ("ext",), ("a",), fill_empty=frozenset({"a"}))
-    old = snapshot(model(k_id=[1], m_ext=["x"], f_a=[dt.datetime(2026, 1, 1)]))
+    old = snapshot(model(k_id=[1], m_ext=["x"], f_a=[dt.datetime.fromisoformat("2026-01-01T00:00:00")]))
     changes = diff(model(k_id=[1], m_ext=["x"], f_a=[dt.datetime(2026, 1, 1, tzinfo=dt.UTC)]), old, spec)
     assert said(changes) == []
 

