@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from tailrace.project.model import Model
-from tailrace.project.types import Count, Duration, Limit, NameText, Percent, Rate, Secret, SecretUrl
+from tailrace.project.reading import problem
+from tailrace.project.times import Cron, Zone
+from tailrace.project.types import (
+    Count,
+    Duration,
+    Filled,
+    Interval,
+    Limit,
+    ModelName,
+    NameText,
+    Percent,
+    Rate,
+    Secret,
+    SecretUrl,
+)
 
 Mode: TypeAlias = Literal["upsert", "update", "insert", "mirror", "append", "delete"]
 OnDelete: TypeAlias = Literal["delete", "archive", "clear", "keep"]
 OnUnknown: TypeAlias = Literal["hold", "resend", "skip"]
 GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
+
+
+def given(name: str, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """JSON Schema that wants a key with a value, and the others absent or null."""
+    wanted: dict[str, Any] = {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+    return {**wanted, "not": {"anyOf": [given(other) for other in without]}} if without else wanted
 
 
 class DestinationConfig(Model):
@@ -27,7 +49,7 @@ class DestinationConfig(Model):
     """Share of the daily quota left to other integrations, 0 to 1."""
     settle: Duration = 10.0
     """Seconds to wait before an unknown outcome is looked up."""
-    timeout: Duration = 60.0
+    timeout: Interval = 60.0
     """Seconds one request may take."""
 
 
@@ -39,7 +61,7 @@ class DuckDBConfig(Model):
     """A DuckDB file, opened read-only, or `:memory:` for models that read files."""
 
     type: Literal["duckdb"]
-    path: str
+    path: Filled
 
 
 class PostgresConfig(Model):
@@ -49,8 +71,17 @@ class PostgresConfig(Model):
     url: SecretUrl
 
 
+_PARTS = ("account", "user", "password", "private_key", "database", "schema", "warehouse", "role")
+_BY_PARTS: dict[str, Any] = {
+    "allOf": [given("account", without=("url",)), given("user")],
+    "oneOf": [given("password"), given("private_key")],
+}
+
+
 class SnowflakeConfig(Model):
     """Snowflake, by SQLAlchemy URL or by its parts."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [given("url", without=_PARTS), _BY_PARTS]})
 
     type: Literal["snowflake"]
     url: SecretUrl | None = None
@@ -65,8 +96,11 @@ class SnowflakeConfig(Model):
 
     @model_validator(mode="after")
     def _one_way(self) -> SnowflakeConfig:
-        if (self.url is None) == (self.account is None):
-            raise ValueError("give either url, or account with user and password or private_key")
+        if self.url is not None:
+            if any(getattr(self, name) is not None for name in ("db_schema", *_PARTS) if name != "schema"):
+                raise ValueError("the url says it all; leave the other keys out, or leave out the url")
+        elif None in (self.account, self.user) or (self.password is None) == (self.private_key is None):
+            raise ValueError("give either url, or account and user with one of password and private_key")
         return self
 
 
@@ -74,7 +108,7 @@ class BigQueryConfig(Model):
     """BigQuery; without `credentials` the environment's application default credentials."""
 
     type: Literal["bigquery"]
-    project: str
+    project: Filled
     dataset: str | None = None
     location: str | None = None
     credentials: Secret | None = None
@@ -98,28 +132,40 @@ class ProjectConfig(Model):
     """`tailrace.yml`. `destinations` holds instances of the adapters' own models."""
 
     state: SecretUrl = SecretUrl.literal("sqlite:///.tailrace/state.db")
-    lease: Duration = 60.0
-    snapshots: str = ".tailrace/snapshots"
+    lease: Interval = 60.0
+    snapshots: Filled = ".tailrace/snapshots"
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
     destinations: dict[NameText, Any] = Field(default_factory=dict)
+
+
+_SOURCES = ("column", "sql", "value")
 
 
 class FieldMap(Model):
     """Where the value of one destination field comes from, and when it is written."""
 
-    column: str | None = None
-    sql: str | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"oneOf": [given("column"), given("sql"), {"required": ["value"]}]},
+                {"if": given("lookup"), "then": given("by", without=("hash",)), "else": {"not": given("by")}},
+                {"if": given("hash"), "then": given("column")},
+            ]
+        }
+    )
+
+    column: Filled | None = None
+    sql: Filled | None = None
     value: str | int | float | bool | None = None
-    lookup: str | None = None
-    by: str | None = None
+    lookup: Filled | None = None
+    by: Filled | None = None
     hash: Literal["sha256"] | None = None
     nulls: Literal["clear", "skip"] = "clear"
     write: Literal["always", "create", "empty"] = "always"
 
     @model_validator(mode="after")
     def _one_source(self) -> FieldMap:
-        sources = [name for name in ("column", "sql", "value") if name in self.model_fields_set]
-        if len(sources) != 1:
+        if (self.column is not None) + (self.sql is not None) + ("value" in self.model_fields_set) != 1:
             raise ValueError("a field takes its value from exactly one of column, sql, value")
         if (self.lookup is None) != (self.by is None):
             raise ValueError("lookup and by go together")
@@ -130,12 +176,42 @@ class FieldMap(Model):
         return self
 
 
-def _as_field(value: object) -> object:
-    return {"column": value} if isinstance(value, str) else value
+class _Short:
+    """A short form: a text where a longer value is meant."""
+
+    def __init__(self, widen: Callable[[str], object], text: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        self._widen = widen
+        self._text = text
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: self._widen(value) if isinstance(value, str) else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        full = handler(schema)
+        return {"anyOf": [self._text(handler.resolve_ref_schema(full)), full]}
 
 
-def _as_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise problem("should name each only once")
+    return names
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    text: dict[str, Any] = next(kind for kind in schema["properties"]["column"]["anyOf"] if kind["type"] == "string")
+    return text
+
+
+Distinct: TypeAlias = Annotated[
+    tuple[Filled, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)
+]
+"""At least one text, none twice."""
+FieldSource: TypeAlias = Annotated[FieldMap, _Short(lambda text: {"column": text}, _without_null)]
+"""A `FieldMap`; in short, a column's name."""
+Columns: TypeAlias = Annotated[Distinct, _Short(lambda text: (text,), lambda schema: schema["items"])]
+"""One or more column names; in short, one."""
 
 
 class Guards(Model):
@@ -158,30 +234,58 @@ class Rejects(Model):
 class Schedule(Model):
     """When a sync is due; exactly one of the three."""
 
-    cron: str | None = None
-    every: Duration | None = None
-    after: tuple[NameText, ...] | None = None
-    timezone: str = "UTC"
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [given("cron"), given("every"), given("after")],
+            "dependentSchemas": {"timezone": given("cron")},
+        }
+    )
+
+    cron: Cron | None = None
+    every: Interval | None = None
+    after: Annotated[tuple[NameText, ...], Field(min_length=1)] | None = None
+    timezone: Zone = "UTC"
+    """Of `cron`."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Schedule:
         if sum(kind is not None for kind in (self.cron, self.every, self.after)) != 1:
             raise ValueError("a schedule has exactly one of cron, every, after")
+        if "timezone" in self.model_fields_set and self.cron is None:
+            raise ValueError("timezone goes with cron")
         return self
+
+
+def _only(key: str, mode: Mode) -> dict[str, Any]:
+    return {"if": {"required": [key]}, "then": {"properties": {"mode": {"const": mode}}}}
 
 
 class SyncConfig(Model):
     """One file under `syncs/`. Adapter options are kept apart, in `Sync.options`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                _only("on_delete", "mirror"),
+                _only("append", "append"),
+                {
+                    "if": {"properties": {"mode": {"const": "delete"}}},
+                    "then": {"not": {"required": ["fields"]}},
+                    "else": {"required": ["fields"], "properties": {"fields": {"minProperties": 1}}},
+                },
+            ]
+        }
+    )
+
     description: str = ""
-    model: str
-    warehouse: str | None = None
-    destination: str
-    object: str
+    model: ModelName
+    warehouse: NameText | None = None
+    destination: NameText
+    object: Filled
     mode: Mode
-    key: Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-    match: dict[str, str] = Field(default_factory=dict)
-    fields: dict[str, Annotated[FieldMap, BeforeValidator(_as_field)]] = Field(default_factory=dict)
+    key: Columns
+    match: dict[Filled, Filled] = Field(default_factory=dict)
+    fields: dict[Filled, FieldSource] = Field(default_factory=dict)
     on_delete: OnDelete = "delete"
     append: Literal["new", "changes"] = "new"
     schedule: Schedule | None = None
@@ -189,4 +293,16 @@ class SyncConfig(Model):
     rejects: Rejects = Rejects()
     on_unknown: OnUnknown = "hold"
     batch_size: Count | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[Filled, ...] = ()
+
+    def misfits(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit the mode: a key, and the words that follow its name."""
+        for key, mode in (("on_delete", "mirror"), ("append", "append")):
+            if key in self.model_fields_set and self.mode != mode:
+                yield key, f"means something with mode {mode} only; this sync has mode {self.mode}"
+        if self.mode == "delete" and "fields" in self.model_fields_set:
+            yield "fields", "mean nothing with mode delete, which writes no fields"
+        if self.mode != "delete" and not self.fields:
+            yield "fields", f"must map at least one field with mode {self.mode}"
+        for name in self.match.keys() & self.fields.keys():
+            yield f"fields.{name}", "is a match field already, and written as such; leave it out of fields"

@@ -28,7 +28,7 @@ def whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _noting_keys(model: type[BaseModel], schema: CoreSchema) -> None:
+def _note_keys(model: type[BaseModel], schema: Any) -> None:
     """Have each mapping tell the `Reading` which keys its model knows."""
 
     def note(value: object, info: core_schema.ValidationInfo) -> object:
@@ -36,8 +36,7 @@ def _noting_keys(model: type[BaseModel], schema: CoreSchema) -> None:
             info.context.known.setdefault(id(value), set()).update(field_keys(model))
         return value
 
-    inner = _innermost_model(schema)
-    inner["schema"] = core_schema.with_info_before_validator_function(note, inner["schema"])
+    schema["schema"] = core_schema.with_info_before_validator_function(note, schema["schema"])
 
 
 def _innermost_model(schema: Any) -> Any:
@@ -46,18 +45,20 @@ def _innermost_model(schema: Any) -> Any:
     return schema
 
 
-def _adapt(schema: CoreSchema) -> CoreSchema:
+def _adapt(schema: Any) -> None:
     """Rewrite the schema's nodes in place where files are read more leniently, or more strictly, than code."""
     for holder, name in _slots(schema):
         node = holder[name]
         change = _CHANGES.get(node["type"])
         if change:
             holder[name] = change(node)
-    return schema
 
 
 def _slots(schema: Any) -> Iterator[tuple[Any, Any]]:
-    """Places that hold a node below this one, innermost first. Nested models adapt themselves; a union's whole numbers stay."""
+    """Places that hold a node below this one, innermost first.
+
+    Nested models adapt themselves, and a union tells whole numbers from others by itself.
+    """
     for holder, name in _children(schema):
         node = holder[name]
         if node["type"] == "model" and issubclass(node["cls"], Model):
@@ -153,5 +154,7 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
-        _noting_keys(cls, _adapt(handler.resolve_ref_schema(schema)))
+        own = _innermost_model(handler.resolve_ref_schema(schema))
+        _adapt(own)
+        _note_keys(cls, own)
         return schema

@@ -118,7 +118,7 @@ def lookup(reference: Reference, place: Place) -> str:
         raise SecretError(f"{place}: {reference} failed: {type(fault).__name__}") from None
 
 
-class _Unresolved(Exception):  # noqa: N818  internal signal
+class _Unresolved(Exception):
     """Carries the half sentence that follows the reference, and a hint."""
 
     def __init__(self, words: str, hint: str) -> None:

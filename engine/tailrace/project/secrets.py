@@ -91,7 +91,7 @@ class Secret(_Hidden):
         return value
 
     @classmethod
-    def _accept(cls, text: str, parts: tuple[Part, ...], field: str) -> None:
+    def _accept(cls, text: str, parts: tuple[Part, ...], field: str) -> None:  # noqa: ARG003  one signature for both
         if not any(isinstance(part, Reference) for part in parts):
             raise problem(
                 f'must not stand in the file itself; write a reference such as {field}: "${{env:{field.upper()}}}"'
@@ -178,7 +178,7 @@ class SecretUrl(_Hidden):
         return found
 
     @classmethod
-    def _accept(cls, text: str, parts: tuple[Part, ...], field: str) -> None:
+    def _accept(cls, text: str, parts: tuple[Part, ...], field: str) -> None:  # noqa: ARG003  one signature for both
         if len(text) > MAX_URL or not re.match(_url_start(), text):
             raise problem("should be a URL such as scheme://host/path, of at most 4096 characters")
         if re.match(f"(?:{_LITERAL_PASSWORD}|{_LITERAL_PARAMETER})", text):

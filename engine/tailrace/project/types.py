@@ -22,8 +22,10 @@ from tailrace.project.secrets import Secret, SecretUrl
 __all__ = [
     "Count",
     "Duration",
+    "Filled",
     "Interval",
     "Limit",
+    "ModelName",
     "NameText",
     "Percent",
     "Rate",
@@ -144,6 +146,27 @@ def _rate_schema(_source: Any, handler: Any) -> core_schema.CoreSchema:
 
 Rate: TypeAlias = Annotated[destination.Rate, GetPydanticSchema(_rate_schema)]
 """At most `calls` requests in any window of `per` seconds."""
+
+
+_MODEL_PART = r"[A-Za-z0-9_][A-Za-z0-9_\-]{0,99}"
+MODEL_PATTERN = rf"^{_MODEL_PART}(?:/{_MODEL_PART}){{0,9}}{END}"
+
+
+def _model(value: object) -> str:
+    if isinstance(value, str) and re.match(MODEL_PATTERN, value):
+        return str(value)
+    raise problem("should name a file under models/ without its .sql, such as customers or marts/customers")
+
+
+ModelName: TypeAlias = Annotated[
+    str,
+    GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_model)),
+    WithJsonSchema({"type": "string", "pattern": MODEL_PATTERN}),
+]
+"""`NAME` of `models/NAME.sql`; folders below models/ are separated by `/`."""
+
+Filled: TypeAlias = Annotated[str, Field(min_length=1)]
+"""A text that is not empty."""
 
 
 def _name(value: object) -> str:

@@ -22,11 +22,11 @@ from tailrace.project.reading import Text
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-MAX_NODES = 40_000
+MAX_NODES = 20_000
 """Most values in one file, what aliases repeat included; keeps the worst file well under a second."""
 MAX_PROBLEMS = 100
 
-Plain: TypeAlias = None | bool | int | float | str | list[Any] | dict[str, Any]
+Plain: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -53,7 +53,7 @@ class Document:
     problems: tuple[Problem, ...]
 
 
-class Fault(Exception):  # noqa: N818  internal signal
+class Fault(Exception):
     """Ends the reading of one file."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
@@ -284,7 +284,7 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _INT64 = 1 << 63
 
 
-def core_value(text: str) -> None | bool | int | float | str:
+def core_value(text: str) -> bool | int | float | str | None:
     """What a plain scalar means in YAML 1.2's core schema; ValueError where readers would be surprised."""
     if text in _NULLS:
         return None
@@ -319,4 +319,4 @@ def _float(text: str) -> float:
 
 def _no_leading_zero(text: str) -> None:
     if _LEADING_ZERO.match(text):
-        raise ValueError(f'a number with leading zeros is ambiguous; write "{shorten(text)}" in quotes for a text')
+        raise ValueError("a number with leading zeros is ambiguous; put it in quotes if it is a text")
