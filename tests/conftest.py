@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+pytest.register_assert_rewrite("tailrace.testing")
+
 _numbers = itertools.count(1)
 
 

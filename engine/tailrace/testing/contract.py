@@ -3,6 +3,8 @@
     import pytest
     from tailrace.testing.contract import DestinationContract
 
+    pytest.register_assert_rewrite("tailrace.testing")  # in conftest.py: failures then show values
+
     class TestMine(DestinationContract):
         @pytest.fixture
         def harness(self):
@@ -16,29 +18,33 @@ A behaviour that the adapter's capabilities leave out, or that the harness canno
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
 
-from tailrace.destination import Batch, Destination, Field, ObjectSchema, OpenFields, Operation, Outcome, Record, Row
+from tailrace.destination import Destination, OpenFields, Operation
 from tailrace.errors import (
     AccessDenied,
     AnswerLost,
-    BatchRejected,
-    DestinationError,
     ObjectNotFound,
     Retriable,
     WriteForbidden,
 )
 from tailrace.testing.calls import RecordingCalls
 from tailrace.testing.harness import Harness
+from tailrace.testing.steps import (
+    both,
+    describe_field,
+    find,
+    made_batch,
+    require,
+    safely,
+    seed,
+    send,
+    stored_records,
+    use,
+)
 from tailrace.values import Value
-
-_Error = TypeVar("_Error", bound=DestinationError)
 
 
 class DestinationContract:
@@ -73,7 +79,7 @@ class DestinationContract:
         """The object's writable fields are described, and take text."""
         schema = destination.describe(harness.object)
         for name in harness.fields:
-            described = _described(schema, name)
+            described = describe_field(schema, name)
             assert described.updateable
             assert "string" in described.accepts
 
@@ -82,7 +88,7 @@ class DestinationContract:
         schema = destination.describe(harness.object)
         if isinstance(schema.fields, OpenFields):
             pytest.skip("the object takes any field")
-        assert _described(schema, harness.match).unique
+        assert describe_field(schema, harness.match).unique
 
     def test_describe_of_nothing_is_not_found(self, destination: Destination, harness: Harness) -> None:
         """An object that does not exist is told as such."""
@@ -94,165 +100,167 @@ class DestinationContract:
 
     def test_upsert_creates(self, destination: Destination, harness: Harness) -> None:
         """New rows become records with the values sent."""
-        _require(destination, Operation.UPSERT)
-        outcomes = _send(
-            destination, _batch(harness, Operation.UPSERT, {1: _both(harness, "a"), 2: _both(harness, "b")})
+        require(destination, Operation.UPSERT)
+        outcomes = send(
+            destination, made_batch(harness, Operation.UPSERT, {1: both(harness, "a"), 2: both(harness, "b")})
         )
         assert [outcome.status for outcome in outcomes] == ["acknowledged"] * 2
-        assert _stored(harness) == {1: _both(harness, "a"), 2: _both(harness, "b")}
+        assert stored_records(harness) == {1: both(harness, "a"), 2: both(harness, "b")}
 
     def test_upsert_twice_makes_one_record(self, destination: Destination, harness: Harness) -> None:
         """The same batch sent again makes no second record, and names the same record ids."""
-        _require(destination, Operation.UPSERT)
-        batch = _batch(harness, Operation.UPSERT, {1: _both(harness, "a"), 2: _both(harness, "b")})
-        first, second = _send(destination, batch), _send(destination, batch)
+        require(destination, Operation.UPSERT)
+        batch = made_batch(harness, Operation.UPSERT, {1: both(harness, "a"), 2: both(harness, "b")})
+        first, second = send(destination, batch), send(destination, batch)
         assert [outcome.record_id for outcome in first] == [outcome.record_id for outcome in second]
         assert len(harness.records()) == 2
 
     def test_upsert_changes_an_existing_record(self, destination: Destination, harness: Harness) -> None:
         """An upsert of a record that is there writes the new values into it."""
-        _require(destination, Operation.UPSERT)
-        _send(destination, _batch(harness, Operation.UPSERT, {1: _both(harness, "old")}))
-        _send(destination, _batch(harness, Operation.UPSERT, {1: _both(harness, "new")}))
-        assert _stored(harness) == {1: _both(harness, "new")}
+        require(destination, Operation.UPSERT)
+        send(destination, made_batch(harness, Operation.UPSERT, {1: both(harness, "old")}))
+        send(destination, made_batch(harness, Operation.UPSERT, {1: both(harness, "new")}))
+        assert stored_records(harness) == {1: both(harness, "new")}
 
     def test_upsert_mixes_new_and_old(self, destination: Destination, harness: Harness) -> None:
         """One batch may create some records and change others."""
-        _require(destination, Operation.UPSERT)
-        _send(destination, _batch(harness, Operation.UPSERT, {2: _both(harness, "old")}))
-        rows = {number: _both(harness, f"new {number}") for number in (1, 2, 3)}
-        _send(destination, _batch(harness, Operation.UPSERT, rows))
-        assert _stored(harness) == rows
+        require(destination, Operation.UPSERT)
+        send(destination, made_batch(harness, Operation.UPSERT, {2: both(harness, "old")}))
+        rows = {number: both(harness, f"new {number}") for number in (1, 2, 3)}
+        send(destination, made_batch(harness, Operation.UPSERT, rows))
+        assert stored_records(harness) == rows
 
     def test_create_creates(self, destination: Destination, harness: Harness) -> None:
         """A create makes a record with the values sent."""
-        _require(destination, Operation.CREATE)
-        outcomes = _send(destination, _batch(harness, Operation.CREATE, {1: _both(harness, "a")}))
+        require(destination, Operation.CREATE)
+        outcomes = send(destination, made_batch(harness, Operation.CREATE, {1: both(harness, "a")}))
         assert [outcome.status for outcome in outcomes] == ["acknowledged"]
-        assert _stored(harness) == {1: _both(harness, "a")}
+        assert stored_records(harness) == {1: both(harness, "a")}
 
     def test_create_of_what_exists_is_told(self, destination: Destination, harness: Harness) -> None:
         """A create beside an existing record is refused as `exists`, and leaves the record alone."""
-        _require(destination, Operation.CREATE)
-        _send(destination, _batch(harness, Operation.CREATE, {1: _both(harness, "first")}))
-        outcomes = _send(destination, _batch(harness, Operation.CREATE, {1: _both(harness, "again"), 2: {}}))
+        require(destination, Operation.CREATE)
+        send(destination, made_batch(harness, Operation.CREATE, {1: both(harness, "first")}))
+        outcomes = send(destination, made_batch(harness, Operation.CREATE, {1: both(harness, "again"), 2: {}}))
         by_marker = {outcome.marker: outcome for outcome in outcomes}
         assert (by_marker["1"].status, by_marker["1"].recovery) == ("rejected", "exists")
         assert by_marker["2"].status == "acknowledged"
-        assert _stored(harness)[1] == _both(harness, "first")
+        assert stored_records(harness)[1] == both(harness, "first")
 
     def test_update_writes_only_the_fields_sent(self, destination: Destination, harness: Harness) -> None:
         """A field that an update does not carry stays as it is."""
-        _require(destination, Operation.UPDATE)
-        ids = _seed(destination, harness, 1, 2)
+        require(destination, Operation.UPDATE)
+        ids = seed(destination, harness, 1, 2)
         first, second = harness.fields
-        outcomes = _send(destination, _batch(harness, Operation.UPDATE, {1: {first: "x"}, 2: {second: "y"}}, ids))
+        outcomes = send(destination, made_batch(harness, Operation.UPDATE, {1: {first: "x"}, 2: {second: "y"}}, ids))
         assert [outcome.status for outcome in outcomes] == ["acknowledged"] * 2
-        assert _stored(harness) == {1: {first: "x", second: "v1"}, 2: {first: "v2", second: "y"}}
+        assert stored_records(harness) == {1: {first: "x", second: "v1"}, 2: {first: "v2", second: "y"}}
 
     def test_update_of_a_missing_record_is_told(self, destination: Destination, harness: Harness) -> None:
         """An update of a record that is gone is refused as `missing`, makes none, and spares the row beside it."""
-        _require(destination, Operation.UPDATE, Operation.DELETE)
-        ids = _seed(destination, harness, 1, 2)
-        _send(destination, _batch(harness, Operation.DELETE, {1: {}}, ids))
+        require(destination, Operation.UPDATE, Operation.DELETE)
+        ids = seed(destination, harness, 1, 2)
+        send(destination, made_batch(harness, Operation.DELETE, {1: {}}, ids))
         rows = {number: {harness.fields[0]: "new"} for number in (1, 2)}
-        outcomes = {o.marker: o for o in _send(destination, _batch(harness, Operation.UPDATE, rows, ids))}
+        outcomes = {o.marker: o for o in send(destination, made_batch(harness, Operation.UPDATE, rows, ids))}
         assert (outcomes["1"].status, outcomes["1"].recovery) == ("rejected", "missing")
         assert outcomes["2"].status == "acknowledged"
-        assert _stored(harness).keys() == {2}
+        assert stored_records(harness).keys() == {2}
 
     def test_none_clears_and_absent_keeps(self, destination: Destination, harness: Harness) -> None:
         """None clears a field; a field that is absent keeps its value."""
-        _require(destination, Operation.UPDATE)
+        require(destination, Operation.UPDATE)
         if not destination.capabilities.clears_nulls:
             pytest.skip("this destination cannot clear a field")
-        ids = _seed(destination, harness, 1)
+        ids = seed(destination, harness, 1)
         first, second = harness.fields
-        _send(destination, _batch(harness, Operation.UPDATE, {1: {first: None}}, ids))
-        assert _stored(harness) == {1: {first: None, second: "v1"}}
+        send(destination, made_batch(harness, Operation.UPDATE, {1: {first: None}}, ids))
+        assert stored_records(harness) == {1: {first: None, second: "v1"}}
 
     def test_hostile_texts_come_back(self, destination: Destination, harness: Harness) -> None:
         """Quotes, newlines, emoji, injections and look-alikes of other types are data."""
-        _require(destination, Operation.UPSERT)
+        require(destination, Operation.UPSERT)
         rows: dict[int, dict[str, Value]] = {
             number: {harness.fields[0]: text, harness.fields[1]: None} for number, text in enumerate(harness.hostile)
         }
-        outcomes = _send(destination, _batch(harness, Operation.UPSERT, rows))
+        outcomes = send(destination, made_batch(harness, Operation.UPSERT, rows))
         assert {outcome.status for outcome in outcomes} == {"acknowledged"}
-        stored = _stored(harness)
+        stored = stored_records(harness)
         assert {number: stored[number][harness.fields[0]] for number in rows} == dict(enumerate(harness.hostile))
 
     # Deleting
 
     def test_delete_removes_only_what_it_names(self, destination: Destination, harness: Harness) -> None:
         """A deleted record is gone; its neighbour stays."""
-        _require(destination, Operation.DELETE)
-        ids = _seed(destination, harness, 1, 2)
-        outcomes = _send(destination, _batch(harness, Operation.DELETE, {1: {}}, ids))
+        require(destination, Operation.DELETE)
+        ids = seed(destination, harness, 1, 2)
+        outcomes = send(destination, made_batch(harness, Operation.DELETE, {1: {}}, ids))
         assert [outcome.status for outcome in outcomes] == ["acknowledged"]
-        assert _stored(harness).keys() == {2}
+        assert stored_records(harness).keys() == {2}
 
     def test_delete_again_succeeds(self, destination: Destination, harness: Harness) -> None:
         """Deleting a record that is gone is a success."""
-        _require(destination, Operation.DELETE)
-        ids = _seed(destination, harness, 1)
-        batch = _batch(harness, Operation.DELETE, {1: {}}, ids)
-        _send(destination, batch)
-        assert [outcome.status for outcome in _send(destination, batch)] == ["acknowledged"]
+        require(destination, Operation.DELETE)
+        ids = seed(destination, harness, 1)
+        batch = made_batch(harness, Operation.DELETE, {1: {}}, ids)
+        send(destination, batch)
+        assert [outcome.status for outcome in send(destination, batch)] == ["acknowledged"]
 
     # Failing
 
     def test_one_outcome_per_row(self, destination: Destination, harness: Harness) -> None:
         """Every row has exactly one outcome under its own marker."""
-        _require(destination, Operation.UPSERT)
-        batch = _batch(harness, Operation.UPSERT, {number: _both(harness, "x") for number in range(20)})
+        require(destination, Operation.UPSERT)
+        batch = made_batch(harness, Operation.UPSERT, {number: both(harness, "x") for number in range(20)})
         markers = [outcome.marker for outcome in destination.push(batch)]
         assert sorted(markers) == sorted(row.marker for row in batch.rows)
 
     def test_a_poison_row_costs_one_row(self, destination: Destination, harness: Harness) -> None:
         """Beside a row the vendor refuses, the others arrive; the refusal has a code and words."""
-        _require(destination, Operation.UPSERT)
-        rows = {number: _both(harness, f"v{number}") for number in range(7)}
+        require(destination, Operation.UPSERT)
+        rows = {number: both(harness, f"v{number}") for number in range(7)}
         rows[3] = {**rows[3], **harness.poison()}
-        outcomes = {outcome.marker: outcome for outcome in _send(destination, _batch(harness, Operation.UPSERT, rows))}
+        outcomes = {
+            outcome.marker: outcome for outcome in send(destination, made_batch(harness, Operation.UPSERT, rows))
+        }
         assert [marker for marker, outcome in outcomes.items() if outcome.status != "acknowledged"] == ["3"]
         assert outcomes["3"].status == "rejected"
         assert outcomes["3"].code
         assert outcomes["3"].message
-        assert _stored(harness).keys() == {0, 1, 2, 4, 5, 6}
+        assert stored_records(harness).keys() == {0, 1, 2, 4, 5, 6}
 
     def test_throttling_is_retriable(self, destination: Destination, harness: Harness) -> None:
         """Too many requests: nothing is written, and the vendor's waiting time is passed on."""
-        _require(destination, Operation.UPSERT)
-        batch = _batch(harness, Operation.UPSERT, {1: _both(harness, "a")})
+        require(destination, Operation.UPSERT)
+        batch = made_batch(harness, Operation.UPSERT, {1: both(harness, "a")})
         destination.describe(harness.object)
         harness.throttle(7)
         with safely(harness, Retriable) as caught:
             list(destination.push(batch))
         assert caught[0].retry_after == 7
         assert harness.records() == []
-        assert _send(destination, batch)[0].status == "acknowledged"
+        assert send(destination, batch)[0].status == "acknowledged"
 
     def test_a_lost_answer_is_told_and_can_be_repeated(self, destination: Destination, harness: Harness) -> None:
         """A write whose answer is lost raises AnswerLost; the same batch again makes no second record."""
-        _require(destination, Operation.UPSERT)
-        batch = _batch(harness, Operation.UPSERT, {1: _both(harness, "a"), 2: _both(harness, "b")})
+        require(destination, Operation.UPSERT)
+        batch = made_batch(harness, Operation.UPSERT, {1: both(harness, "a"), 2: both(harness, "b")})
         destination.describe(harness.object)
         harness.drop_answer()
         with safely(harness, AnswerLost):
             list(destination.push(batch))
-        assert {outcome.status for outcome in _send(destination, batch)} == {"acknowledged"}
-        assert _stored(harness) == {1: _both(harness, "a"), 2: _both(harness, "b")}
+        assert {outcome.status for outcome in send(destination, batch)} == {"acknowledged"}
+        assert stored_records(harness) == {1: both(harness, "a"), 2: both(harness, "b")}
 
     def test_wrong_credentials_are_denied(self, harness: Harness, calls: RecordingCalls) -> None:
         """Credentials the vendor refuses raise AccessDenied."""
         with safely(harness, AccessDenied):
-            _use(harness.open_denied(calls), harness)
+            use(harness.open_denied(calls), harness)
 
     def test_an_unreachable_vendor_is_retriable(self, harness: Harness, calls: RecordingCalls) -> None:
         """When nothing answers, nothing was written, and the error says to try again."""
         with safely(harness, Retriable):
-            _use(harness.open_unreachable(calls), harness)
+            use(harness.open_unreachable(calls), harness)
 
     # Asking first
 
@@ -261,171 +269,53 @@ class DestinationContract:
         destination = harness.open(RecordingCalls(read_only=True))
         for operation in sorted(destination.capabilities.operations):
             with pytest.raises(WriteForbidden):
-                list(destination.push(_batch(harness, operation, {1: _both(harness, "a")}, {1: "1"})))
+                list(destination.push(made_batch(harness, operation, {1: both(harness, "a")}, {1: "1"})))
         destination.close()
         assert harness.records() == []
 
     def test_a_push_is_a_write(self, destination: Destination, harness: Harness, calls: RecordingCalls) -> None:
         """A push spends at least one write from the budget; a description spends none."""
-        _require(destination, Operation.UPSERT)
+        require(destination, Operation.UPSERT)
         destination.describe(harness.object)
         assert calls.writes == 0
-        _send(destination, _batch(harness, Operation.UPSERT, {1: _both(harness, "a")}))
+        send(destination, made_batch(harness, Operation.UPSERT, {1: both(harness, "a")}))
         assert calls.writes >= 1
 
     def test_every_request_is_spent(self, destination: Destination, harness: Harness, calls: RecordingCalls) -> None:
         """The budget counts what the vendor counts."""
-        _require(destination, Operation.UPSERT)
+        require(destination, Operation.UPSERT)
         destination.describe(harness.object)
-        _send(destination, _batch(harness, Operation.UPSERT, {1: _both(harness, "a")}))
+        send(destination, made_batch(harness, Operation.UPSERT, {1: both(harness, "a")}))
         assert calls.total == harness.requests()
 
     # Finding
 
     def test_find_returns_what_was_written(self, destination: Destination, harness: Harness) -> None:
         """Records are found by match value, with their ids and the fields asked for; unknown values are absent."""
-        ids = _seed(destination, harness, 1, 2, 3)
-        found = _find(destination, harness, [1, 3, 99], harness.fields)
+        ids = seed(destination, harness, 1, 2, 3)
+        found = find(destination, harness, [1, 3, 99], harness.fields)
         assert {record.match: record.id for record in found} == {
             (harness.match_value(1),): ids[1],
             (harness.match_value(3),): ids[3],
         }
         assert {record.match: dict(record.values) for record in found} == {
-            (harness.match_value(number),): _both(harness, f"v{number}") for number in (1, 3)
+            (harness.match_value(number),): both(harness, f"v{number}") for number in (1, 3)
         }
 
     def test_find_of_nothing_finds_nothing(self, destination: Destination, harness: Harness) -> None:
         """No values asked for, none found, and no error."""
-        assert _find(destination, harness, []) == []
+        assert find(destination, harness, []) == []
 
     def test_find_takes_many_values(self, destination: Destination, harness: Harness) -> None:
         """More values than fit one request are asked for in several."""
-        _seed(destination, harness, 1)
-        found = _find(destination, harness, range(1, 1500))
+        seed(destination, harness, 1)
+        found = find(destination, harness, range(1, 1500))
         assert [record.match for record in found] == [(harness.match_value(1),)]
 
     def test_find_escapes_what_it_asks_for(self, destination: Destination, harness: Harness) -> None:
         """Hostile match values find no record but their own."""
-        _seed(destination, harness, 1)
+        seed(destination, harness, 1)
         hostile = [(text,) for text in ("' OR '1'='1", "\\' OR Id != null OR Name = \\'", "%", "row-_", '"', "🙂")]
         if not destination.capabilities.find:
             pytest.skip("this destination cannot be asked")
         assert list(destination.find(harness.object, (harness.match,), hostile)) == []
-
-
-@contextmanager
-def safely(harness: Harness, expected: type[_Error]) -> Iterator[list[_Error]]:
-    """Expect that error, and no secret in it, in the errors behind it, or in what was logged meanwhile."""
-    caught: list[_Error] = []
-    logged = _Logged()
-    logging.getLogger().addHandler(logged)
-    try:
-        with pytest.raises(expected) as info:
-            yield caught
-    finally:
-        logging.getLogger().removeHandler(logged)
-    caught.append(info.value)
-    shown = "\n".join([*traceback.format_exception(info.value), repr(info.value), *logged.lines])
-    assert not any(secret in shown for secret in harness.secrets), "a secret is in an error or a log line"
-
-
-class _Logged(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-def _require(destination: Destination, *operations: Operation) -> None:
-    missing = [operation for operation in operations if operation not in destination.capabilities.operations]
-    if missing:
-        pytest.skip(f"this destination has no {', '.join(missing)}")
-
-
-def _both(harness: Harness, text: str) -> dict[str, Value]:
-    return dict.fromkeys(harness.fields, text)
-
-
-def _batch(
-    harness: Harness,
-    operation: Operation,
-    rows: Mapping[int, Mapping[str, Value]],
-    ids: Mapping[int, str] | None = None,
-) -> Batch:
-    base = harness.base if operation in (Operation.UPSERT, Operation.CREATE) else {}
-    values = {} if operation in (Operation.DELETE, Operation.ARCHIVE) else rows
-    made = tuple(
-        Row(
-            marker=str(number),
-            key=(number,),
-            match=(harness.match_value(number),),
-            values={**base, **values.get(number, {})},
-            record_id=(ids or {}).get(number),
-        )
-        for number in rows
-    )
-    return Batch(f"contract-{operation}-{sorted(rows)}", harness.object, operation, (harness.match,), made)
-
-
-def _send(destination: Destination, batch: Batch) -> list[Outcome]:
-    """Push as the engine does: a batch that is refused whole is sent by halves, down to the row at fault."""
-    try:
-        return sorted(
-            destination.push(batch), key=lambda outcome: [row.marker for row in batch.rows].index(outcome.marker)
-        )
-    except BatchRejected as error:
-        if len(batch.rows) == 1:
-            return [Outcome(batch.rows[0].marker, "rejected", code=error.code or "REJECTED", message=error.message)]
-        half = len(batch.rows) // 2
-        return [o for rows in (batch.rows[:half], batch.rows[half:]) for o in _send(destination, _part(batch, rows))]
-
-
-def _part(batch: Batch, rows: tuple[Row, ...]) -> Batch:
-    return Batch(f"{batch.id}-{rows[0].marker}-{len(rows)}", batch.object, batch.operation, batch.match, rows)
-
-
-def _seed(destination: Destination, harness: Harness, *numbers: int) -> dict[int, str]:
-    """Make records whose fields all hold `vN`, and give their ids."""
-    able = destination.capabilities.operations
-    operation = Operation.UPSERT if Operation.UPSERT in able else Operation.CREATE
-    batch = _batch(harness, operation, {number: _both(harness, f"v{number}") for number in numbers})
-    outcomes = _send(destination, batch)
-    assert {outcome.status for outcome in outcomes} == {"acknowledged"}
-    return {int(outcome.marker): outcome.record_id for outcome in outcomes if outcome.record_id is not None}
-
-
-def _stored(harness: Harness) -> dict[int, dict[str, Value]]:
-    """All records, each under its number; two with one match value fail the test."""
-    records = harness.records()
-    numbers = {harness.match_value(number): number for number in range(max(100, len(harness.hostile)))}
-    stored = {
-        numbers[str(record[harness.match])]: {name: record.get(name) for name in harness.fields} for record in records
-    }
-    assert len(stored) == len(records), "two records share a match value"
-    return stored
-
-
-def _find(
-    destination: Destination, harness: Harness, numbers: Sequence[int], fields: Sequence[str] = ()
-) -> list[Record]:
-    if not destination.capabilities.find:
-        pytest.skip("this destination cannot be asked")
-    values = [(harness.match_value(number),) for number in numbers]
-    return list(destination.find(harness.object, (harness.match,), values, fields))
-
-
-def _use(destination: Destination, harness: Harness) -> None:
-    """Check, then push: an adapter may first notice at either that it is not let in."""
-    try:
-        destination.check()
-        list(destination.push(_batch(harness, Operation.UPSERT, {1: _both(harness, "a")})))
-    finally:
-        destination.close()
-
-
-def _described(schema: ObjectSchema, name: str) -> Field:
-    described = schema.get(name)
-    assert described is not None, f"{name} is not described"
-    return described

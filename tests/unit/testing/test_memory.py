@@ -8,16 +8,19 @@ from tailrace.testing import MemoryDestination, MemoryStore, RecordingCalls
 
 
 def opened(store, *, read_only=False):
+    """The adapter over a store."""
     calls = RecordingCalls(read_only=read_only)
     return MemoryDestination(store, Context("memory", calls, "."))
 
 
 def batch(operation, *rows, match=("id",), lookups=None):
+    """A batch of (match, values, record id)."""
     made = tuple(Row(str(n), (n,), tuple(m), values, record_id) for n, (m, values, record_id) in enumerate(rows))
     return Batch("b", "people", Operation(operation), match, made, lookups or {})
 
 
 def push(store, *args, **kwargs):
+    """Send a batch and collect its outcomes."""
     return list(opened(store).push(batch(*args, **kwargs)))
 
 
