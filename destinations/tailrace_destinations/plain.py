@@ -14,11 +14,13 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from tailrace.errors import UsageError
 from tailrace.jsonform import to_json
 
 if TYPE_CHECKING:
@@ -110,13 +112,19 @@ def choices_text(value: Value) -> str:
     return ";".join(item for item in items if item)
 
 
+def key_text(value: Value) -> str:
+    """A match value as it is sent: trimmed and in Unicode NFC, as vendors store it; empty when it names nothing."""
+    return "" if value is None else unicodedata.normalize("NFC", plain_text(value)).strip()
+
+
 def fold(value: Value, *, ignore_case: bool = False) -> str:
-    """A key as the vendors compare it: trimmed, Unicode NFC, numbers without needless zeros."""
-    if isinstance(value, (float, Decimal)) and not isinstance(value, bool):
-        text = number_text(value)
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    text = unicodedata.normalize("NFC", plain_text(value)).strip()
-    return text.casefold() if ignore_case else text
+    """A match value as vendors compare it."""
+    return key_text(value).casefold() if ignore_case else key_text(value)
+
+
+def number_key(value: float | Decimal) -> str:
+    """A number as a key: the same text for 42, 42.0 and 42.00."""
+    return format(Decimal(number_text(value)).normalize(), "f")
 
 
 def repeated(keys: Sequence[str]) -> frozenset[str]:
@@ -143,6 +151,18 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
         return max(0.0, (parsedate_to_datetime(header) - (now or datetime.now(UTC))).total_seconds())
     except (ValueError, TypeError):
         return None
+
+
+def ca_bundle(ca_file: str | None, project_dir: str) -> str | None:
+    """The path of a PEM bundle given relative to the project; UsageError when there is no such file."""
+    if ca_file is None:
+        return None
+    path = Path(project_dir, ca_file)
+    if not path.is_file():
+        raise UsageError(
+            f"ca_file {ca_file!r} is not there.", hint="Give the path of a PEM file, as seen from the project."
+        )
+    return str(path)
 
 
 def _base_url(value: str) -> str:

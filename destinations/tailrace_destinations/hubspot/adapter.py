@@ -14,7 +14,7 @@ from tailrace_destinations.hubspot.client import Client
 from tailrace_destinations.hubspot.encode import decode
 from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, parts, row_outcome
 from tailrace_destinations.hubspot.schema import RECORD_ID, STANDARD_OBJECTS, Properties, read_properties
-from tailrace_destinations.plain import Unfit, clean_text, close_names, fold, plain_text, repeated
+from tailrace_destinations.plain import Unfit, ca_bundle, close_names, fold, key_text, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class HubSpotDestination:
     def __init__(self, config: HubSpotConfig, context: Context, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
-        self._client = Client(config, context.calls)
+        self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._properties: dict[str, Properties] = {}
         self._lock = threading.Lock()
 
@@ -142,8 +142,8 @@ class HubSpotDestination:
             raise StopRun("HubSpot finds records by one unique property, so match must name exactly one.")
         asked: dict[str, list[tuple[Value, ...]]] = {}
         for value in values:
-            if value[0] is not None:
-                asked.setdefault(fold(value[0], ignore_case=match[0] == "email"), []).append(value)
+            if (key := _key(value[0], match[0])) is not None:
+                asked.setdefault(key, []).append(value)
         keys = list(asked)
         properties = self._known(object) if fields else None
         for start in range(0, len(keys), _READ_SIZE):
@@ -161,7 +161,9 @@ class HubSpotDestination:
         except Refused as error:
             if error.code == NOT_FOUND:
                 return []
-            raise
+            raise StopRun(
+                error.message, code=error.code, hint="Check match and fields: see `tailrace check`."
+            ) from None
         for fault in parts(reply.body, "errors"):
             if error_code(fault) != NOT_FOUND:
                 raise Retriable(f"HubSpot could not read some records: {fault.get('message')}", code=error_code(fault))
@@ -177,9 +179,16 @@ _MORE_EMAILS: Final = "hs_additional_emails"
 
 def _record_key(batch: Batch, row: Row) -> str | None:
     if batch.operation in {Operation.UPSERT, Operation.CREATE}:
-        has_key = len(batch.match) == 1 and row.match[0] is not None
-        return accounting.match_key(batch, row) if has_key else None
+        return _key(row.match[0], batch.match[0]) if len(batch.match) == 1 else None
     return row.record_id
+
+
+def _key(value: Value, match: str) -> str | None:
+    """A match value as HubSpot compares it; None for one that can name no record."""
+    try:
+        return fold(value, ignore_case=match == "email") or None
+    except Unfit:
+        return None
 
 
 def _records(
@@ -225,7 +234,8 @@ class _Inputs:
         return self._make(row)
 
     def _upsert(self, row: Row) -> dict[str, Any]:
-        if row.match[0] is None or not (key := clean_text(plain_text(row.match[0])).strip()):
+        key = key_text(row.match[0])
+        if not key:
             raise Unfit("NO_MATCH_VALUE", f"{self._batch.match[0]} is empty, so no record can be meant")
         return {
             "id": key,
@@ -235,8 +245,8 @@ class _Inputs:
         }
 
     def _create(self, row: Row) -> dict[str, Any]:
-        values = {**row.values, **dict(zip(self._batch.match, row.match, strict=True))}
-        return {"objectWriteTraceId": row.marker, "associations": [], "properties": self._texts(values)}
+        keys = {name: key_text(value) for name, value in zip(self._batch.match, row.match, strict=True)}
+        return {"objectWriteTraceId": row.marker, "associations": [], "properties": self._texts(row.values) | keys}
 
     def _update(self, row: Row) -> dict[str, Any]:
         return {**self._remove(row), "objectWriteTraceId": row.marker, "properties": self._texts(row.values)}

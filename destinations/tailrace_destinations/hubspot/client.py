@@ -38,9 +38,10 @@ _NEVER_SENT: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.
 class Client:
     """One account's requests. Thread-safe; connections are opened at the first request."""
 
-    def __init__(self, config: HubSpotConfig, calls: Calls) -> None:
+    def __init__(self, config: HubSpotConfig, calls: Calls, ca_file: str | None) -> None:
         self._config = config
         self._calls = calls
+        self._ca_file = ca_file
         self._lock = threading.Lock()
         self._api: Any = None
         self._headers: dict[str, str] = {}
@@ -100,7 +101,7 @@ class Client:
         settings = {
             "host": self._config.base_url,
             "retry": _NO_RETRY,
-            "ssl_ca_cert": self._config.ca_file,
+            "ssl_ca_cert": self._ca_file,
             "connection_pool_maxsize": max(_POOL_SIZE, self._config.concurrency or 0),
             "proxy": _proxy(self._config.base_url),
         }

@@ -201,7 +201,7 @@ def _collides(codes: set[str], message: str, match: tuple[str, ...]) -> bool:
 
 def _full_message(error: Mapping[str, Any]) -> str:
     details = [str(detail["message"]) for detail in _dicts(error.get("errors")) if detail.get("message")]
-    message = str(error.get("message") or "; ".join(details) or "HubSpot gave no reason")
+    message = "; ".join(details) or str(error.get("message") or "HubSpot gave no reason")
     named = _context(error, "propertyName")
     return f"{message} ({', '.join(named)})" if named and not any(name in message for name in named) else message
 

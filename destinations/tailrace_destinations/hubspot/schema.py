@@ -67,6 +67,7 @@ def _field(object: str, entry: Mapping[str, Any], zone: ZoneInfo | None) -> Fiel
 
 
 def _options(entry: Mapping[str, Any], type_: str) -> tuple[str, ...]:
-    if type_ != "enumeration" or entry.get("externalOptions"):
+    # A multiple choice holds several at once, so its options do not restrict a whole value.
+    if type_ != "enumeration" or entry.get("externalOptions") or entry.get("fieldType") == "checkbox":
         return ()
     return tuple(str(option["value"]) for option in entry.get("options") or () if "value" in option)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from tailrace.destination import Account, Batch, Operation, Outcome, Record, Row, rejected
-from tailrace.errors import AnswerLost, DestinationError, ObjectNotFound, StopRun
-from tailrace_destinations.plain import Unfit, close_names, fold
+from tailrace.errors import AnswerLost, BatchRejected, ObjectNotFound, StopRun
+from tailrace_destinations.plain import Unfit, ca_bundle, close_names
 from tailrace_destinations.salesforce.client import Client
 from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
@@ -35,7 +35,7 @@ class SalesforceDestination:
     def __init__(self, config: SalesforceConfig, context: Context, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
-        self._client = Client(config, context.calls)
+        self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._headers = _write_headers(context)
         self._described: dict[str, SObject] = {}
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class SalesforceDestination:
         in_token = _ORG_IN_TOKEN.match(self._client.session_id)
         try:
             found = next(self._client.query("SELECT Id, Name FROM Organization LIMIT 1"), None)
-        except (ObjectNotFound, StopRun, DestinationError):
+        except (ObjectNotFound, StopRun, BatchRejected):
             if in_token is None:
                 raise
             found = None
@@ -209,20 +209,15 @@ def _for(row: Row, outcome: Outcome) -> Outcome:
 def _literals(columns: Sequence[Column], value: tuple[Value, ...], zone: ZoneInfo | None) -> list[str] | None:
     """The value in SOQL; None when no record can have it."""
     try:
-        if any(part is None for part in value):
+        if not all(column.can_hold(part) for part, column in zip(value, columns, strict=True)):
             return None
-        texts = [literal(part, column.type, zone) for part, column in zip(value, columns, strict=True)]
+        return [literal(part, column.type, zone) for part, column in zip(value, columns, strict=True)]
     except Unfit:
         return None
-    too_long = any(
-        column.length and isinstance(part, str) and len(part) > column.length
-        for part, column in zip(value, columns, strict=True)
-    )
-    return None if too_long else texts
 
 
 def _comparable(columns: Sequence[Column], value: Sequence[Value]) -> tuple[str, ...]:
-    return tuple(column.comparable(fold(part)) for part, column in zip(value, columns, strict=True))
+    return tuple(column.comparable(part) for part, column in zip(value, columns, strict=True))
 
 
 def _records(

@@ -39,11 +39,11 @@ _LOGIN_PATHS: Final = ("/services/oauth2/token", "/services/Soap/u/")
 class Transport(requests.Session):
     """Every request to the org passes here. Answers other than 2xx leave as the error they mean."""
 
-    def __init__(self, config: SalesforceConfig, calls: Calls) -> None:
+    def __init__(self, config: SalesforceConfig, calls: Calls, ca_file: str | None) -> None:
         super().__init__()
         self._calls = calls
         self._timeout = (min(_CONNECT_SECONDS, config.timeout), config.timeout)
-        self._ca_file = config.ca_file
+        self._ca_file = ca_file
         self._renewable = config.auth.flow != "session"
         url = config.auth.instance_url if config.auth.flow == "session" else config.auth.login_url
         # The library writes https:// before every host; a simulator on this machine may speak plain http.
@@ -133,9 +133,9 @@ def _never_sent(error: requests.RequestException) -> bool:
 class Client:
     """A signed-in org. Thread-safe; signs in at the first request, and anew after a session ended."""
 
-    def __init__(self, config: SalesforceConfig, calls: Calls) -> None:
+    def __init__(self, config: SalesforceConfig, calls: Calls, ca_file: str | None) -> None:
         self._config = config
-        self._transport = Transport(config, calls)
+        self._transport = Transport(config, calls, ca_file)
         self._lock = threading.Lock()
         self._org: Salesforce | None = None
 

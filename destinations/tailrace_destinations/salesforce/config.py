@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,8 @@ from tailrace.project.config import DestinationConfig, SyncOptions
 from tailrace.project.model import Model
 from tailrace.project.types import Secret
 from tailrace_destinations.plain import BaseUrl, ZoneName
+
+_SOAP_ENDS: Final = 65.0
 
 
 class ClientCredentials(Model):
@@ -76,6 +78,15 @@ class SalesforceConfig(DestinationConfig):
     """Zone of timestamps that have none; without it they do not fit dateTime fields."""
     ca_file: str | None = None
     """PEM bundle that verifies the server, for a gateway with a certificate of its own."""
+
+    @model_validator(mode="after")
+    def _soap_ends(self) -> SalesforceConfig:
+        soap = self.auth.flow == "password" and self.auth.client_id is None
+        if soap and float(self.api_version) >= _SOAP_ENDS:
+            raise ValueError(
+                "API 65.0 has no login by password alone; give client_id and client_secret, or another flow"
+            )
+        return self
 
 
 class SalesforceOptions(SyncOptions):

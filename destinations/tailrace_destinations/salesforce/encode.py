@@ -30,6 +30,8 @@ Encoder: TypeAlias = "Callable[[Value], str]"
 
 _TEXT: Final = frozenset(KINDS) - {"binary"}
 _NUMBER: Final[frozenset[Kind]] = frozenset({"int64", "float64", "decimal"})
+NUMERIC: Final = frozenset({"int", "long", "double", "currency", "percent"})
+"""Describe types that hold numbers."""
 _CHOICE: Final[frozenset[Kind]] = frozenset({"string", "int64", "bool"})
 _ACCEPTS: Final[dict[str, frozenset[Kind]]] = {
     "boolean": frozenset({"bool"}),

@@ -107,13 +107,13 @@ def fault(
         return _denied(error, words)
     if status == HTTPStatus.UNAUTHORIZED:
         return _signed_out(words, code, renewable=renewable)
-    if error.code in _TOO_SLOW:
-        return BatchRejected(words, code=code)
-    if status in {408, 429} or status in HTTP_SERVER_FAULT:
+    if error.code in _TOO_SLOW and write:
+        return BatchRejected(words, code=code)  # so that it is halved
+    if status in {408, 429} or status in HTTP_SERVER_FAULT or error.code in _TOO_SLOW:
         return _server_fault(status, words, code, write=write, retry_after=retry_after)
     if status == HTTPStatus.NOT_FOUND:
         return ObjectNotFound(words, code=code, hint="It does not exist, or the integration user may not see it.")
-    if status == HTTPStatus.BAD_REQUEST and not error.blames_mapping:
+    if status == HTTPStatus.BAD_REQUEST and write and not error.blames_mapping:
         return BatchRejected(words, code=code)
     return StopRun(words, code=code, hint="Check api_version, login_url and the mapping: see `tailrace check`.")
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from tailrace.destination import Operation
-from tailrace_destinations.plain import Unfit
+from tailrace_destinations.plain import Unfit, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,9 +45,10 @@ class RecordWriter:
                 yield self._member(name, value)
         if self._writes_match:
             for name, value in zip(self._batch.match, row.match, strict=True):
-                if value is None and self._batch.operation is Operation.UPSERT:
+                key = key_text(value) if isinstance(value, str) else value
+                if (key is None or key == "") and self._batch.operation is Operation.UPSERT:
                     raise Unfit("NO_MATCH_VALUE", f"{name} is empty, so no record can be meant")
-                yield self._member(name, value)
+                yield self._member(name, key)
 
     def _member(self, name: str, value: Value) -> str:
         if name not in self._fragments:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.destination import Field, ObjectSchema
 from tailrace.errors import StopRun
-from tailrace_destinations.plain import close_names
-from tailrace_destinations.salesforce.encode import Encoder, accepts, encoder, id18
+from tailrace_destinations.plain import close_names, fold, number_key
+from tailrace_destinations.salesforce.encode import NUMERIC, Encoder, accepts, encoder, id18
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
     from tailrace.destination import Lookup
+    from tailrace.values import Value
 
+_RECORD_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
 _ID_TYPES: Final = frozenset({"id", "reference"})
 
 
@@ -32,11 +36,19 @@ class Column:
     relationship: str | None
     targets: tuple[str, ...]
 
-    def comparable(self, text: str) -> str:
+    def comparable(self, value: Value) -> str:
         """A value of this field as Salesforce compares it when it matches records."""
+        if isinstance(value, (int, float, Decimal)) and self.type in NUMERIC:
+            return number_key(value)
+        text = fold(value, ignore_case=self.ignores_case)
+        return id18(text) if self.type in _ID_TYPES else text
+
+    def can_hold(self, value: Value) -> bool:
+        """Whether any record can have this value, so that it is worth asking for."""
         if self.type in _ID_TYPES:
-            return id18(text)
-        return text.casefold() if self.ignores_case else text
+            return isinstance(value, str) and _RECORD_ID.fullmatch(value.strip()) is not None
+        too_long = bool(self.length) and isinstance(value, str) and len(value.strip()) > self.length
+        return value is not None and not too_long
 
 
 @dataclass(frozen=True, slots=True)

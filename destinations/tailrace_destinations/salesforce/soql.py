@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus
 
-from tailrace_destinations.plain import Unfit, clean_text, instant_text, number_text, plain_text
+from tailrace_destinations.plain import Unfit, instant_text, key_text, number_text
+from tailrace_destinations.salesforce.encode import NUMERIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,6 @@ MOST_CHARACTERS: Final = 7_000
 _ESCAPES: Final = str.maketrans({
     "\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f",
 })  # fmt: skip
-_NUMERIC: Final = frozenset({"int", "long", "double", "currency", "percent"})
 
 
 def literal(value: Value, type_: str, zone: ZoneInfo | None = None) -> str:
@@ -29,16 +29,16 @@ def literal(value: Value, type_: str, zone: ZoneInfo | None = None) -> str:
     match value:
         case bool() if type_ == "boolean":
             return "TRUE" if value else "FALSE"
-        case int() | float() | Decimal() if type_ in _NUMERIC and not isinstance(value, bool):
+        case int() | float() | Decimal() if type_ in NUMERIC and not isinstance(value, bool):
             return number_text(value)
         case datetime() if type_ == "datetime":
             return instant_text(value, zone)
         case date() if type_ == "date":
             return value.isoformat()
-        case _ if type_ in _NUMERIC | {"boolean", "date", "datetime"}:
+        case _ if type_ in NUMERIC | {"boolean", "date", "datetime"}:
             raise Unfit("WRONG_TYPE", f"the value is no {type_}")
         case _:
-            return f"'{clean_text(plain_text(value)).translate(_ESCAPES)}'"
+            return f"'{key_text(value).translate(_ESCAPES)}'"
 
 
 def queries(select: Sequence[str], object: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

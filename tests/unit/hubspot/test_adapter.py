@@ -20,6 +20,7 @@ HOSTILE = ['O\'Brien "x" \\', "line\nbreak\ttab", "emoji 🙂 Zoë", "'; DROP TA
 
 
 def properties(control, object="contacts"):
+    """Read what the server keeps, by key."""
     return {record["properties"]["warehouse_id"]: record["properties"] for record in control.records(object)}
 
 
@@ -104,6 +105,14 @@ def test_a_value_that_does_not_fit_never_leaves(hub, batch, calls):
     assert [outcome.code for outcome in outcomes] == ["NOT_A_NUMBER", "NO_MATCH_VALUE"]
     assert "n_orders" in outcomes[0].message
     assert calls.writes == 0
+
+
+@pytest.mark.parametrize("key", [b"x", float("nan"), "  "])
+def test_keys_that_can_name_nothing(hub, batch, control, key):
+    """Such a key is refused by itself, and finds nothing."""
+    outcomes = {o.marker: o.status for o in hub.push(batch("upsert", {"id": key}, {"id": key}, {"id": "b"}))}
+    assert outcomes == {"r0": "rejected", "r1": "rejected", "r2": "acknowledged"}
+    assert list(hub.find("contacts", ["warehouse_id"], [(key,)])) == []
 
 
 def test_keys_repeated_in_a_batch_are_refused_alone(hub, batch, control):

@@ -17,17 +17,20 @@ from tailrace_destinations.plain import Unfit
 
 
 def settle(batch, body):
+    """Lay an answer to the rows."""
     account = Account(batch, batch.rows)
     account.take(body)
     return account.settle()
 
 
 def result(id, key=None, trace=None):
+    """Make a result."""
     made = {"id": id, "properties": {"warehouse_id": key} if key else {}}
     return made | ({"objectWriteTraceId": trace} if trace else {})
 
 
 def error(trace=None, category="VALIDATION_ERROR", message="bad", **context):
+    """Make an entry of `errors`."""
     context |= {"objectWriteTraceId": trace} if trace else {}
     return {"category": category, "message": message, "context": context}
 

@@ -14,6 +14,7 @@ TOKEN = Secret.literal("t")
 
 
 def config(**settings):
+    """Make a configuration."""
     return HubSpotConfig(**{"type": "hubspot", "access_token": TOKEN} | settings)
 
 

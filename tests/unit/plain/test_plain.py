@@ -105,11 +105,12 @@ def test_choices():
 
 
 def test_fold():
-    """Keys compare trimmed, in NFC, and numbers by value."""
+    """Keys compare trimmed and in NFC, numbers by value where a field holds numbers."""
     assert plain.fold(" e\u0301 ") == "é"
     assert plain.fold("A", ignore_case=True) == "a"
-    assert plain.fold(Decimal("42.00")) == plain.fold(42) == plain.fold(42.0) == "42"
-    assert plain.fold(100) == "100"
+    assert plain.number_key(Decimal("42.00")) == plain.number_key(42) == plain.number_key(42.0) == "42"
+    assert plain.number_key(100) == "100"
+    assert plain.key_text(None) == plain.key_text("  ") == ""
 
 
 def test_repeated():

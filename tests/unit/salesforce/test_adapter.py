@@ -26,6 +26,7 @@ HOSTILE = ['O\'Brien "x" \\', "line\nbreak\ttab", "emoji 🙂 Zoë", "' OR Id !=
 
 
 def kept(control, object="Contact"):
+    """Read what the server keeps, by external id."""
     return {record["External_Id__c"]: record for record in control.records(object)}
 
 
@@ -139,6 +140,14 @@ def test_a_value_that_does_not_fit_never_leaves(crm, batch, calls):
     assert [outcome.code for outcome in outcomes] == ["NOT_A_NUMBER", "NULL_CHECKBOX", "NO_MATCH_VALUE"]
     assert "LTV__c" in outcomes[0].message
     assert calls.writes == 0
+
+
+@pytest.mark.parametrize("key", [b"x", "  ", None])
+def test_keys_that_can_name_nothing(crm, batch, key):
+    """Such a key is refused by itself, and finds nothing."""
+    outcomes = crm.push(batch("upsert", {"id": key, "LastName": "x"}, {"id": "b", "LastName": "Roe"}))
+    assert {o.marker: o.status for o in outcomes} == {"r0": "rejected", "r1": "acknowledged"}
+    assert list(crm.find("Contact", ["External_Id__c"], [(key,)])) == []
 
 
 def test_lookup_by_external_id(crm, batch, control):

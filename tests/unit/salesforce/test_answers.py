@@ -21,6 +21,7 @@ from tailrace_destinations.salesforce.soql import literal, queries
 
 
 def failed(code, message="x", fields=(), key="statusCode"):
+    """Make a refused row's result."""
     return {"success": False, "errors": [{key: code, "message": message, "fields": list(fields)}]}
 
 
@@ -137,7 +138,7 @@ def test_id18():
 
 def test_soql_literals():
     """Texts are quoted and escaped, numbers and dates bare, by the field's type."""
-    assert literal("O'Brien\\\n", "string") == "'O\\'Brien\\\\\\n'"
+    assert literal(" O'Brien\\\nx", "string") == "'O\\'Brien\\\\\\nx'"
     assert literal(42, "string") == "'42'"
     assert literal(42, "double") == "42"
     assert literal(True, "boolean") == "TRUE"
@@ -158,6 +159,7 @@ def test_queries_fit_into_urls_and_lose_nothing(values):
 
 
 def describe(*fields):
+    """Make an object of these fields."""
     return read_describe({"name": "Task", "fields": list(fields)}, None)
 
 

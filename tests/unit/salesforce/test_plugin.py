@@ -16,6 +16,7 @@ USER = {"flow": "password", "username": "u@x.io", "password": SECRET}
 
 
 def config(auth=None, **settings):
+    """Make a configuration."""
     return SalesforceConfig(**{"type": "salesforce", "auth": auth or APP | {"client_secret": SECRET}} | settings)
 
 
@@ -50,6 +51,7 @@ def test_account_hint_tells_accounts_apart_without_secrets(auth, hint):
         (USER | {"login_url": "http://example.com"}, {}),
         (None, {"api_version": "v62"}),
         (None, {"timezone": "Nowhere"}),
+        (USER, {"api_version": "65.0"}),
     ],
 )
 def test_wrong_settings(auth, settings):
