@@ -20,6 +20,8 @@ _MARGIN_S = 1.0
 """Most seconds a window is stretched by."""
 QUOTA_STALE_S = 3_600.0
 """How long the vendor's word on the quota holds; vendors restore quotas hourly, or by sliding windows."""
+_LEAST_WAIT_S = 0.001
+"""Shorter waits may vanish in the rounding of a clock that has run for long."""
 _SHRINK = 0.7
 _RECOVER = 0.1
 _LEAST_SHARE = 0.1
@@ -96,6 +98,7 @@ class Limiter:
             if wait > PATIENCE_S:
                 raise _exhausted("the account's permitted calls are used up", wait)
             if wait > 0:
+                wait = max(wait, _LEAST_WAIT_S)
                 self.throttled_s += wait
                 return wait
             self._note(now, cost)

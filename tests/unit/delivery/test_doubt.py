@@ -1,0 +1,161 @@
+"""Creates whose answer was lost: looked up, sent once more, or held."""
+
+import pytest
+
+from tailrace.delivery import recover
+from tailrace.destination import Operation
+from tailrace.errors import AccessDenied, AnswerLost
+from tailrace.state.records import Doubt
+
+
+@pytest.fixture
+def creating(bench):
+    """A bench whose sync creates records, in insert mode."""
+    bench.wants(mode="insert")
+    return bench
+
+
+def statuses(report):
+    """Status by row number."""
+    return dict(report.outcomes.select("seq", "status").iter_rows())
+
+
+def test_what_arrived_is_found_after_settling(creating, plan):
+    """The reply was dropped after the commit: the records are found, with their ids, and not made twice."""
+    creating.store.fail(AnswerLost("timeout"), after_commit=True)
+    report = creating.run(plan({}, {}, action="create"))
+    assert statuses(report) == {0: "acknowledged", 1: "acknowledged"}
+    assert sorted(report.outcomes["record_id"]) == sorted(creating.store.records("thing"))
+    assert creating.sleeps.slept == [7.0]
+    assert creating.store.writes == 1
+
+
+def test_what_did_not_arrive_is_sent_once_more(creating, plan):
+    """The request never got through: the look-up finds nothing, and the second try does it."""
+    creating.store.fail(AnswerLost("timeout"))
+    report = creating.run(plan({}, {}, action="create"))
+    assert report.acknowledged == len(creating.records()) == 2
+    assert creating.store.writes == 2
+
+
+def test_a_second_lost_answer_is_looked_up_too(creating, plan):
+    """Also after the second try nothing is made twice."""
+    creating.store.fail(AnswerLost("timeout"))
+    creating.store.fail(AnswerLost("timeout"), after_commit=True)
+    report = creating.run(plan({}, action="create"))
+    assert (report.acknowledged, len(creating.records())) == (1, 1)
+
+
+def test_what_never_arrives_is_unknown(creating, plan):
+    """There is no third try: a person, or the next run, decides."""
+    creating.store.fail(AnswerLost("timeout"), times=None)
+    report = creating.run(plan({}, action="create"))
+    assert (report.unknown, creating.store.writes, report.stopped) == (1, 2, None)
+
+
+def test_a_failing_look_up_leaves_rows_unknown(creating, plan):
+    """When we may not look, we do not know."""
+    creating.store.fail(AnswerLost("timeout"))
+    creating.wants(mode="append")
+    creating.store.fail(AccessDenied("no read"), "find", times=None)
+    report = creating.run(plan({}, action="create"))
+    assert report.unknown == 1
+    assert isinstance(report.stopped, AccessDenied)
+
+
+@pytest.mark.parametrize(
+    ("on_unknown", "status", "records"), [("hold", "unknown", 1), ("skip", "skipped", 1), ("resend", "acknowledged", 2)]
+)
+def test_without_match_the_sync_decides(creating, plan, on_unknown, status, records):
+    """Nothing to look up by: hold, skip, or take the risk of a second record."""
+    creating.wants(mode="append", match=(), on_unknown=on_unknown)
+    creating.store.fail(AnswerLost("timeout"), after_commit=True)
+    report = creating.run(plan({}, action="create"))
+    assert statuses(report) == {0: status}
+    assert len(creating.store.records("thing")) == records
+
+
+def test_an_older_record_proves_nothing_in_append_mode(creating, plan):
+    """A changed row is appended again: finding its first record must not pass for success."""
+    creating.wants(mode="append")
+    creating.store.put("thing", {"ext": "e0"})
+    creating.store.fail(AnswerLost("timeout"))
+    report = creating.run(plan({"op": "update"}, action="create"))
+    assert statuses(report) == {0: "unknown"}
+
+
+def test_only_the_rows_without_an_answer_are_in_doubt(creating, plan):
+    """Outcomes that came before the connection broke are kept."""
+    destination = creating.destination()
+    push = destination.push
+
+    def broken(batch):
+        yield from list(push(batch))[:2]
+        raise AnswerLost("reset")
+
+    destination.push = broken
+    report = creating.run(plan(*[{}] * 4, action="create"), destination)
+    assert statuses(report) == dict.fromkeys(range(4), "acknowledged")
+    assert creating.store.requests[-1].rows == 2
+
+
+class Dead:
+    """The journal of a run that died with batches in flight."""
+
+    def __init__(self, *doubts):
+        self._doubts = doubts
+        self.settled = {}
+
+    def doubts(self):
+        """What is in doubt."""
+        return [doubt for doubt in self._doubts if doubt.number not in self.settled]
+
+    def settle(self, number, outcomes):
+        """Note the outcomes."""
+        self.settled[number] = {outcome.marker: outcome.status for outcome in outcomes}
+
+
+def test_recovery_finds_what_a_dead_run_created(creating, plan):
+    """Found rows are acknowledged, the others are left to the next plan; nothing is sent."""
+    creating.store.put("thing", {"ext": "e1"})
+    journal = Dead(Doubt(1, "create", (0, 1)))
+    frame = plan({}, {}, action="create")
+    recovery = recover(
+        creating.job, frame, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+    )
+    assert journal.settled == {1: {"1": "acknowledged"}}
+    assert (recovery.found, recovery.left, recovery.unknown, recovery.error) == (1, 1, 0, None)
+    assert (creating.sleeps.slept, creating.store.writes) == ([7.0], 0)
+
+
+def test_recovery_asks_nothing_about_repeatable_batches(bench, plan):
+    """An upsert in flight is simply planned again."""
+    journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
+    recovery = recover(bench.job, plan({}, {}), bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
+    assert (recovery.left, bench.store.requests, bench.sleeps.slept) == (2, [], [])
+    assert journal.settled == {1: {}, 2: {}}
+
+
+def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
+    """Appended rows without a match are held, unless the sync says otherwise."""
+    creating.wants(mode="append", match=())
+    journal = Dead(Doubt(1, "create", (0,)))
+    frame = plan({}, action="create")
+    kwargs = {"limiter": creating.limiter, "sleep": creating.sleeps}
+    assert recover(creating.job, frame, creating.destination(), journal, **kwargs).unknown == 1
+    creating.wants(on_unknown="resend")
+    journal = Dead(Doubt(1, "create", (0,)))
+    assert recover(creating.job, frame, creating.destination(), journal, **kwargs).left == 1
+
+
+def test_recovery_leaves_doubts_when_the_destination_is_down(creating, plan):
+    """What could not be asked stays in doubt for the run after."""
+    creating.store.fail(AccessDenied("no"), "find", times=None)
+    journal = Dead(Doubt(1, "create", (0,)))
+    frame = plan({}, action="create")
+    recovery = recover(
+        creating.job, frame, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+    )
+    assert isinstance(recovery.error, AccessDenied)
+    assert journal.settled == {}
+    assert Operation.CREATE not in creating.capabilities.idempotent
