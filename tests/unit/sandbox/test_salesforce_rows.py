@@ -97,7 +97,7 @@ def people(upsert):
     """Four contacts."""
     upsert(
         {"External_Id__c": "1", "LastName": "Roe", "FirstName": "Ann", "LTV__c": 10, "Active__c": True},
-        {"External_Id__c": "2", "LastName": "O'Neil \\ \"x\"", "LTV__c": 20, "Last_Order__c": "2026-01-02"},
+        {"External_Id__c": "2", "LastName": 'O\'Neil \\ "x"', "LTV__c": 20, "Last_Order__c": "2026-01-02"},
         {"External_Id__c": "3", "LastName": "Poe 100%", "LTV__c": 30, "Last_Order__c": "2026-02-02"},
         {"External_Id__c": "4", "LastName": "roe_x"},
     )
@@ -196,7 +196,11 @@ def test_uri_too_long(force):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(key=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20))
+@given(
+    key=st.text(
+        st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20
+    )
+)
 def test_any_text_finds_itself(force, upsert, key):
     """Whatever the key, its escaped literal finds its record, and nothing else."""
     record_id = upsert({"External_Id__c": key, "LastName": "x"})[0]["id"]
