@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from tailrace.project.model import Model
@@ -177,16 +185,29 @@ class FieldMap(Model):
 
 
 class _Short:
-    """A short form: a text where a longer value is meant."""
+    """A short form: a text where a longer value, of the type `full`, is meant."""
 
-    def __init__(self, widen: Callable[[str], object], text: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        words: str,
+        full: type,
+        widen: Callable[[str], object],
+        text: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        self._words = words
+        self._full = full
         self._widen = widen
         self._text = text
 
+    def _read(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._widen(value)
+        if isinstance(value, self._full | BaseModel | tuple):
+            return value
+        raise problem(f"should be {self._words}")
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda value: self._widen(value) if isinstance(value, str) else value, handler(source)
-        )
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         full = handler(schema)
@@ -208,9 +229,13 @@ Distinct: TypeAlias = Annotated[
     tuple[Filled, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)
 ]
 """At least one text, none twice."""
-FieldSource: TypeAlias = Annotated[FieldMap, _Short(lambda text: {"column": text}, _without_null)]
+FieldSource: TypeAlias = Annotated[
+    FieldMap, _Short("a column's name or a mapping", dict, lambda text: {"column": text}, _without_null)
+]
 """A `FieldMap`; in short, a column's name."""
-Columns: TypeAlias = Annotated[Distinct, _Short(lambda text: (text,), lambda schema: schema["items"])]
+Columns: TypeAlias = Annotated[
+    Distinct, _Short("a column's name or a list of them", list, lambda text: (text,), lambda schema: schema["items"])
+]
 """One or more column names; in short, one."""
 
 
@@ -235,10 +260,7 @@ class Schedule(Model):
     """When a sync is due; exactly one of the three."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [given("cron"), given("every"), given("after")],
-            "dependentSchemas": {"timezone": given("cron")},
-        }
+        json_schema_extra={"oneOf": [given("cron"), given("every"), given("after")]},
     )
 
     cron: Cron | None = None
@@ -251,8 +273,6 @@ class Schedule(Model):
     def _one_kind(self) -> Schedule:
         if sum(kind is not None for kind in (self.cron, self.every, self.after)) != 1:
             raise ValueError("a schedule has exactly one of cron, every, after")
-        if "timezone" in self.model_fields_set and self.cron is None:
-            raise ValueError("timezone goes with cron")
         return self
 
 
@@ -295,14 +315,14 @@ class SyncConfig(Model):
     batch_size: Count | None = None
     tags: tuple[Filled, ...] = ()
 
-    def misfits(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit the mode: a key, and the words that follow its name."""
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what does not fit together: the keys that lead there, and the words that follow their names."""
         for key, mode in (("on_delete", "mirror"), ("append", "append")):
             if key in self.model_fields_set and self.mode != mode:
-                yield key, f"means something with mode {mode} only; this sync has mode {self.mode}"
+                yield (key,), f"means something with mode {mode} only; this sync has mode {self.mode}"
         if self.mode == "delete" and "fields" in self.model_fields_set:
-            yield "fields", "mean nothing with mode delete, which writes no fields"
+            yield ("fields",), "mean nothing with mode delete, which writes no fields"
         if self.mode != "delete" and not self.fields:
-            yield "fields", f"must map at least one field with mode {self.mode}"
+            yield ("fields",), f"must map at least one field with mode {self.mode}"
         for name in self.match.keys() & self.fields.keys():
-            yield f"fields.{name}", "is a match field already, and written as such; leave it out of fields"
+            yield ("fields", name), "is a match field already, and written as such; leave it out of fields"

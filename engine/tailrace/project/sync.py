@@ -1,0 +1,79 @@
+"""One sync as it was loaded, and the views of it that the engine's parts take."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailrace.destination import Lookup
+from tailrace.project.config import DestinationConfig, SyncConfig, SyncOptions
+
+if TYPE_CHECKING:
+    from tailrace.changes import DiffSpec
+    from tailrace.warehouses.base import Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """A valid sync: its file, its model, and the configured ends it connects."""
+
+    name: str
+    config: SyncConfig
+    options: SyncOptions | None
+    """The adapter's own keys; None when the adapter has none."""
+    sql: str
+    """The model's text, verbatim."""
+    path: Path
+    """The sync's file."""
+    warehouse: str
+    """The warehouse's name, also when the file leaves it out."""
+    destination_config: DestinationConfig
+
+    def projection(self) -> Projection:
+        """The columns to read, and what the warehouse computes for them."""
+        from tailrace.warehouses.base import Projection  # noqa: PLC0415  pulls pyarrow in
+
+        return Projection(self.sql, self.config.key, dict(self.config.match), dict(self.config.fields))
+
+    def diff_spec(self, fold_match: Iterable[str] = ()) -> DiffSpec:
+        """What is compared; `fold_match` are the match fields the destination compares without case."""
+        from tailrace.changes import DiffSpec  # noqa: PLC0415  pulls polars in
+
+        fields = self.config.fields
+        return DiffSpec(
+            key=self.config.key,
+            match=tuple(self.config.match),
+            fields=tuple(fields),
+            skip_nulls=frozenset(name for name, field in fields.items() if field.nulls == "skip"),
+            create_only=frozenset(name for name, field in fields.items() if field.write == "create"),
+            fill_empty=frozenset(name for name, field in fields.items() if field.write == "empty"),
+            fold_match=frozenset(fold_match) & frozenset(self.config.match),
+        )
+
+    def lookups(self) -> Mapping[str, Lookup]:
+        """The fields that are references to other records."""
+        return {
+            name: Lookup(field.lookup, field.by)
+            for name, field in self.config.fields.items()
+            if field.lookup is not None and field.by is not None
+        }
+
+    @property
+    def definition_hash(self) -> str:
+        """Hex SHA-256 over all that decides what a run does: the file's meaning and the model's SQL.
+
+        Layout of the YAML, defaults written out, description, tags and schedule do not count; neither do
+        line ends and outer blank space of the SQL. Secrets count by their references.
+        """
+        meaning = {
+            "sync": self.config.model_dump(mode="json", exclude={"description", "tags", "schedule", "warehouse"}),
+            "options": self.options.model_dump(mode="json") if self.options else None,
+            "warehouse": self.warehouse,
+            "sql": "\n".join(self.sql.splitlines()).strip(),
+        }
+        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

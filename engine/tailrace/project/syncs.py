@@ -1,0 +1,209 @@
+"""Reading the files under `syncs/`, each judged on its own so that one broken file hides no other's faults."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tailrace.destination import Plugin
+from tailrace.errors import Problem
+from tailrace.project.adapters import option_keys
+from tailrace.project.config import SyncConfig, SyncOptions
+from tailrace.project.draft import Draft, read_mapping, validate
+from tailrace.project.faults import Section, explain, unknown
+from tailrace.project.files import read_text
+from tailrace.project.model import field_keys
+from tailrace.project.reading import Reading
+from tailrace.project.sync import Sync
+from tailrace.project.types import NAME_PATTERN
+from tailrace.project.yaml import Fault, Node
+
+SUFFIXES = (".yml", ".yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFile:
+    """A sync's file as far as it could be read; `sync` is None when something is wrong with it."""
+
+    section: Section
+    sync: Sync | None = None
+    after: tuple[str, ...] = ()
+
+
+def read_syncs(draft: Draft) -> dict[str, SyncFile]:
+    """All sync files by name, those with faults too; the faults go to the draft's problems."""
+    files: dict[str, SyncFile] = {}
+    taken: dict[str, Path] = {}
+    for path in _paths(draft):
+        shown, folded = draft.shown / path, path.stem.casefold()
+        if not re.match(NAME_PATTERN, path.stem):
+            words = "a sync's name, which is its file's, is made of letters, digits, _ and -, at most 100"
+            draft.problems.append(Problem(shown, 0, 0, words))
+        elif folded in taken:
+            draft.problems.append(Problem(shown, 0, 0, f"the sync has this name already: {taken[folded]}"))
+        else:
+            taken[folded] = shown
+            files[path.stem] = _read(draft, path)
+    return files
+
+
+def _paths(draft: Draft) -> list[Path]:
+    """Sync files, relative to the root."""
+    folder = draft.root / "syncs"
+    if not folder.is_dir():
+        return []
+    for nested in sorted(path for suffix in SUFFIXES for path in folder.glob(f"*/*{suffix}")):
+        shown = draft.shown / nested.relative_to(draft.root)
+        draft.problems.append(Problem(shown, 0, 0, "sync files stand in syncs/ itself, not in a folder below it"))
+    found = (path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
+    return sorted(path.relative_to(draft.root) for path in found)
+
+
+def _read(draft: Draft, path: Path) -> SyncFile:
+    file = draft.shown / path
+    root = read_mapping(draft, str(path), "a sync, such as `model:`, `destination:` and `fields:`")
+    if root is None:
+        return SyncFile(Section(file, Node({}, 0, 0), Reading(draft.root, file)))
+    section = Section(file, root, Reading(draft.root, file))
+    return _Judge(draft, section, path.stem).judge()
+
+
+class _Judge:
+    """Puts one sync together, noting whatever is wrong on the way."""
+
+    def __init__(self, draft: Draft, section: Section, name: str) -> None:
+        self.draft = draft
+        self.section = section
+        self.name = name
+        self.before = len(draft.problems)
+        root: Any = section.node.value
+        self.values: dict[str, Any] = root
+
+    def judge(self) -> SyncFile:
+        plugin = self.plugin()
+        options = self.options(plugin)
+        config = self.config(plugin)
+        warehouse = self.warehouse()
+        sql = self.sql(config.model) if config else None
+        if config:
+            self.fit(config, plugin)
+        after = (config.schedule.after or ()) if config and config.schedule else ()
+        end = self.draft.valid.get(config.destination) if config else None
+        if config is None or end is None or sql is None or warehouse is None or len(self.draft.problems) > self.before:
+            return SyncFile(self.section, None, after)
+        sync = Sync(self.name, config, options, sql, self.section.file, warehouse, end)
+        return SyncFile(self.section, sync, after)
+
+    def problem(self, place: tuple[int, int], words: str) -> None:
+        self.draft.problems.append(self.section.problem(place, words))
+
+    def plugin(self) -> Plugin | None:
+        """The destination's adapter; None when it is not known."""
+        name, known = self.values.get("destination"), self.draft.destinations
+        if known is None or not isinstance(name, str):
+            return None
+        if name not in known:
+            self.problem(self.section.at("destination"), unknown("destination", name, known))
+            return None
+        adapter = known[name]
+        return self.draft.adapters.get(adapter) if adapter else None
+
+    def options(self, plugin: Plugin | None) -> SyncOptions | None:
+        """The adapter's own keys, read with its own model."""
+        if plugin is None or plugin.options is None:
+            return None
+        values = {key: value for key, value in self.values.items() if key in self.own_keys(plugin)}
+        options = validate(self.draft, plugin.options, self.section, plugin.name, values)
+        return options if isinstance(options, SyncOptions) else None
+
+    def own_keys(self, plugin: Plugin | None) -> set[str]:
+        return option_keys(plugin) - field_keys(SyncConfig)
+
+    def config(self, plugin: Plugin | None) -> SyncConfig | None:
+        """The common keys. Keys that are other adapters' are told apart from those that are nobody's."""
+        foreign = self.foreign_keys(plugin)
+        skipped = self.own_keys(plugin) | foreign
+        values = {key: value for key, value in self.values.items() if key not in skipped}
+        self.section.reading.known[id(self.values)] = field_keys(SyncConfig) | self.own_keys(plugin)
+        try:
+            return SyncConfig.model_validate(values, context=self.section.reading)
+        except ValidationError as error:
+            self.draft.problems.extend(explain(error, self.section))
+            return None
+
+    def foreign_keys(self, plugin: Plugin | None) -> set[str]:
+        foreign = set()
+        for key in self.values.keys() - field_keys(SyncConfig) - self.own_keys(plugin):
+            owners = self.draft.adapters.owners(key)
+            if owners:
+                foreign.add(key)
+            if owners and plugin:
+                destination = self.values["destination"]
+                words = f"`{key}` is a key of {' and '.join(owners)} syncs; {destination} is {plugin.name}"
+                self.problem(self.section.at_key(key), words)
+        return foreign
+
+    def warehouse(self) -> str | None:
+        """The warehouse's name, also when there is one only and the file leaves it out."""
+        known, name = self.draft.warehouses, self.values.get("warehouse")
+        if known is None:
+            return None
+        if isinstance(name, str):
+            if name in known:
+                return name
+            self.problem(self.section.at("warehouse"), unknown("warehouse", name, known))
+        elif name is None and len(known) == 1:
+            return next(iter(known))
+        elif name is None:
+            words = f"name one of {', '.join(sorted(known))}" if known else "tailrace.yml has none"
+            self.problem(self.section.at(), f"`warehouse` is missing; {words}")
+        return None
+
+    def sql(self, model: str) -> str | None:
+        """The model's text; None, with a problem, when it is missing, empty, or not in the project."""
+        path = Path("models") / f"{model}.sql"
+        shown = self.draft.shown / path
+        if not (self.draft.root / path).exists() and not (self.draft.root / path).is_symlink():
+            self.problem(self.section.at("model"), f"{self.no_model(model)} (there is no {shown})")
+            return None
+        try:
+            text = read_text(self.draft.root / path, self.draft.root)
+        except Fault as fault:
+            self.draft.problems.append(Problem(shown, fault.line, fault.column, fault.message))
+            return None
+        if is_blank(text):
+            self.draft.problems.append(Problem(shown, 0, 0, "the model is empty; it should hold one SELECT"))
+            return None
+        return text
+
+    def no_model(self, model: str) -> str:
+        folder = self.draft.root / "models"
+        models = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.sql"))
+        return unknown("model", model, models)
+
+    def fit(self, config: SyncConfig, plugin: Plugin | None) -> None:
+        """What the keys mean together."""
+        for path, words in config.misfits():
+            self.problem(self.section.at_key(*path), f"{self.section.name(path)} {words}")
+        end = self.draft.valid.get(config.destination)
+        if plugin and end and not config.match and config.mode != "append" and self.needs_match(plugin, end):
+            words = f"`match` is missing: mode {config.mode} needs the field that identifies a record in "
+            self.problem(self.section.at(), f"{words}{config.destination}")
+
+    def needs_match(self, plugin: Plugin, end: Any) -> bool:
+        try:
+            return plugin.capabilities(end).match == "required"
+        except Exception:  # noqa: BLE001  planning asks again, and reports what is wrong
+            return False
+
+
+_BLANK = re.compile(r"(?:\s|;|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
+
+
+def is_blank(sql: str) -> bool:
+    """Whether a model holds nothing but blanks, comments and semicolons."""
+    return _BLANK.fullmatch(sql) is not None
