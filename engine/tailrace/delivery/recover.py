@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import make_batch, make_rows
-from tailrace.delivery.send import Sender
+from tailrace.delivery.send import Sender, Sent
 from tailrace.destination import Destination, Operation
 from tailrace.errors import DestinationError
 from tailrace.state.records import Doubt
@@ -55,32 +56,32 @@ def recover(
     Created ones are looked up by match after `job.settle` seconds; where that cannot tell,
     `job.on_unknown` decides.
     """
-    retries = Retries(limiter, sleep=sleep)
-    finder = Finder(job, destination, retries)
-    sender = Sender(job, destination, retries, finder, fresh=Fresh(frame), sleep=_no_wait)
-    tally = {"acknowledged": 0, "unknown": 0, "skipped": 0, "left": 0}
+    finder = Finder(job, destination, Retries(limiter, sleep=sleep))
+    sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(frame), sleep=_no_wait)
     doubts = journal.doubts()
     if finder.works and any(doubt.operation == Operation.CREATE for doubt in doubts):
         sleep(job.settle)  # once for all: a request of the dead run may still be on its way
+    tally = Counter[str]()
     for doubt in doubts:
-        if doubt.operation != Operation.CREATE:
-            journal.settle(doubt.number, [])
-            tally["left"] += len(doubt.seqs)
-            continue
-        rows = make_rows(job, frame.filter(pl.col("seq").is_in(doubt.seqs)), "create")
-        sent = sender.resolve(make_batch(job, Operation.CREATE, rows))
+        sent = _resolve(job, frame, sender, doubt)
         if sent.error is not None:
             return _recovery(tally, sent.error)
         journal.settle(doubt.number, list(sent.outcomes.values()))
-        for outcome in sent.outcomes.values():
-            tally[outcome.status] += 1
-        tally["left"] += len(rows) - len(sent.outcomes)
+        tally.update(outcome.status for outcome in sent.outcomes.values())
+        tally["left"] += len(doubt.seqs) - len(sent.outcomes)
     return _recovery(tally, None)
+
+
+def _resolve(job: Job, frame: pl.DataFrame, sender: Sender, doubt: Doubt) -> Sent:
+    if doubt.operation != Operation.CREATE:
+        return Sent()
+    rows = make_rows(job, frame.filter(pl.col("seq").is_in(doubt.seqs)), "create")
+    return sender.resolve(make_batch(job, Operation.CREATE, rows))
 
 
 def _no_wait(_seconds: float) -> None:
     """The wait was made before the first look."""
 
 
-def _recovery(tally: dict[str, int], error: DestinationError | None) -> Recovery:
+def _recovery(tally: Counter[str], error: DestinationError | None) -> Recovery:
     return Recovery(tally["acknowledged"], tally["unknown"], tally["skipped"], tally["left"], error)

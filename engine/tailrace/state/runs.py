@@ -35,20 +35,10 @@ class Runs(Database):
         """Record that a run begins, under the lease of that token; LeaseLost when it is no longer the latest."""
         with self.transaction() as connection:
             check_token(connection, sync, token)
-            values = {
-                "run_id": run_id,
-                "sync": sync,
-                "mode": mode,
-                "destination": destination,
-                "object": object,
-                "identity": identity,
-                "token": token,
-                "plan_hash": plan_hash,
-                "status": "running",
-                "started_at": self.now(connection),
-                "counts": json.dumps(asdict(counts or Counts())),
-                **_ending(Tallies(), (), {}),
-            }
+            begun = {"status": "running", "started_at": self.now(connection), "token": token}
+            what = {"sync": sync, "mode": mode, "destination": destination, "object": object, "identity": identity}
+            planned = {"plan_hash": plan_hash, "counts": json.dumps(asdict(counts or Counts()))}
+            values = {"run_id": run_id} | begun | what | planned | _ending(Tallies(), (), {})
             connection.execute(sa.insert(runs).values(values))
 
     def set_plan(self, run_id: str, plan_hash: str | None, counts: Counts, *, identity: str | None = None) -> None:
