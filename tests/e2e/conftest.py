@@ -1,5 +1,7 @@
 """A project in a temporary folder, driven through the real command line as a subprocess."""
 
+import contextlib
+import io
 import json
 import os
 import sqlite3
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tailrace.cli import main
 
 PROJECT = """\
 warehouses:
@@ -69,7 +72,19 @@ class Workspace:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "tailrace", *arguments]
 
-    def run(self, *arguments: str, code: int | None = 0, env=None, timeout: float = 120) -> Answer:
+    def run(self, *arguments: str, code: int | None = 0) -> Answer:
+        """The command line in this process, in this folder: many times faster than a process of its own."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main(arguments)
+                ended = 0
+            except SystemExit as end:
+                ended = int(end.code or 0)
+        return _judged(Answer(ended, out.getvalue(), err.getvalue()), code)
+
+    def spawn(self, *arguments: str, code: int | None = 0, env=None, timeout: float = 120) -> Answer:
+        """The command line as a user has it: a process of its own."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.root,
@@ -79,15 +94,18 @@ class Workspace:
             timeout=timeout,
             check=False,
         )
-        answer = Answer(done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr, done.stderr
-        if code is not None:
-            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return answer
+        return _judged(Answer(done.returncode, done.stdout, done.stderr), code)
 
     def table(self, name: str = "people", database: str = "app.db") -> list[tuple]:
         with sqlite3.connect(self.root / database) as connection:
             return connection.execute(f"select * from {name} order by 1").fetchall()
+
+
+def _judged(answer: Answer, code: int | None) -> Answer:
+    assert "Traceback" not in answer.err, answer.err
+    if code is not None:
+        assert answer.code == code, f"exit {answer.code}\n{answer.out}\n{answer.err}"
+    return answer
 
 
 @pytest.fixture

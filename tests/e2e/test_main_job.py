@@ -11,11 +11,11 @@ def counts(run):
 
 def test_first_run_sends_all_and_the_second_nothing(workspace):
     """Every row arrives with the values the warehouse computed; then there is nothing left to do."""
-    first = workspace.run("run", "people", "--json").json["runs"][0]
+    first = workspace.spawn("run", "people", "--json").json["runs"][0]
     assert first["status"] == "succeeded"
     assert counts(first) == {"inserts": 3, "updates": 0, "deletes": 0, "acknowledged": 3, "rejected": 0, "invalid": 0}
     assert [row[:2] for row in workspace.table()] == [(1, "Ann"), (2, "Bob"), (3, "Cid")]
-    again = workspace.run("run", "--all", "--json").json["runs"][0]
+    again = workspace.spawn("run", "--all", "--json").json["runs"][0]
     assert again["status"] == "nothing_to_do"
     assert again["acknowledged"] == 0
 

@@ -70,6 +70,8 @@ def _write_fault(field: Field, spec: FieldMap, config: SyncConfig) -> str | None
         return f"it is read-only ({field.vendor_type})"
     if done & {"upsert", "update"} and spec.write != "create" and not field.updateable:
         return "it can be set only when a record is created; write: create does that"
+    if "clear" in done and not field.nullable:
+        return f"it cannot be empty ({field.vendor_type}), so on_delete: clear would be refused"
     if field.options and isinstance(spec.value, str) and spec.value not in field.options:
         return f"{spec.value!r} is not among its choices: {', '.join(field.options[:8])}"
     return None

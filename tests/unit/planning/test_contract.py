@@ -59,6 +59,16 @@ def test_a_type_that_does_not_fit_is_a_fault():
     assert "binary does not fit its type email" in found["Email"]
 
 
+def test_a_field_that_cannot_be_empty_cannot_be_cleared():
+    """on_delete: clear over a field without an empty value is found before the first row."""
+    schema = ObjectSchema(
+        "o", {"id": Field("id", "int", TEXT, unique=True), "on": Field("on", "bool", TEXT, nullable=False)}
+    )
+    mirror = config({"on": "flag"}, match={"id": "id"}, mode="mirror", on_delete="clear")
+    assert "cannot be empty" in faults(mirror, schema)["on"]
+    assert faults(config({"on": "flag"}, match={"id": "id"}, mode="mirror"), schema) == {}
+
+
 def test_match_must_identify():
     """A match field that is not unique cannot name one record."""
     found = faults(config({"LastName": "name"}, match={"Email": "email"}), SCHEMA)
