@@ -25,6 +25,7 @@ DEFAULT_TYPES = {
     ("deals", "companies"): 341,
 }
 CUSTOM_TYPE = 449
+CREATED = 201
 NOTHING_FOUND = "crm.associations.NO_ASSOCIATIONS_FOUND"
 
 
@@ -41,8 +42,14 @@ class Associations:
 
     async def default(self, request: Request) -> Response:
         """POST associations of the two objects' default type."""
-        pairs = [{**pair, "types": [self._default(request)]} for pair in await self._pairs(request, "default")]
-        return _batch_response(self._linked(request, pairs))
+        kind = self._default(request)
+        pairs = [{**pair, "types": [kind]} for pair in await self._pairs(request, "default")]
+        status, body = self._linked(request, pairs)
+        body["results"] = [
+            {"from": {"id": str(link["fromObjectId"])}, "to": {"id": str(link["toObjectId"])}, "associationSpec": kind}
+            for link in body["results"]
+        ]
+        return json_response(body, 200 if status == CREATED else status)
 
     async def archive(self, request: Request) -> Response:
         """POST pairs to take apart."""
@@ -92,7 +99,7 @@ class Associations:
                 errors.append({"status": "error", "category": "OBJECT_NOT_FOUND"} | {"message": error.body["message"]})
             except (KeyError, TypeError) as error:
                 raise invalid(f"Invalid input JSON: association {pair} is not understood.") from error
-        return answer(results, errors, 201)
+        return answer(results, errors, CREATED)
 
     def _link(self, here: str, there: str, pair: Mapping[str, Any]) -> dict[str, Any]:
         start, end = str(pair["from"]["id"]), str(pair["to"]["id"])

@@ -1,0 +1,75 @@
+// Drives the HubSpot-like server through @hubspot/api-client; prints what it made of the answers, as JSON.
+import { Client } from "@hubspot/api-client";
+
+const client = new Client({ accessToken: "pat-eu1-foreign", basePath: process.argv[2], numberOfApiCallRetries: 0 });
+const contacts = client.crm.contacts;
+const seen = {};
+
+const input = (key, properties) => ({
+  id: key,
+  idProperty: "warehouse_id",
+  objectWriteTraceId: `trace-${key}`,
+  properties,
+});
+
+const first = await contacts.batchApi.upsert({
+  inputs: [input("a", { firstname: "Zoë", email: "A@x.io" }), input("b", { n_orders: "7" })],
+});
+seen.first = [first.status, first.results.map((r) => r._new), first.results.every((r) => r.createdAt instanceof Date)];
+
+const mixed = await contacts.batchApi.upsert({
+  inputs: [input("a", { lastname: "Roe" }), input("c", { n_orders: "many" })],
+});
+seen.mixed = [mixed.results.map((r) => r.properties.lastname), mixed.numErrors, mixed.errors[0].category,
+  mixed.errors[0].context.objectWriteTraceId];
+
+const read = await contacts.batchApi.read({
+  idProperty: "warehouse_id",
+  properties: ["email", "n_orders", "phone"],
+  propertiesWithHistory: [],
+  inputs: [{ id: "a" }, { id: "b" }],
+});
+seen.read = read.results.map((r) => [r.properties.email, r.properties.n_orders, r.properties.phone]).sort();
+
+const created = await contacts.batchApi.create({ inputs: [{ properties: { lastname: "New" }, associations: [] }] });
+seen.created = created.results.length;
+try {
+  await contacts.basicApi.create({ properties: { email: "a@X.io" }, associations: [] });
+} catch (error) {
+  seen.conflict = [error.code, error.body.category];
+}
+
+const search = await contacts.searchApi.doSearch({
+  filterGroups: [{ filters: [{ propertyName: "n_orders", operator: "GTE", value: "7" }] }],
+  properties: ["warehouse_id"],
+  sorts: [],
+  limit: 10,
+  after: "0",
+});
+seen.search = [search.total, search.results[0].properties.warehouse_id];
+
+const id = created.results[0].id;
+await contacts.batchApi.archive({ inputs: [{ id }] });
+try {
+  await contacts.basicApi.getById(id);
+} catch (error) {
+  seen.archived = error.code;
+}
+seen.all = (await contacts.getAll()).length;
+
+const properties = await client.crm.properties.coreApi.getAll("contacts");
+const unique = properties.results.filter((p) => p.hasUniqueValue).map((p) => p.name).sort();
+seen.unique = unique;
+const made = await client.crm.properties.coreApi.create("contacts", {
+  name: "shop_id", label: "Shop id", type: "string", fieldType: "text", groupName: "contactinformation",
+  hasUniqueValue: true,
+});
+seen.made = [made.name, made.hasUniqueValue];
+
+const company = await client.crm.companies.basicApi.create({ properties: { name: "Acme" }, associations: [] });
+const pair = { _from: { id: first.results[0].id }, to: { id: company.id } };
+const linked = await client.crm.associations.v4.batchApi.createDefault("contacts", "companies", { inputs: [pair] });
+seen.linked = linked.results.map((r) => r.associationSpec.associationTypeId);
+const details = await client.apiRequest({ method: "GET", path: "/account-info/v3/details" });
+seen.portal = typeof (await details.json()).portalId;
+console.log(JSON.stringify(seen));
