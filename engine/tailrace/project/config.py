@@ -54,11 +54,11 @@ class DestinationConfig(Model):
     concurrency: Count | None = None
     batch_size: Count | None = None
     reserve: Percent = 0.0
-    """Share of the daily quota left to other integrations, 0 to 1."""
+    """Share of the daily quota left to other integrations, such as 20%."""
     settle: Duration = 10.0
-    """Seconds to wait before an unknown outcome is looked up."""
+    """How long to wait before an unknown outcome is looked up."""
     timeout: Interval = 60.0
-    """Seconds one request may take."""
+    """How long one request may take."""
 
 
 class SyncOptions(Model):
@@ -137,13 +137,14 @@ WarehouseConfig: TypeAlias = Annotated[
 
 
 class ProjectConfig(Model):
-    """`tailrace.yml`. `destinations` holds instances of the adapters' own models."""
+    """`tailrace.yml`: connections and defaults."""
 
     state: SecretUrl = SecretUrl.literal("sqlite:///.tailrace/state.db")
     lease: Interval = 60.0
     snapshots: Filled = ".tailrace/snapshots"
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
     destinations: dict[NameText, Any] = Field(default_factory=dict)
+    """Accounts to write to; in a loaded project, instances of the adapters' own models."""
 
 
 _SOURCES = ("column", "sql", "value")
@@ -240,7 +241,7 @@ Columns: TypeAlias = Annotated[
 
 
 class Guards(Model):
-    """Brakes; a `Limit` is a share of the snapshot (0 to 1), a number of rows, or None for off."""
+    """Brakes: each a share of the snapshot such as 15%, a number of rows, or off."""
 
     max_deletes: Limit = 0.15
     max_changes: Limit = None
@@ -281,7 +282,7 @@ def _only(key: str, mode: Mode) -> dict[str, Any]:
 
 
 class SyncConfig(Model):
-    """One file under `syncs/`. Adapter options are kept apart, in `Sync.options`."""
+    """One file under `syncs/`: a model, the object its rows go to, and how."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -42,7 +42,7 @@ _WORDS = {
     "greater_than": "should be above {gt}",
     "less_than_equal": "should be {le} or less",
     "less_than": "should be below {lt}",
-    "too_short": "should have at least {min_length} of its entries",
+    "too_short": "should not be empty",
     "too_long": "should have at most {max_length} entries",
     "string_too_short": "should not be empty",
     "string_too_long": "should have at most {max_length} characters",

@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from tailrace.errors import SecretError
 from tailrace.project.reading import Reading, parse_field, place_of, problem
-from tailrace.project.references import Reference, resolve, template_pattern
+from tailrace.project.references import resolve, template_pattern
 
 
 def field_keys(model: type[BaseModel]) -> set[str]:
@@ -111,9 +111,6 @@ def _substitute(value: object, info: core_schema.ValidationInfo) -> object:
     if not isinstance(value, str) or "${" not in value:
         return value
     parts = parse_field(value)
-    offline = isinstance(info.context, Reading) and info.context.offline
-    if offline and any(isinstance(part, Reference) for part in parts):
-        return value
     try:
         return resolve(parts, place_of(value, info.context))
     except SecretError as fault:

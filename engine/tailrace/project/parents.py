@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def judge_parents(files: Mapping[str, SyncFile], problems: list[Problem]) -> None:
     """Add a problem for each parent that does not exist, and for each circle."""
     for file in files.values():
-        for index, parent in enumerate(file.after):
-            if parent not in files:
-                place = file.section.at("schedule", "after", index)
-                problems.append(file.section.problem(place, unknown("sync", parent, files)))
+        missing = [(index, parent) for index, parent in enumerate(file.after) if parent not in files]
+        for index, parent in missing[:MAX_PROBLEMS]:
+            place = file.section.at("schedule", "after", index)
+            problems.append(file.section.problem(place, unknown("sync", parent, files)))
     for circle in _circles({name: [p for p in file.after if p in files] for name, file in files.items()}):
         first = files[circle[0]]
         place = first.section.at("schedule", "after", first.after.index(circle[1]))

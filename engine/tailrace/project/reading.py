@@ -34,8 +34,6 @@ class Reading:
     file: Path | None = None
     known: dict[int, set[str]] = field(default_factory=dict)
     """By the id of each mapping read: the keys its model knows, for suggestions."""
-    offline: bool = False
-    """References in plain texts are left unresolved: the file is judged without its environment."""
 
 
 def place_of(value: str, context: Any) -> Place:

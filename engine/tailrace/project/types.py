@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from pydantic_core import core_schema
 
 from tailrace import destination
@@ -71,7 +71,7 @@ Interval: TypeAlias = Annotated[
 ]
 """Seconds, above zero, written with a unit."""
 
-Count: TypeAlias = Annotated[int, BeforeValidator(whole), Field(ge=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
 """A whole number, 1 or more."""
 
 
