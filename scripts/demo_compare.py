@@ -37,7 +37,8 @@ ORDER = "SELECT order_id AS key, customer_id, amount, ordered_at FROM orders"
 CONTACT = """
     SELECT customer_id AS key, first_name AS FirstName, last_name AS LastName, email AS Email, phone AS Phone,
            total AS LTV__c, n AS Orders__c, last_order AS Last_Order__c, 'warehouse' AS Source__c,
-           sha256(email) AS Email_Hash__c, company_id AS AccountId FROM customers"""
+           sha256(email) AS Email_Hash__c, company_id AS AccountId,
+           'Hello ' || first_name || ', good to have you here.' AS Welcome__c FROM customers"""
 HUB_CONTACT = """
     SELECT customer_id AS key, email, first_name AS firstname, last_name AS lastname, total AS lifetime_value,
            n AS n_orders, CASE WHEN total >= 2000 THEN 'gold' WHEN n > 0 THEN 'regular' ELSE 'new' END AS segment
