@@ -136,6 +136,13 @@ def test_a_record_taken_over_by_a_new_key_is_not_deleted():
     assert said(changes) == [("insert", 9, {"a"})]
 
 
+def test_a_record_two_keys_were_known_by_is_not_deleted_while_one_stays():
+    """Where the old key was kept beside its successor, the record goes only when both have left."""
+    old = snapshot(model(k_id=[1, 9], m_ext=["x", "x"], f_a=[1, 1]))
+    assert said(diff(model(k_id=[9], m_ext=["x"], f_a=[1]), old, SPEC)) == []
+    assert len(said(diff(model(k_id=[7], m_ext=["y"], f_a=[1]), old, SPEC))) == 3
+
+
 def test_a_record_whose_match_a_known_row_takes_is_deleted():
     """A known row has a record of its own: the departed one must go, or the value never becomes free."""
     old = snapshot(model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2]))

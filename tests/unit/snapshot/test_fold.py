@@ -124,6 +124,21 @@ def test_a_record_belongs_to_one_key():
     assert sorted(rows_of(refused)) == [1, 2]
 
 
+def test_a_key_that_moves_on_by_itself_is_not_replaced():
+    """A key whose own change was refused keeps its record, though another key took its old match."""
+    rows = model(k_id=[1, 2, 3], m_ext=["x", "z", "y"], f_a=[1, 2, 3], f_b=["p", "q", "r"])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC).frame
+    frame = fold(SAVED, changes, outcomes((0, "rejected", None, "NO"), (1, "acknowledged", "R3", None)))
+    assert {key: row["m:ext"] for key, row in rows_of(frame).items()} == {1: "x", 2: "y", 3: "y"}
+
+
+def test_a_row_created_anew_forgets_what_it_was():
+    """What a create did not write is unknown, even for a key the snapshot knew: it may be another record."""
+    changes = FIRST.frame.with_columns(pl.lit(value=False).alias("c:b"))
+    frame = fold(SAVED, changes, outcomes((0, "acknowledged", "R8", None)))
+    assert rows_of(frame)[1] == {"m:ext": "x", "f:a": 1, "f:b": None, "record_id": "R8", "unknown": ["b"]}
+
+
 def test_a_column_under_a_new_type_keeps_its_values():
     """Old rows are cast along where that loses nothing; else the field is unknown for them."""
     rows = model(k_id=[1, 2], m_ext=["x", "y"], f_a=["one", "2"], f_b=["p", "q"])
