@@ -40,17 +40,22 @@ def register(value: str) -> None:
         new = set(_disguises(value)) - _forms
         if new:
             _forms.update(new)
-            _pattern = _compile(_forms)
+            _pattern = None
 
 
 def redact(text: str) -> str:
     """The text with every registered value, in any of its forms, replaced by `***`."""
-    return _pattern.sub(MASK, text) if _pattern else text
+    pattern = _pattern or (_compile() if _forms else None)
+    return pattern.sub(MASK, text) if pattern else text
 
 
-def _compile(forms: set[str]) -> re.Pattern[str]:
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(re.escape(form) for form in longest_first))
+def _compile() -> re.Pattern[str]:
+    """Compile the forms that are registered by now, once for all texts until the next one comes."""
+    global _pattern  # noqa: PLW0603  the one registry of this process
+    with _lock:
+        longest_first = sorted(_forms, key=lambda form: (-len(form), form))
+        _pattern = compiled = re.compile("|".join(re.escape(form) for form in longest_first))
+    return compiled
 
 
 def _disguises(value: str) -> Iterator[str]:
