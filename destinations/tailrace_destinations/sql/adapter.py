@@ -9,7 +9,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tailrace.destination import Account, Batch, Context, ObjectSchema, OpenFields, Outcome, Record
+from tailrace.destination import (
+    Account,
+    Batch,
+    Context,
+    ObjectSchema,
+    OpenFields,
+    Operation,
+    Outcome,
+    Record,
+    acknowledged,
+    rejected,
+)
 from tailrace.errors import ObjectNotFound, StopRun
 from tailrace.values import Value
 from tailrace_destinations.sql import statements, tables
@@ -62,7 +73,7 @@ class SqlDestination:
         self._calls.spend(write=True)
         table = self._grown(batch) if self._grows else self._table(batch.object)
         if table is None:
-            raise ObjectNotFound(f"There is no table {batch.object!r}.")
+            return _nothing_there(batch)
         if self._grows:
             batch = _without_absent_columns(batch, table)
         try:
@@ -136,9 +147,14 @@ class SqlDestination:
             raise tables.not_found(inspector, object, self._config.db_schema)
 
     def _grown(self, batch: Batch) -> Table | None:
-        """The table with a column for every field of the batch that has a value; made as far as it is missing."""
+        """The table with a column for every field of the batch that has a value; made as far as it is missing.
+
+        None when it is missing and the batch creates no record.
+        """
         with self._lock:
             table = self._table(batch.object)
+            if table is None and batch.operation not in (Operation.UPSERT, Operation.CREATE):
+                return None
             if table is None:
                 self._database.make_file()
                 self._make(batch)
@@ -166,6 +182,14 @@ def _grows(config: SqlConfig, context: Context) -> bool:
     if isinstance(options, SqlOptions) and options.create_table is not None:
         return options.create_table
     return config.create_table
+
+
+def _nothing_there(batch: Batch) -> list[Outcome]:
+    """Answer an update or delete of records of a table still to be made: they are missing, or gone."""
+    if batch.operation is Operation.DELETE:
+        return [acknowledged(row.marker, row.record_id) for row in batch.rows]
+    message = f"the table {batch.object!r} is not made yet"
+    return [rejected(row.marker, "NOT_FOUND", message, "missing") for row in batch.rows]
 
 
 def _without_absent_columns(batch: Batch, table: Table) -> Batch:

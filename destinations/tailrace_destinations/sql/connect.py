@@ -99,15 +99,18 @@ class Database:
             self._engine = self._create()
         return self._engine
 
-    def _create(self) -> sa.Engine:
-        options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+    def _options(self) -> dict[str, Any]:
         if self.file is not None:
-            options |= {"creator": _sqlite_opener(self.file), "pool_pre_ping": False}
-        elif self._url.get_driver_name() == "psycopg":
+            return {"creator": _sqlite_opener(self.file), "hide_parameters": True}
+        options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+        if self._url.get_driver_name() == "psycopg":
             seconds = max(2, min(_CONNECT_WAIT, round(self._config.timeout)))
             options["connect_args"] = {"connect_timeout": seconds, "fallback_application_name": "tailrace"}
+        return options
+
+    def _create(self) -> sa.Engine:
         try:
-            engine = sa.create_engine(self._url, **options)
+            engine = sa.create_engine(self._url, **self._options())
         except ModuleNotFoundError as error:
             raise _missing_driver(error.name or "its driver") from None
         except exc.NoSuchModuleError:

@@ -15,6 +15,8 @@ from sqlalchemy.sql.dml import Insert
 
 ON_CONFLICT = frozenset({"postgresql", "sqlite"})
 ON_DUPLICATE_KEY = frozenset({"mysql", "mariadb"})
+_AS_IT_IS = sa.types.NullType()
+"""Keeps SQLAlchemy from casting a value to the type it guesses: the database knows its own column's."""
 _INSERTS: dict[str, Any] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
@@ -32,20 +34,26 @@ class Prepared:
 
     text: str
     names: tuple[str, ...]
-    positional: bool
+    order: tuple[int, ...] | None
+    """For drivers that take parameters by position: which of the values goes where. None: they go by name."""
 
     def parameters(self, values: Sequence[tuple[Any, ...]]) -> Any:
         """Arrange many rows' values as the driver takes them."""
-        if self.positional:
+        if self.order is None:
+            return [dict(zip(self.names, row, strict=True)) for row in values]
+        if self.order == tuple(range(len(self.names))):
             return values
-        return [dict(zip(self.names, row, strict=True)) for row in values]
+        order = self.order
+        return [tuple([row[place] for place in order]) for row in values]  # a list first: faster than a generator
 
 
 def prepare(statement: Any, dialect: sa.Dialect) -> Prepared:
     """Compile a statement once, so that rows need not go through SQLAlchemy's parameter processing."""
     compiled = statement.compile(dialect=dialect)
-    ordered = sorted(compiled.bind_names.values(), key=lambda name: (name[0] != "v", int(name[1:])))
-    return Prepared(str(compiled), tuple(ordered), bool(compiled.positional))
+    names = sorted(compiled.bind_names.values(), key=lambda name: (name[0] != "v", int(name[1:])))
+    # SQLAlchemy writes columns in the table's order, whatever the order they were given in.
+    order = tuple(map(names.index, compiled.positiontup)) if compiled.positional else None
+    return Prepared(str(compiled), tuple(names), order)
 
 
 def value_names(count: int) -> tuple[str, ...]:
@@ -102,10 +110,14 @@ def select(table: sa.TableClause, columns: Sequence[str], match: Sequence[str], 
     """SELECT of match columns and others for any of the encoded match values."""
     wanted = sa.select(*(table.c[name] for name in (*match, *columns)))
     if len(match) == 1:
-        return wanted.where(table.c[match[0]].in_([key[0] for key in keys]))
-    return wanted.where(
-        sa.or_(*(sa.and_(*(table.c[name] == value for name, value in zip(match, key, strict=True))) for key in keys))
-    )
+        values = sa.bindparam(None, [key[0] for key in keys], type_=_AS_IT_IS, expanding=True)
+        return wanted.where(table.c[match[0]].in_(values))
+    return wanted.where(sa.or_(*(_is(table, match, key) for key in keys)))
+
+
+def _is(table: sa.TableClause, match: Sequence[str], key: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+    pairs = zip(match, key, strict=True)
+    return sa.and_(*(table.c[name] == sa.bindparam(None, value, type_=_AS_IT_IS) for name, value in pairs))
 
 
 def _equal(table: sa.TableClause, match: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -108,18 +108,22 @@ def reflect(inspector: sa.Inspector, name: str, schema: str | None) -> Table:
 
 
 def _uniques(inspector: sa.Inspector, name: str, schema: str | None) -> frozenset[frozenset[str]]:
+    # SQLite keeps an index for each of its constraints; reading those from the table's SQL would miss some.
+    every = {"include_auto_indexes": True} if inspector.dialect.name == "sqlite" else {}
     found = [inspector.get_pk_constraint(name, schema)["constrained_columns"]]
     found += [constraint["column_names"] for constraint in inspector.get_unique_constraints(name, schema)]
     found += [
         [column for column in index["column_names"] if column is not None]
-        for index in inspector.get_indexes(name, schema)
+        for index in inspector.get_indexes(name, schema, **every)
         if index["unique"] and None not in index["column_names"] and not _partial(index)
     ]
     return frozenset(frozenset(columns) for columns in found if columns)
 
 
 def _partial(index: Any) -> bool:
-    return any(option.endswith("_where") and value for option, value in index.get("dialect_options", {}).items())
+    return any(
+        option.endswith("_where") and value is not None for option, value in index.get("dialect_options", {}).items()
+    )
 
 
 def _field(
