@@ -8,9 +8,11 @@ harm they come up again in the next plan. Created ones are looked up by match, o
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from tailrace.delivery import recover as look_up_doubtful
+from tailrace.destination import ANSWER_LOST, Operation, Outcome
 from tailrace.running.job import job
 from tailrace.running.result import Recovered
 from tailrace.running.settle import save_issues, save_snapshot
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from tailrace.destination import Destination
     from tailrace.project import Sync
+    from tailrace.project.config import Mode
     from tailrace.running.session import Session, Target
     from tailrace.snapshot.history import SavedRun
     from tailrace.snapshot.store import Identity
@@ -48,7 +51,7 @@ def _recover(
         session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
         return Recovered(run.run_id, 0, 0, 0)
     journal = Journal(session.state, run.run_id, lease.token)
-    left = _look_up(session, sync, target, destination, journal, saved)
+    left = _look_up(session, sync, target, destination, journal, saved, run)
     outcomes = journal.outcomes()
     _fold_in(session, sync, saved, saved.identity, outcomes)
     counted = dict(outcomes.group_by("status").len().iter_rows())
@@ -61,14 +64,40 @@ def _recover(
 
 
 def _look_up(
-    session: Session, sync: Sync, target: Target, destination: Destination, journal: Journal, saved: SavedRun
+    session: Session,
+    sync: Sync,
+    target: Target,
+    destination: Destination,
+    journal: Journal,
+    saved: SavedRun,
+    run: RunRecord,
 ) -> int:
-    """Settle the batches in flight; gives how many rows are left to the next plan."""
-    past = job(sync, target, saved.run_id, saved.types)
+    """Settle the batches in flight; gives how many rows are left to the next plan.
+
+    The sync may have been edited since: the rows are looked up where that run sent them, and held
+    where the sync has another destination now.
+    """
+    if run.destination != target.name or saved.identity is None:
+        return _hold(journal)
+    mode = cast("Mode", run.mode)
+    today = job(sync, target, saved.run_id, saved.types)
+    past = replace(today, object=saved.identity.object, match=saved.identity.match, mode=mode)
     found = look_up_doubtful(past, saved.frame, destination, journal, limiter=session.limiter(target))
     if found.error is not None:
         raise found.error
     return found.left
+
+
+def _hold(journal: Journal) -> int:
+    """Take rows that were being created for unknown, leave the others to the next plan, ask nobody."""
+    left = 0
+    for doubt in journal.doubts():
+        created = doubt.operation == Operation.CREATE
+        message = "the run broke off before the answer, and the sync has another destination now"
+        held = [Outcome(str(seq), "unknown", code=ANSWER_LOST, message=message) for seq in doubt.seqs]
+        journal.settle(doubt.number, held if created else [])
+        left += 0 if created else len(doubt.seqs)
+    return left
 
 
 def _fold_in(session: Session, sync: Sync, saved: SavedRun, identity: Identity, outcomes: pl.DataFrame) -> None:
