@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tailrace.errors import LeaseHeld, LeaseLost, StateError
 from tailrace.state.database import Database
+from tailrace.state.machine import is_dead, this_machine
 from tailrace.state.schema import leases
 
 
@@ -74,14 +74,17 @@ class Leases(Database):
     """The part of the state database that hands out leases."""
 
     def acquire(self, sync: str, holder: str, ttl: float) -> Lease:
-        """Take the sync for `ttl` seconds; LeaseHeld says who has it. `holder` is shown to others."""
+        """Take the sync for `ttl` seconds; LeaseHeld says who has it. `holder` is shown to others.
+
+        A holder of this machine whose process has died is not waited for.
+        """
         with self.transaction() as connection:
             now = self.now(connection)
             self._ensure_row(connection, sync)
             row = connection.execute(sa.select(leases).where(leases.c.sync == sync).with_for_update()).mappings().one()
-            if row["holder"] is not None and row["expires_at"] > now:
+            if row["holder"] is not None and row["expires_at"] > now and not is_dead(row["host"], row["pid"]):
                 raise _held(dict(row))
-            taken = {"token": row["token"] + 1, "holder": holder, "host": socket.gethostname(), "pid": os.getpid()}
+            taken = {"token": row["token"] + 1, "holder": holder, "host": this_machine(), "pid": os.getpid()}
             times = {"acquired_at": now, "expires_at": now + ttl}
             connection.execute(sa.update(leases).where(leases.c.sync == sync).values(**taken, **times))
         return Lease(self, sync, row["token"] + 1, ttl)
@@ -109,7 +112,7 @@ def lost(sync: str) -> LeaseLost:
 def _held(row: Mapping[str, Any]) -> LeaseHeld:
     since, until = (_clock(row[name]) for name in ("acquired_at", "expires_at"))
     return LeaseHeld(
-        f"{row['sync']}: {row['holder']} holds this sync (process {row['pid']} on {row['host']}, since {since})",
+        f"{row['sync']}: {row['holder']} holds this sync (process {row['pid']} on {str(row['host']).partition(' ')[0]}, since {since})",
         hint=f"wait for it to finish; if it has died, its lease ends at {until}",
     )
 
