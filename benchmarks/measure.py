@@ -32,8 +32,9 @@ def main() -> None:
     started = time.perf_counter()
     figures = bare(folder) if bare else run_sync(case, folder)
     figures.setdefault("seconds", time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(figures | {"peak_mib": peak}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = {"cpu": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
+    print(json.dumps(figures | spent))
 
 
 def run_sync(name: str, folder: Path) -> dict[str, Any]:

@@ -35,8 +35,9 @@ CREATE TABLE customers (
 def main() -> None:
     """Measure everything at the scale given, 1 by default."""
     scale = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as place:
-        figures = measure_all(Path(place), scale)
+        figures = measure_all(Path(place), scale) | {"load": load}
     text = report.document(figures, scale)
     print(text)
     if scale == 1:
