@@ -20,6 +20,7 @@ zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/
 
 
 def sync(schedule=None, *, target="Contact", looks_up=None, destination="crm"):
+    """A sync file's content, of which only these parts matter here."""
     fields = {"AccountId": FieldMap(column="c", lookup=looks_up, by="Key__c")} if looks_up else {}
     return SyncConfig(
         model="m", destination=destination, object=target, mode="mirror", key="id", fields=fields, schedule=schedule
@@ -27,18 +28,22 @@ def sync(schedule=None, *, target="Contact", looks_up=None, destination="crm"):
 
 
 def every(seconds):
+    """The schedule `every: …`."""
     return Schedule.model_construct(cron=None, every=float(seconds), after=None, timezone="UTC")
 
 
 def cron(expression, timezone="UTC"):
+    """The schedule `cron: …`."""
     return Schedule(cron=expression, timezone=timezone)
 
 
 def after(*parents):
+    """The schedule `after: …`."""
     return Schedule(after=parents)
 
 
 def ran(started, status="succeeded", took=timedelta(minutes=5)):
+    """A run that has ended."""
     return LastRun(started, started + took, status)
 
 
@@ -52,6 +57,7 @@ def fires(schedule, start, end):
 
 
 def berlin_day(year, month, day):
+    """The moments just before a local day begins and ends."""
     start = datetime(year, month, day, tzinfo=BERLIN)
     return start - timedelta(seconds=1), datetime(year, month, day + 1, tzinfo=BERLIN) - timedelta(seconds=1)
 
