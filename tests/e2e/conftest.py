@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tailrace.cli import main
 
 PROJECT = """\
@@ -34,7 +35,8 @@ fields:
 """
 MODEL = """\
 select id, name, email, spent::decimal(12, 3) as spent
-from read_csv('people.csv', header = true, columns = {'id': 'bigint', 'name': 'varchar', 'email': 'varchar', 'spent': 'double'})
+from read_csv('people.csv', header = true,
+  columns = {'id': 'bigint', 'name': 'varchar', 'email': 'varchar', 'spent': 'double'})
 """
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong is said plainly: what, where, what to do; the exit code is the promised one; nothing is half-written."""
+"""What goes wrong is said plainly: what, where, what to do. The exit code is the promised one, nothing is half-written."""
 
 import os
 import resource
@@ -159,7 +159,8 @@ def test_a_full_disk_stops_the_run_before_it_sends(workspace):
         [
             sys.executable,
             "-c",
-            "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nfrom tailrace.cli import main; main(['run', 'people'])",
+            "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "from tailrace.cli import main; main(['run', 'people'])",
         ],
         cwd=workspace.root,
         env=os.environ,

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+
 from tailrace.sandbox import SandboxServer
 
 PROJECT = """\
@@ -13,7 +14,11 @@ warehouses:
 destinations:
   crm:
     type: salesforce
-    auth: {{flow: client_credentials, login_url: "{sf}", client_id: "${{env:SF_ID}}", client_secret: "${{env:SF_SECRET}}"}}
+    auth:
+      flow: client_credentials
+      login_url: "{sf}"
+      client_id: "${{env:SF_ID}}"
+      client_secret: "${{env:SF_SECRET}}"
     settle: 0s
   hub: {{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{hub}", settle: 0s, concurrency: 2}}
 """

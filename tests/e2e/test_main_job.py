@@ -1,6 +1,7 @@
 """The main job through the command line: a model reaches a table, then only what changed does."""
 
 import json
+import sqlite3
 
 import pytest
 
@@ -88,8 +89,6 @@ def test_an_added_field_sends_that_field_only(workspace):
     workspace.run("run", "people")
     sync = workspace.root / "syncs/people.yml"
     sync.write_text(sync.read_text() + "  shout: {sql: 'upper(name)'}\n")
-    import sqlite3
-
     with sqlite3.connect(workspace.root / "app.db") as connection:
         connection.execute("alter table people add column shout text")
     plan = workspace.run("plan", "people", "--json").json["plans"][0]

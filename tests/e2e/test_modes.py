@@ -146,7 +146,8 @@ def test_a_poison_row_costs_one_row_and_is_tried_again(workspace):
     """One row that violates a constraint is kept with its reason; the others arrive; mended, it goes through."""
     with sqlite3.connect(workspace.root / "app.db") as connection:
         connection.execute(
-            "create table people (id integer primary key, name text check (name <> 'Bad'), email text, spent real, source text)"
+            "create table people (id integer primary key, name text check (name <> 'Bad'),"
+            " email text, spent real, source text)"
         )
     workspace.people(*((n, "Bad" if n == 33 else f"P{n}", None, n) for n in range(1, 101)))
     answer = workspace.run("run", "people", "--json", code=4).json["runs"][0]

@@ -97,7 +97,7 @@ def folder(tmp_path_factory):
     shutil.copytree(TEMPLATE, folder, dirs_exist_ok=True)
     generator = Path(sys.executable).with_name("tpchgen-cli")
     options = ["parquet", "-s", SCALE, "--tables", "customer,orders", "--output-dir", str(folder)]
-    subprocess.run([str(generator), *options], check=True, capture_output=True)  # noqa: S603 - our own tool
+    subprocess.run([str(generator), *options], check=True, capture_output=True)
     with duckdb.connect(folder / "tpch.duckdb") as connection:
         for table in ("customer", "orders"):
             connection.execute(f"CREATE TABLE {table} AS SELECT * FROM '{folder / table}.parquet'")
@@ -113,6 +113,7 @@ def story(folder, database):
             "TPCH_HUBSPOT_URL": sandbox.hubspot_url,
             "TPCH_SALESFORCE_URL": sandbox.hubspot_url,
             "TPCH_POSTGRES_URL": database,
+            "TPCH_WEBHOOK_URL": sandbox.hubspot_url,
             "TPCH_TOKEN": "rehearsal",
         }.items():
             patch.setenv(name, value)

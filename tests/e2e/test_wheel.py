@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 def run(*command, cwd, expect=0, env=None):
     """Run a command; its standard output. A wrong exit code fails with all that it printed."""
-    done = subprocess.run(  # noqa: S603 -- our own commands
+    done = subprocess.run(
         [str(part) for part in command], cwd=cwd, check=False, capture_output=True, text=True, env=env, timeout=120
     )
     assert done.returncode == expect, f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}"

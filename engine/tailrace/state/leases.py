@@ -111,8 +111,9 @@ def lost(sync: str) -> LeaseLost:
 
 def _held(row: Mapping[str, Any]) -> LeaseHeld:
     since, until = (_clock(row[name]) for name in ("acquired_at", "expires_at"))
+    host = str(row["host"]).partition(" ")[0]
     return LeaseHeld(
-        f"{row['sync']}: {row['holder']} holds this sync (process {row['pid']} on {str(row['host']).partition(' ')[0]}, since {since})",
+        f"{row['sync']}: {row['holder']} holds this sync (process {row['pid']} on {host}, since {since})",
         hint=f"wait for it to finish; if it has died, its lease ends at {until}",
     )
 

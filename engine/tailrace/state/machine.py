@@ -14,7 +14,7 @@ _BOOT, _PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns
 def this_machine() -> str:
     """Host name, boot and process namespace: two containers of one host name must not judge each other's processes."""
     try:
-        return f"{socket.gethostname()} {_BOOT.read_text().strip()} {os.readlink(_PROCESSES)}"
+        return f"{socket.gethostname()} {_BOOT.read_text().strip()} {_PROCESSES.readlink()}"
     except OSError:
         return socket.gethostname()
 

@@ -1,6 +1,7 @@
 """The contract guard."""
 
 import pytest
+
 from tailrace.destination import Field, ObjectSchema
 from tailrace.planning import faults, missing_required
 from tailrace.project.config import SyncConfig

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tailrace.planning.guards import Figures, contract_guard, evaluate, percent
 from tailrace.project.config import Guards
 

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+
 from tailrace.destination import Capabilities, Operation
 from tailrace.planning import actions, refusals
 from tailrace.planning.modes import shown_op, with_actions

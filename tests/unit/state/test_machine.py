@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tailrace.state.machine import is_dead, this_machine
 
 

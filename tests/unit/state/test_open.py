@@ -44,7 +44,7 @@ def test_opens_again_without_alembic(tmp_path):
         f"StateDB.open({URL!r}, Path({str(tmp_path)!r})).close();"
         "print('alembic' in sys.modules, 'polars' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
 
