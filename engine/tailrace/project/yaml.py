@@ -104,11 +104,17 @@ def _events(text: str) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=_Loader)
     except yaml.MarkedYAMLError as fault:
-        mark = fault.problem_mark or fault.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise Fault(f"this is not valid YAML: {_words(fault)}", line, column) from None
+        raise Fault(f"this is not valid YAML: {_words(fault)}", *_fault_place(fault, text)) from None
     except yaml.YAMLError as fault:
         raise Fault(f"this is not valid YAML: {type(fault).__name__}") from None
+
+
+def _fault_place(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, int]:
+    """Where it went wrong; libyaml puts an early end of the file one line too far."""
+    mark = fault.problem_mark or fault.context_mark
+    if mark is None:
+        return 0, 0
+    return (mark.line + 1, mark.column + 1) if mark.index < len(text) else _place(text)
 
 
 def _words(fault: yaml.MarkedYAMLError) -> str:

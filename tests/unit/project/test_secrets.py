@@ -71,7 +71,9 @@ def test_a_literal_secret_is_refused_without_being_repeated(tmp_path):
     assert 'secret: "${env:SECRET}"' in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["${", "${}", "${env}", "${env:}", "${ENV:A}", "a ${env:A", "${vault:x}", "${env:a\nb}"])
+@pytest.mark.parametrize(
+    "text", ["${", "${}", "${env}", "${env:}", "${ENV:A}", "a ${env:A", "${vault:x}", "${env:a\nb}"]
+)
 def test_malformed_references_are_refused(tmp_path, text):
     """A reference with a slip would otherwise be sent as it stands."""
     for name in ("secret", "text"):

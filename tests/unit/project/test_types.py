@@ -96,7 +96,9 @@ def test_what_is_no_cron_expression_is_refused(text):
         read(Cron, text)
 
 
-@pytest.mark.parametrize("text", ["*/15 * * * *", "0 6 * jan-MAR mon,wed", "0 0 L * *", "0 9 * * 5#2", "1,2-5/2 0-23 1 12 7"])
+@pytest.mark.parametrize(
+    "text", ["*/15 * * * *", "0 6 * jan-MAR mon,wed", "0 0 L * *", "0 9 * * 5#2", "1,2-5/2 0-23 1 12 7"]
+)
 def test_cron_expressions_pass(text):
     """The usual forms, names of months and days included."""
     assert read(Cron, text) == text
@@ -127,14 +129,17 @@ NEAR = st.one_of(
     st.text("09.smhd%- \n", max_size=8),
     st.text("az09_-/. \né", max_size=8),
     st.text("$${}:env/@?&=patoken", max_size=25),
-    st.lists(st.sampled_from(["${env:A}", "https://", "user", ":", "pw", "@", "host", "/x", "?token=", "&pwd=", "$", "{"]))
-    .map("".join),
+    st.lists(
+        st.sampled_from(["${env:A}", "https://", "user", ":", "pw", "@", "host", "/x", "?token=", "&pwd=", "$", "{"])
+    ).map("".join),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
     st.none(),
     st.lists(st.text(max_size=2), max_size=2),
-    st.fixed_dictionaries({"calls": st.one_of(st.integers(-1, 3), st.just(2.0))}, optional={"per": st.sampled_from(["1s", "0s", 1])}),
+    st.fixed_dictionaries(
+        {"calls": st.one_of(st.integers(-1, 3), st.just(2.0))}, optional={"per": st.sampled_from(["1s", "0s", 1])}
+    ),
 )
 
 
