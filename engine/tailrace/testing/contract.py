@@ -107,6 +107,14 @@ class DestinationContract:
         assert [outcome.status for outcome in outcomes] == ["acknowledged"] * 2
         assert stored_records(harness) == {1: both(harness, "a"), 2: both(harness, "b")}
 
+    def test_values_reach_their_own_fields(self, destination: Destination, harness: Harness) -> None:
+        """Fields get their own values, in whatever order a row carries them."""
+        require(destination, Operation.UPSERT)
+        first, second = harness.fields
+        send(destination, made_batch(harness, Operation.UPSERT, {1: {first: "a", second: "b"}}))
+        send(destination, made_batch(harness, Operation.UPSERT, {2: {second: "d", first: "c"}}))
+        assert stored_records(harness) == {1: {first: "a", second: "b"}, 2: {first: "c", second: "d"}}
+
     def test_upsert_twice_makes_one_record(self, destination: Destination, harness: Harness) -> None:
         """The same batch sent again makes no second record, and names the same record ids."""
         require(destination, Operation.UPSERT)
@@ -304,6 +312,7 @@ class DestinationContract:
 
     def test_find_of_nothing_finds_nothing(self, destination: Destination, harness: Harness) -> None:
         """No values asked for, none found, and no error."""
+        seed(destination, harness, 1)
         assert find(destination, harness, []) == []
 
     def test_find_takes_many_values(self, destination: Destination, harness: Harness) -> None:

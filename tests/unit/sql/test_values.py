@@ -51,7 +51,7 @@ def wide(database):
 def test_everything_comes_back(wide, batch):
     """Whatever canonical values are written into columns of their kind, find returns them unchanged."""
 
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=40, deadline=None, database=None)
     @given(st.lists(ROWS, min_size=1, max_size=5))
     def check(rows):
         wide.push(batch("upsert", *(((n,), values) for n, values in enumerate(rows))))
