@@ -195,7 +195,7 @@ def test_uri_too_long(force):
     assert force.get("/query", params={"q": "SELECT Id FROM Contact" + " " * 16_400}).status_code == 414
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(
     key=st.text(
         st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=20

@@ -55,10 +55,9 @@ class Associations:
         """POST pairs to take apart."""
         here, there = self._ends(request)
         for pair in await self._pairs(request, "archive"):
-            targets = pair["to"] if isinstance(pair["to"], list) else [pair["to"]]
-            for target in targets:
-                self._portal.links.pop((here, there, str(pair["from"]["id"]), str(target["id"])), None)
-                self._portal.links.pop((there, here, str(target["id"]), str(pair["from"]["id"])), None)
+            for start, end in _ends_of(pair):
+                self._portal.links.pop((here, there, start, end), None)
+                self._portal.links.pop((there, here, end, start), None)
         return Response(status_code=204)
 
     async def read(self, request: Request) -> Response:
@@ -121,6 +120,14 @@ class Associations:
     def _default(self, request: Request) -> dict[str, Any]:
         kind = DEFAULT_TYPES.get(self._ends(request), CUSTOM_TYPE)
         return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind}
+
+
+def _ends_of(pair: Mapping[str, Any]) -> list[tuple[str, str]]:
+    try:
+        targets = pair["to"] if isinstance(pair["to"], list) else [pair["to"]]
+        return [(str(pair["from"]["id"]), str(target["id"])) for target in targets]
+    except (KeyError, TypeError) as error:
+        raise invalid(f"Invalid input JSON: association {pair} is not understood.") from error
 
 
 def _batch_response(outcome: Answer) -> Response:

@@ -113,8 +113,10 @@ class Rows:
     async def purge(self, request: Request) -> Response:
         """POST …/gdpr-delete: delete for good."""
         store, body = self._store(request), await body_of(request)
+        if not isinstance(body, dict) or not isinstance(body.get("objectId"), str):
+            raise invalid("Invalid input JSON: some required fields were not set: [objectId]")
         prop = unique_property(store, body.get("idProperty"))
-        record = store.find(prop.name, normalised_id(prop, str(body.get("objectId"))))
+        record = store.find(prop.name, normalised_id(prop, body["objectId"]))
         if record is not None:
             store.purge(record)
         return Response(status_code=204)
