@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tailrace.cli import baseline, ledger, operate, setup, sync
+from tailrace.cli.common import Globals
 
 
 class LogLevel(StrEnum):
@@ -26,14 +26,6 @@ class LogFormat(StrEnum):
 
     text = "text"
     json = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Globals:
-    """What the global options say; kept as the context's object."""
-
-    project: Path
-    yes: bool
 
 
 app = typer.Typer(

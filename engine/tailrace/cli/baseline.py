@@ -21,7 +21,10 @@ def adopt(
     trust: Annotated[bool, typer.Option("--trust", help="Take the model's rows as delivered, unasked.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Take what the destination holds as the snapshot, so that only real differences are sent."""
+    """Take what the destination holds as the snapshot.
+
+    The next run then sends only real differences.
+    """
     with opened(context) as project:
         name = project.select([sync])[0]
         if project.snapshot_rows(name):
@@ -35,7 +38,10 @@ def adopt(
 
 
 def reset(context: typer.Context, sync: Name, as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Forget a sync's snapshot: the next run takes every row as new. Nothing is deleted at the destination."""
+    """Forget a sync's snapshot (asks first).
+
+    The next run takes every row as new. Nothing is deleted at the destination.
+    """
     with opened(context) as project:
         name = project.select([sync])[0]
         rows = project.snapshot_rows(name)

@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tailrace.api import Project
-    from tailrace.cli.app import Globals
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[SYNC]...", help="Names of syncs.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="SYNC", help="Name of the sync.", show_default=False)]
@@ -28,6 +29,20 @@ Key = Annotated[
     list[str] | None,
     typer.Option("--key", help="The row's key: VALUE, or COLUMN=VALUE for each column.", show_default=False),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What the global options say; kept as the context's object."""
+
+    project: Path
+    yes: bool
+
+
+class Stop(threading.Event):
+    """Set by Ctrl-C or SIGTERM; `exit_code` is what the shell expects of a process ended by it."""
+
+    exit_code = 128 + signal.SIGINT
 
 
 def options(context: typer.Context) -> Globals:
@@ -87,13 +102,14 @@ def parse_key(parts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
 
 
 @contextmanager
-def graceful() -> Iterator[threading.Event]:
+def graceful() -> Iterator[Stop]:
     """An event that Ctrl-C or SIGTERM sets; the second Ctrl-C stops at once, and the next run recovers."""
-    stop = threading.Event()
+    stop = Stop()
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
+        stop.exit_code = 128 + number
         stop.set()
         sys.stderr.write("\nstopping after the batches in flight; press Ctrl-C again to stop now\n")
 

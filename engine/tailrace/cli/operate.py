@@ -42,7 +42,10 @@ def sandbox(
     ] = None,
     rate_limits: Annotated[bool, typer.Option(help="Enforce the vendors' rate limits.")] = True,  # noqa: FBT002
 ) -> None:
-    """Local Salesforce- and HubSpot-like servers to rehearse against."""
+    """Local CRM-like servers to rehearse against.
+
+    They behave like Salesforce and HubSpot, keep records in memory, and enforce the vendors' limits.
+    """
     from tailrace.extras import need  # noqa: PLC0415
 
     need("starlette", "uvicorn", extra="sandbox", what="the sandbox")

@@ -133,7 +133,9 @@ def result(run: RunResult) -> str:
             + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
         )
     lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
-    lines += [f"  {error.rows:,} × {error.code}: {error.message}   e.g. {_key(error.key)}" for error in run.errors]
+    lines += [
+        f"  {error.rows:,} rows refused: {error.code}: {error.message}   e.g. {_key(error.key)}" for error in run.errors
+    ]
     lines += [f"  note: {note}" for note in run.notes]
     lines += [f"  {run.message}"] * bool(run.message)
     lines += [f"  see: tailrace rejected {run.sync}"] * bool(run.rejected)
@@ -190,7 +192,9 @@ def run_details(details: RunDetails) -> str:
     lines = [f"{name}: {form[name]}" for name in ("run_id", "sync", "status", "started_at", "finished_at", "plan_hash")]
     lines += [f"message: {form['message']}"] * bool(form["message"])
     lines.append(runs([details.summary]))
-    lines += [f"  {error['rows']:,} × {error['code']}: {error['example']['message']}" for error in form["errors"]]
+    lines += [
+        f"  {error['rows']:,} rows refused: {error['code']}: {error['example']['message']}" for error in form["errors"]
+    ]
     rows = [
         (
             str(batch.number),
@@ -239,9 +243,8 @@ def story(told: Story) -> str:
         fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
         record = f" record {event.record_id}" if event.record_id else ""
         why = f" {event.code}: {event.message}" if event.code or event.message else ""
-        lines.append(
-            f"  {event.at:%Y-%m-%d %H:%M:%S}  run {event.run_id}: {event.action} {event.status or 'not sent'}{record}{why}{fields}"
-        )
+        done = f"{event.action} {event.status or 'not sent'}"
+        lines.append(f"  {event.at:%Y-%m-%d %H:%M:%S}  run {event.run_id}: {done}{record}{why}{fields}")
     return "\n".join(lines)
 
 

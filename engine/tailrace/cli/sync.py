@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tailrace.running.result import RunResult
 
 CHANGES_FOUND = 10
+INTERRUPTED = 130
 
 All = Annotated[bool, typer.Option("--all", help="Take all syncs, parents first.")]
 Limit = Annotated[int | None, typer.Option(min=0, help="Changes to show (default 20, 0 for all).", show_default=False)]
@@ -30,7 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def check(context: typer.Context, syncs: Names = None, as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Check files, connections, permissions and the contract; nothing is written."""
+    """Check files, connections, permissions, contract.
+
+    Nothing is written. Exit code 2 for a configuration fault, 1 for something that cannot be reached.
+    """
     from tailrace.cli import render  # noqa: PLC0415
 
     with opened(context) as project:
@@ -54,7 +58,10 @@ def plan(
     checked: Annotated[bool, typer.Option("--check", help="Ask the destination too: contract and account.")] = False,  # noqa: FBT002
     full: Annotated[bool, typer.Option("--full", help="Plan as if nothing had been acknowledged.")] = False,  # noqa: FBT002
 ) -> None:
-    """Show what a run would do, row by row; writes nothing anywhere."""
+    """Show what a run would do, row by row.
+
+    Writes nothing, neither to the destination nor to the snapshot nor to the warehouse.
+    """
     with opened(context) as project:
         names = project.select(syncs or (), tag=tag, everything=everything or not (syncs or tag))
         changed = _plan(project, names, out=out, as_json=as_json, limit=limit, check=checked, full=full)
@@ -127,7 +134,8 @@ def run_all(
                     name, full=full, limit=limit, only_rejected=only_rejected, progress=progress, stop=stop
                 )
 
-        return _report(list(_each(names, go, stop.is_set, quiet=as_json)), as_json=as_json)
+        code = _report(list(_each(names, go, stop.is_set, quiet=as_json)), as_json=as_json)
+        return stop.exit_code if stop.is_set() and code in {0, INTERRUPTED} else code
 
 
 def _each(
@@ -160,7 +168,10 @@ def apply(
     ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Carry out exactly a saved plan; refuse when the world no longer matches it."""
+    """Carry out a saved plan, exactly or not at all.
+
+    The plan is made again first: when the model's rows, the snapshot or the definition changed, nothing is written.
+    """
     from tailrace.cli import render  # noqa: PLC0415
     from tailrace.cli.progress import bar  # noqa: PLC0415
 
