@@ -161,14 +161,18 @@ class _Thread:
 
 
 def serve(options: SandboxOptions, ready: Callable[[Mapping[str, str]], None] = lambda _urls: None) -> None:
-    """Run a sandbox until SIGINT or SIGTERM; `ready` is given the base URL of each vendor.
+    """Run a sandbox in the main thread until SIGINT or SIGTERM; `ready` is given the base URL of each vendor.
 
     UsageError when a port is taken, the state file cannot be read, or the extra is not installed.
     """
     running = _open(options)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: running.stop())
-    _run(running, lambda: ready(running.urls))
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda _number, _frame: running.stop()) for number in numbers]
+    try:
+        _run(running, lambda: ready(running.urls))
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def serve_child() -> int:

@@ -155,7 +155,7 @@ def test_serve_ends_on_signals_and_saves(tmp_path, client, number):
     """`serve` announces its URLs, limits rates by default, and on a signal saves and ends well."""
     state = tmp_path / "state.json"
     command = [sys.executable, "-c", SERVE, str(state)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - own program
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = json.loads(process.stdout.readline())["hubspot"]
         answer = client.post(url + CONTACTS, json=NEW, headers=TOKEN)
         assert answer.headers["X-HubSpot-RateLimit-Max"] == "190"
