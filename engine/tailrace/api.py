@@ -28,7 +28,7 @@ from tailrace.running.ledger import (
     standing,
     sync_status,
 )
-from tailrace.running.planner import PlanRequest, ask, known_snapshot, make_plan
+from tailrace.running.planner import PlanRequest, ask, known_identity, make_plan
 from tailrace.running.resolve import Way, resolve
 from tailrace.running.result import RunResult
 from tailrace.running.runner import RunRequest, run_sync
@@ -161,7 +161,7 @@ class Project:
     def snapshot_rows(self, name: str) -> int:
         """Rows in the sync's snapshot; 0 when there is none."""
         sync = self._sync(name)
-        return known_snapshot(self._session, sync, self._session.target(sync))[0].rows
+        return self._session.store.open(known_identity(self._session, sync)).rows
 
     def runs(self, *, sync: str | None = None, limit: int = 20) -> list[RunSummary]:
         """The latest runs, newest first."""
@@ -206,8 +206,7 @@ class Project:
         """Forget the sync's snapshot and its rows in trouble. Nothing is deleted at the destination."""
         sync = self._sync(name)
         with leased(self._session, sync):
-            snapshot = known_snapshot(self._session, sync, self._session.target(sync))[0]
-            self._session.store.forget(snapshot.identity)
+            self._session.store.forget(known_identity(self._session, sync))
             self._session.state.drop_issues(sync.name)
 
     def _change(self, name: str, key: Mapping[str, str] | None, change: Callable[..., int]) -> int:

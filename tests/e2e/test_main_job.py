@@ -171,3 +171,30 @@ def test_reset_asks_first(workspace):
     workspace.run("run", "people")
     workspace.run("reset", "people", code=2)
     assert workspace.run("status", "--json").json["syncs"][0]["snapshot_rows"] == 3
+
+
+def test_adopt_forgets_what_the_destination_no_longer_has(workspace):
+    """A record that someone deleted is planned as new after adopt, although the old snapshot knew it."""
+    workspace.run("run", "people")
+    with sqlite3.connect(workspace.root / "app.db") as connection:
+        connection.execute("delete from people where id = 2")
+    adopted = workspace.run("adopt", "people", "--yes", "--json").json
+    assert (adopted["adopted"], adopted["absent"]) == (2, 1)
+    plan = workspace.run("plan", "people", "--json").json["plans"][0]
+    assert [(change["op"], change["key"]) for change in plan["changes"]] == [("insert", {"id": 2})]
+
+
+def test_adopt_trust_takes_the_rows_as_delivered(workspace):
+    """Nothing is asked and nothing is left to send."""
+    workspace.run("adopt", "people", "--trust")
+    assert workspace.run("plan", "people", "--json").json["plans"][0]["unchanged"] == 3
+
+
+def test_a_damaged_manifest_can_be_forgotten(workspace):
+    """Reset works on a snapshot that can no longer be read."""
+    workspace.run("run", "people")
+    (manifest,) = workspace.root.glob(".tailrace/snapshots/people/*/manifest.json")
+    manifest.write_text("{")
+    workspace.run("plan", "people", code=1)
+    workspace.run("reset", "people", "--yes")
+    assert workspace.run("plan", "people", "--json").json["plans"][0]["inserts"] == 3

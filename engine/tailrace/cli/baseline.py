@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tailrace.cli.common import AsJson, Name, confirm, opened, print_json, say
+from tailrace.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from tailrace.api import Project
 
 
 def register(app: typer.Typer) -> None:
@@ -44,15 +48,24 @@ def reset(context: typer.Context, sync: Name, as_json: AsJson = False) -> None: 
     """
     with opened(context) as project:
         name = project.select([sync])[0]
-        rows = project.snapshot_rows(name)
+        rows = _rows(project, name)
+        size = "which is damaged" if rows is None else f"{rows:,} rows"
         confirm(
             context,
-            f"forget the snapshot of {name} ({rows:,} rows)? The next run sends every row again, and records "
+            f"forget the snapshot of {name} ({size})? The next run sends every row again, and records "
             "whose rows left the model are no longer deleted.",
         )
         project.reset(name)
         if as_json:
             print_json({"sync": name, "forgotten_rows": rows})
         else:
-            say(f"{name}: snapshot of {rows:,} rows forgotten")
+            say(f"{name}: snapshot forgotten ({size})")
             say(f"next: tailrace adopt {name} reads the destination instead of sending everything again")
+
+
+def _rows(project: Project, name: str) -> int | None:
+    """Rows of the snapshot; None when it is damaged, which must not keep anyone from forgetting it."""
+    try:
+        return project.snapshot_rows(name)
+    except SnapshotError:
+        return None

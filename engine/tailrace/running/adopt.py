@@ -56,24 +56,24 @@ def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
 def _adopt(session: Session, sync: Sync, target: Target, destination: Destination | None, account: str) -> Adopted:
     snapshot = session.store.open(identity(sync, account))
     rows = read_rows(session, sync, snapshot)
-    changes = diff(
-        rows, None, sync.diff_spec(frozenset(sync.config.match) & target.capabilities.case_insensitive_match)
-    )
-    frame, ids = changes.frame, None
+    folded = frozenset(sync.config.match) & target.capabilities.case_insensitive_match
+    changes = diff(rows, None, sync.diff_spec(folded))
+    found: pl.DataFrame = changes.frame
+    ids: list[str | None] = [None] * found.height
     if destination is not None:
-        frame, ids = _found(sync, changes, destination, target)
-    outcomes = frame.select(
-        "seq",
-        pl.lit("acknowledged").alias("status"),
-        (pl.Series(ids, dtype=pl.String) if ids is not None else pl.lit(None, dtype=pl.String)).alias("record_id"),
-        pl.lit(None, dtype=pl.String).alias("code"),
-        pl.lit(None, dtype=pl.String).alias("message"),
+        found, ids = _found(sync, changes, destination, target)
+    absent = changes.frame.join(found.select("seq"), on="seq", how="anti").with_columns(op=pl.lit("delete"))
+    frame = pl.concat([found, absent.select(found.columns)]).with_columns(action=pl.lit("upsert"))
+    outcomes = frame.select("seq", status=pl.lit("acknowledged"), code=pl.lit(None, dtype=pl.String)).with_columns(
+        pl.Series("record_id", [*ids, *([None] * absent.height)], dtype=pl.String)
     )
-    save_snapshot(session, snapshot, frame.with_columns(action=pl.lit("upsert")), changes.types, outcomes, new_id())
-    return Adopted(sync.name, changes.model_rows, frame.height, changes.frame.height - frame.height)
+    save_snapshot(session, snapshot, frame, changes.types, outcomes, new_id())
+    return Adopted(sync.name, changes.model_rows, found.height, absent.height)
 
 
-def _found(sync: Sync, changes: ChangeSet, destination: Destination, target: Target) -> tuple[pl.DataFrame, list[str]]:
+def _found(
+    sync: Sync, changes: ChangeSet, destination: Destination, target: Target
+) -> tuple[pl.DataFrame, list[str | None]]:
     """The rows whose record exists, with the destination's values in place of the model's, and the record ids."""
     match = tuple(sync.config.match)
     columns = [python_values(changes.frame[f"m:{name}"], changes.types[f"m:{name}"]) for name in match]

@@ -63,8 +63,8 @@ def identity(sync: Sync, account: str | None) -> Identity:
     return Identity(sync.name, config.destination, account or "", config.object, config.key, tuple(config.match))
 
 
-def known_snapshot(session: Session, sync: Sync, target: Target) -> tuple[Snapshot, str | None, tuple[str, ...]]:
-    """Without asking the destination: the snapshot, the account it belongs to, and notes on what is not sure."""
+def known_account(session: Session, target: Target) -> tuple[str | None, tuple[str, ...]]:
+    """Without asking the destination: the account last seen, and notes on what is not sure of it."""
     seen = session.state.account(target.name, target.hint)
     notes: tuple[str, ...] = ()
     if seen is None:
@@ -73,16 +73,21 @@ def known_snapshot(session: Session, sync: Sync, target: Target) -> tuple[Snapsh
             notes = (
                 f"the settings of {target.name} changed since account {seen.account_id} was seen; --check asks it",
             )
-    account = seen.account_id if seen else None
-    return session.store.open(identity(sync, account)), account, notes
+    return seen.account_id if seen else None, notes
+
+
+def known_identity(session: Session, sync: Sync) -> Identity:
+    """Which snapshot belongs to a sync, without asking the destination."""
+    return identity(sync, known_account(session, session.target(sync))[0])
 
 
 def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None, request: PlanRequest) -> Planned:
     """Plan a sync. Without `asked` the destination is left alone, and the contract is not judged."""
     if asked is None:
-        snapshot, account, notes = known_snapshot(session, sync, target)
+        account, notes = known_account(session, target)
     else:
-        snapshot, account, notes = session.store.open(identity(sync, asked.account)), asked.account, ()
+        account, notes = asked.account, ()
+    snapshot = session.store.open(identity(sync, account))
     started = time.perf_counter()
     rows = read_rows(session, sync, snapshot)
     queried = time.perf_counter()
