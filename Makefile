@@ -3,7 +3,7 @@
 #
 #   make demo    watch a model reach two CRMs and a database, on this machine alone
 #   make test    all tests, in parallel, in under 5 minutes
-#   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites
+#   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites, TPC-H
 #   make help    all targets
 
 SHELL := /bin/sh
@@ -46,10 +46,11 @@ demo: $(STAMP)  ## the main job end to end: an embedded warehouse, simulated CRM
 test: $(STAMP)  ## all tests but the heavy ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
-check: $(STAMP)  ## lint, types, built wheel, heavy suites and all tests: what CI runs
+check: $(STAMP)  ## lint, types, built wheel, heavy suites, TPC-H at full scale, all tests: what CI runs
 	@$(MAKE) lint
 	@$(MAKE) typecheck
 	@$(MAKE) test-slow
+	@$(MAKE) test-tpch
 	@$(MAKE) test
 
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
