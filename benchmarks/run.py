@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report, tpch_data
+from benchmarks.sink import webhook_sink
 from tailrace.sandbox import SandboxServer
 
 ROOT = Path(__file__).parents[1]
-SYNCS = ("sqlite", "postgres", "hubspot", "salesforce")
+SYNCS = ("sqlite", "postgres", "hubspot", "salesforce", "webhook")
 BARE = ("bare-sqlite", "bare-hubspot")
 STARTS = 11
 TABLE = """
@@ -40,6 +41,8 @@ def main() -> None:
         figures = measure_all(Path(place), scale) | {"load": load}
     text = report.document(figures, scale)
     print(text)
+    (ROOT / ".tailrace").mkdir(exist_ok=True)
+    (ROOT / ".tailrace" / "bench.json").write_text(json.dumps(figures, indent=2), encoding="utf-8")
     if scale == 1:
         (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
     else:
@@ -65,11 +68,12 @@ def measure_all(place: Path, scale: float) -> dict[str, Any]:
 def sweep(project: Path, database: str) -> dict[str, Any]:
     """Measure the first runs and bare loops, change the data, measure the second runs."""
     found: dict[str, Any] = {}
-    with SandboxServer() as sandbox, SandboxServer(salesforce=False) as spare:
+    with SandboxServer() as sandbox, SandboxServer(salesforce=False) as spare, webhook_sink() as hook:
         places = {
             "TPCH_HUBSPOT_URL": sandbox.hubspot_url,
             "TPCH_SALESFORCE_URL": sandbox.salesforce_url,
             "TPCH_POSTGRES_URL": database,
+            "TPCH_WEBHOOK_URL": hook,
             "TPCH_TOKEN": "rehearsal",
         }
         for case in (*SYNCS, *BARE):
