@@ -8,6 +8,7 @@ a number such as `4.0` into an `int`, because JSON Schema sees them so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -28,15 +29,25 @@ def whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _note_keys(model: type[BaseModel], schema: Any) -> None:
-    """Have each mapping tell the `Reading` which keys its model knows."""
+@dataclass(frozen=True)
+class _KeyNote:
+    """Has each mapping tell the `Reading` which keys its model knows."""
 
-    def note(value: object, info: core_schema.ValidationInfo) -> object:
+    model: type[BaseModel]
+
+    def __call__(self, value: object, info: core_schema.ValidationInfo) -> object:
         if isinstance(info.context, Reading) and isinstance(value, dict):
-            info.context.known.setdefault(id(value), set()).update(field_keys(model))
+            info.context.known.setdefault(id(value), set()).update(field_keys(self.model))
         return value
 
-    schema["schema"] = core_schema.with_info_before_validator_function(note, schema["schema"])
+
+def _prepare(model: type[BaseModel], schema: Any) -> None:
+    """Adapt a model's own schema in place, once: pydantic hands out the same one wherever the model is used."""
+    inner = schema["schema"]
+    if isinstance(inner.get("function", {}).get("function"), _KeyNote):
+        return
+    _adapt(inner)
+    schema["schema"] = core_schema.with_info_before_validator_function(_KeyNote(model), inner)
 
 
 def _innermost_model(schema: Any) -> Any:
@@ -151,7 +162,5 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
-        own = _innermost_model(handler.resolve_ref_schema(schema))
-        _adapt(own)
-        _note_keys(cls, own)
+        _prepare(cls, _innermost_model(handler.resolve_ref_schema(schema)))
         return schema

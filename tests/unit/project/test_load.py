@@ -188,7 +188,7 @@ def test_each_fault_of_a_sync_has_its_place_and_its_words(faults, replaced, expe
 )
 def test_each_fault_of_a_destination_is_told_in_the_adapters_own_terms(faults, entry, expected):
     """The adapter's model judges its entry; a secret is never repeated."""
-    found = [line for line in faults({"tailrace.yml": f"destinations:\n     x: {entry}\n", "syncs/people.yml": None})]
+    found = faults({"tailrace.yml": f"destinations:\n     x: {entry}\n", "syncs/people.yml": None})
     assert any(line.startswith(f"tailrace.yml:2:{expected}") for line in found), found
     assert not any("c4nary" in line for line in found)
 
@@ -387,6 +387,15 @@ def test_the_views_of_a_sync(load):
         fill_empty=frozenset({"d"}),
         fold_match=frozenset({"ext"}),
     )
+
+
+def test_an_escaped_reference_is_unescaped_once(load):
+    """However deep it stands, `$${` means `${`: a second pass would take it for a reference."""
+    fields = '{short: "$${env:A}", long: {value: "$${env:A}"}}'
+    people = load({"syncs/people.yml": sync(object='"$${env:A}"', fields=fields)}).syncs["people"]
+    assert people.config.object == "${env:A}"
+    assert people.config.fields["short"].column == "${env:A}"
+    assert people.config.fields["long"].value == "${env:A}"
 
 
 SAME = {

@@ -147,9 +147,9 @@ def mutants(draw, base):
             case "rename" if isinstance(holder, dict):
                 holder[draw(KEYS)] = holder.pop(last)
             case "add" if isinstance(holder, dict):
-                holder[draw(KEYS)] = draw(PIECES)
+                holder[draw(KEYS)] = copy.deepcopy(draw(PIECES))
             case _:
-                holder[last] = draw(PIECES)
+                holder[last] = copy.deepcopy(draw(PIECES))
     return document
 
 
