@@ -1,4 +1,4 @@
-"""What goes wrong is said plainly: what, where, what to do. The exit code is the promised one, nothing is half-written."""
+"""What goes wrong is said plainly: what, where, what to do; with the promised exit code and nothing half-written."""
 
 import os
 import resource
@@ -8,6 +8,10 @@ import sys
 
 import pytest
 
+IGNORING_THE_SIGNAL = """
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from tailrace.cli import main; main(['run', 'people'])
+"""
 CONFIG, SYNC, MODEL = "tailrace.yml", "syncs/people.yml", "models/people.sql"
 
 
@@ -159,8 +163,7 @@ def test_a_full_disk_stops_the_run_before_it_sends(workspace):
         [
             sys.executable,
             "-c",
-            "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-            "from tailrace.cli import main; main(['run', 'people'])",
+            IGNORING_THE_SIGNAL,
         ],
         cwd=workspace.root,
         env=os.environ,

@@ -49,9 +49,23 @@ fields:
 PEOPLE = [(n, f"Name {n}", f"p{n}@example.com", n) for n in range(1, 1001)]
 
 
+LATE_S = 2
+"""A request that is killed in flight still lands that much later; `settle` must be longer."""
+
+
 @pytest.fixture(scope="module")
-def server():
+def shared_server():
     """Both simulators, without rate limits."""
+    with SandboxServer() as running:
+        yield running
+
+
+@pytest.fixture
+def server(request, shared_server):
+    """The shared simulators; a pair of its own for a test that leaves requests behind which land later."""
+    if "leaves_requests" not in request.keywords:
+        yield shared_server
+        return
     with SandboxServer() as running:
         yield running
 
@@ -141,12 +155,15 @@ def test_a_poison_row_costs_one_row(crm, server):
     assert len(in_salesforce(server)) == len(in_hubspot(server)) == 999
 
 
+@pytest.mark.leaves_requests
 @pytest.mark.parametrize("mode", ["mirror", "upsert", "insert", "append"])
 @pytest.mark.parametrize("after", [1, 3, 5])
 def test_kill_9_loses_no_row_and_doubles_none(crm, server, mode, after):
-    """Killed with a request in flight, the next run finishes the job: each record once, whatever the mode."""
+    """Killed with a request in flight that lands later, the next run finishes the job: each record once."""
+    config = crm.root / "tailrace.yml"
+    config.write_text(config.read_text().replace("settle: 0s", f"settle: {2 * LATE_S}s"))
     crm.write("syncs/hub_contacts.yml", HUB_CONTACTS.format(mode=mode))
-    server.control.hubspot.fail("batch/(upsert|create)", skip=after, delay=60)
+    server.control.hubspot.fail("batch/(upsert|create)", skip=after, delay=LATE_S)
     process = subprocess.Popen(
         crm.command("run", "hub_contacts"), cwd=crm.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -155,13 +172,12 @@ def test_kill_9_loses_no_row_and_doubles_none(crm, server, mode, after):
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    server.control.hubspot.heal()
     assert len(in_hubspot(server)) < 1000
     second = crm.run("run", "hub_contacts", "--json", code=None)
     result = second.json["runs"][0]
     assert result["recovered"], result
     assert in_hubspot(server) == sorted((n, name, email) for n, name, email, _ in PEOPLE)
-    assert result["acknowledged"] < 1000, "rows that were acknowledged before the kill are not sent again"
+    assert result["acknowledged"] <= 1000 - 100 * (after - 1), "at most the two batches in flight are sent again"
     assert crm.run("run", "hub_contacts", "--json").json["runs"][0]["status"] == "nothing_to_do"
 
 
@@ -173,6 +189,7 @@ def _wait_until_only_the_slow_request_is_left(server, crm):
         time.sleep(0.02)
 
 
+@pytest.mark.leaves_requests
 def test_ctrl_c_finishes_the_batch_in_flight_and_saves(crm, server):
     """SIGINT ends the run with 130 after the batch in flight; the next run sends only the rest."""
     server.control.hubspot.fail("batch/upsert", skip=2, delay=1)
