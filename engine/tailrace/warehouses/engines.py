@@ -129,14 +129,16 @@ def _sha256(text: str | None) -> str | None:
 
 
 def _snowflake(name: str, config: SnowflakeConfig) -> Engine:
-    url = _url(name, config.url.reveal()) if config.url is not None else _snowflake_url(config)
+    url = _url(name, config.url.reveal()) if config.url is not None else _snowflake_url(name, config)
     connect_args: dict[str, Any] = {"session_parameters": {"TIMEZONE": "UTC"}}
     if config.private_key is not None:
         connect_args["private_key"] = _private_key(name, config.private_key.reveal())
     return _create(name, url, connect_args=connect_args)
 
 
-def _snowflake_url(config: SnowflakeConfig) -> URL:
+def _snowflake_url(name: str, config: SnowflakeConfig) -> URL:
+    if config.db_schema and not config.database:
+        raise WarehouseError(f"warehouse {name!r} has a schema, but no database", hint="add database: to its entry")
     path = "/".join(part for part in (config.database, config.db_schema) if part)
     query = {key: value for key, value in (("warehouse", config.warehouse), ("role", config.role)) if value}
     return URL.create(

@@ -138,7 +138,7 @@ def test_a_locked_file_says_who_holds_it(tmp_path):
     """While another process writes to the file, the error says that and what to do."""
     path = tmp_path / "w.duckdb"
     holder = f"import duckdb, sys; c = duckdb.connect({str(path)!r}); print('held', flush=True); sys.stdin.read()"
-    process = subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"held\n"
         with pytest.raises(WarehouseError, match="another connection holds the file"):

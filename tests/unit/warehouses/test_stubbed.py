@@ -145,6 +145,12 @@ def test_snowflake_is_reached_by_its_parts(snowflake):
     assert {name: log[0][name] for name in wanted} == wanted
 
 
+def test_a_schema_without_its_database_is_refused(snowflake):
+    """A URL would take the lone schema for the database."""
+    with pytest.raises(WarehouseError, match="no database"):
+        snowflake(account="acme-x", user="app", password=Secret.literal("x"), schema="PUBLIC")
+
+
 def test_snowflake_is_reached_by_url(snowflake):
     """A SQLAlchemy URL gives the same connection as the parts."""
     warehouse, log = snowflake(url=SecretUrl.literal("snowflake://app:pw@acme-x/DB/PUBLIC?warehouse=WH"))
