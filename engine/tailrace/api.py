@@ -170,7 +170,7 @@ class Project:
         return [RunSummary(record) for record in self._session.state.runs(sync, limit)]
 
     def run_details(self, run_id: str) -> RunDetails:
-        """One run with its batches; any unambiguous beginning or end of the id will do."""
+        """One run with its batches; any unambiguous beginning of the id, or of its last part, will do."""
         record = self._session.state.run(run_id)
         batches = Journal(self._session.state, record.run_id, record.token).batches()
         return RunDetails(RunSummary(record), tuple(batches))

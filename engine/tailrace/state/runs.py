@@ -74,8 +74,10 @@ class Runs(Database):
         return self._fetch(query if sync is None else query.where(runs.c.sync == sync))
 
     def run(self, run_id: str) -> RunRecord:
-        """The run of that id, or of that beginning of an id; UsageError when there is not exactly one."""
-        query = sa.select(runs).where(runs.c.run_id.startswith(run_id, autoescape=True)).order_by(runs.c.run_id)
+        """The run of that id, or of the beginning of an id or of its last part; UsageError unless there is just one."""
+        starts = runs.c.run_id.startswith(run_id, autoescape=True)
+        ends = runs.c.run_id.contains(f"-{run_id}", autoescape=True)
+        query = sa.select(runs).where(starts | ends).order_by(runs.c.run_id)
         found = self._fetch(query.limit(100))
         exact = [run for run in found if run.run_id == run_id]
         if len(exact or found) == 1:
