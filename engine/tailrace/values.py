@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Scalar: TypeAlias = bool | int | float | Decimal | str | bytes | date | datetime | time | None
 Value: TypeAlias = Scalar | Sequence["Value"] | Mapping[str, "Value"]
@@ -26,19 +26,7 @@ Kind: TypeAlias = Literal[
     "timestamptz",
     "json",
 ]
-KINDS: tuple[Kind, ...] = (
-    "bool",
-    "int64",
-    "float64",
-    "decimal",
-    "string",
-    "binary",
-    "date",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "json",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
