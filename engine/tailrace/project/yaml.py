@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,10 +80,11 @@ def decode(data: bytes) -> str:
     """Bytes of a project file as text; Fault when over 1 MiB, not UTF-8, or holding control characters."""
     if len(data) > MAX_BYTES:
         raise Fault("the file is over 1 MiB")
+    data = data.removeprefix(BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as fault:
-        raise Fault("the file is not UTF-8 text", *_place(data[: fault.start].decode("utf-8-sig"))) from None
+        raise Fault("the file is not UTF-8 text", *_place(data[: fault.start].decode())) from None
     bad = _FORBIDDEN.search(text)
     if bad:
         raise Fault(f"the control character U+{ord(bad.group()):04X} is not allowed", *_place(text[: bad.start()]))

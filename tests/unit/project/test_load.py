@@ -221,11 +221,11 @@ def test_a_name_that_is_no_name_is_found_at_its_key(faults):
 
 def test_the_warehouse_may_be_left_out_only_when_there_is_one(load, faults):
     """With two of them, guessing would read the wrong one."""
-    config = "warehouses: {main: {type: duckdb, path: a}, side: {type: duckdb, path: b}}\ndestinations: {sales: {type: crm}}\n"
+    none = "destinations: {sales: {type: crm}}\n"
+    config = "warehouses: {main: {type: duckdb, path: a}, side: {type: duckdb, path: b}}\n" + none
     assert faults({"tailrace.yml": config}) == ["syncs/people.yml:1:1: `warehouse` is missing; name one of main, side"]
     named = load({"tailrace.yml": config, "syncs/people.yml": sync(warehouse="side")})
     assert named.syncs["people"].warehouse == "side"
-    none = "destinations: {sales: {type: crm}}\n"
     assert faults({"tailrace.yml": none, "syncs/people.yml": sync()}) == [
         "syncs/people.yml:1:1: `warehouse` is missing; tailrace.yml has none"
     ]

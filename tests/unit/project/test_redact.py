@@ -88,13 +88,13 @@ def test_log_records_are_redacted_in_all_their_texts(caplog):
     logger.addHandler(handler)
     try:
         try:
-            raise ValueError("t0p-secret in a traceback")
+            int("t0p-secret")
         except ValueError:
             logger.exception("sent %s", "t0p-secret", extra={"where": "t0p-secret"}, stack_info=True)
         logger.warning("broken %d", "t0p-secret", extra={"where": ""})
     finally:
         logger.removeHandler(handler)
     assert "sent *** ***" in seen[0]
-    assert "ValueError: *** in a traceback" in seen[0]
+    assert "ValueError: invalid literal for int() with base 10: '***'" in seen[0]
     assert "broken" in seen[1]
-    assert not any("t0p-secret" in text.replace('"t0p-secret"', "") for text in seen)
+    assert not any("t0p-secret" in text for text in seen)

@@ -104,6 +104,7 @@ def test_every_key_and_value_has_its_place():
         ("a:\n\t- b", "not valid YAML", (2, 1)),
         ("a: b: c", "not valid YAML", (1, 5)),
         (b"a: b\n\xff", "not UTF-8", (2, 1)),
+        (b"\xef\xbb\xbf\xe2\x80\xa8\xf4*", "not UTF-8", (1, 2)),
         ("a: b".encode("utf-16"), "not UTF-8", (1, 1)),
         ("ab\0", "U+0000", (1, 3)),
         ("a: \x1b[0m", "U+001B", (1, 4)),
@@ -184,13 +185,52 @@ def test_what_a_writer_quotes_reads_as_written(data, quote):
 
 
 PIECES = st.sampled_from(
-    ["a", ": ", "\n", "  ", "- ", "? ", "[", "]", "{", "}", ",", "'", '"', "|", ">", "&a ", "*a", "!", "!!", "%", "#"]
-    + ["---", "...", "<<", "~", "\\", "\t", "\r", "0", "1e9", "\u2028", "\x85", "é", "\ufeff", "${env:A}", "\0", "\\u"]
+    [
+        "a",
+        ": ",
+        "\n",
+        "  ",
+        "- ",
+        "? ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "'",
+        '"',
+        "|",
+        ">",
+        "&a ",
+        "*a",
+        "!",
+        "!!",
+        "%",
+        "#",
+        "---",
+        "...",
+        "<<",
+        "~",
+        "\\",
+        "\t",
+        "\r",
+        "0",
+        "1e9",
+        "\u2028",
+        "\x85",
+        "é",
+        "\ufeff",
+        "${env:A}",
+        "\0",
+        "\\u",
+    ]
 )
 
 
 @settings(deadline=None, max_examples=400)
-@given(st.lists(PIECES, max_size=60).map("".join) | st.binary(max_size=60))
+@given(
+    st.lists(PIECES, max_size=60).map("".join) | st.lists(PIECES.map(str.encode) | st.binary(max_size=2)).map(b"".join)
+)
 def test_no_input_crashes_the_reader(text):
     """Any bytes give a document or problems, each with a place in the file."""
     document = read(text)
