@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from tailrace.errors import UsageError
 from tailrace.planning import Plan
 from tailrace.planning.planfile import load_plan, save_plan
 from tailrace.project import LoadedProject, Sync, load_project
+from tailrace.running import trouble
 from tailrace.running.adopt import Adopted, adopt
 from tailrace.running.check import CheckReport, check
 from tailrace.running.lease import leased
@@ -24,7 +25,6 @@ from tailrace.running.ledger import (
     SyncStatus,
     TroubledRow,
     last_runs,
-    same_key,
     standing,
     sync_status,
 )
@@ -34,7 +34,7 @@ from tailrace.running.result import RunResult
 from tailrace.running.runner import RunRequest, run_sync
 from tailrace.running.session import Session
 from tailrace.schedule import due, order
-from tailrace.state import IssueCounts, Journal
+from tailrace.state import Journal
 
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
@@ -60,6 +60,10 @@ class Project:
     def close(self) -> None:
         """Give connections back."""
         self._session.close()
+
+    def release_warehouses(self) -> None:
+        """Close the warehouses until they are needed again, so that others may write to a DuckDB file."""
+        self._session.release_warehouses()
 
     @property
     def root(self) -> Path:
@@ -146,22 +150,19 @@ class Project:
         return run_sync(self._session, self._sync(expected.sync), request)
 
     def due(self) -> list[str]:
-        """Syncs whose schedule says so now, parents first."""
+        """Syncs whose schedule says so now and which no run holds, parents first."""
         configs = {name: sync.config for name, sync in self.syncs.items()}
-        return list(due(configs, last_runs(self._session), now()))
+        held = self._session.state.held_syncs()
+        return [name for name in due(configs, last_runs(self._session), now()) if name not in held]
 
     def status(self) -> list[SyncStatus]:
         """How each sync stands."""
         counts = self._session.state.issue_counts()
-        return [
-            sync_status(self._session, sync, counts.get(name, IssueCounts()), self.snapshot_rows(name), now())
-            for name, sync in self.syncs.items()
-        ]
+        return [sync_status(self._session, sync, counts, now()) for sync in self.syncs.values()]
 
     def snapshot_rows(self, name: str) -> int:
-        """Rows in the sync's snapshot; 0 when there is none."""
-        sync = self._sync(name)
-        return self._session.store.open(known_identity(self._session, sync)).rows
+        """Rows in the sync's snapshot; 0 when there is none. SnapshotError when it is damaged."""
+        return self._session.store.open(known_identity(self._session, self._sync(name))).rows
 
     def runs(self, *, sync: str | None = None, limit: int = 20) -> list[RunSummary]:
         """The latest runs, newest first."""
@@ -177,15 +178,15 @@ class Project:
 
     def rejected(self, name: str) -> list[TroubledRow]:
         """Rows the destination refused."""
-        return [TroubledRow(issue) for issue in self._session.state.rejected(self._sync(name).name)]
+        return [TroubledRow(issue) for issue in trouble.rejected(self._session, self._sync(name))]
 
     def retry(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
-        """Make rejected rows due for the next run; gives how many."""
-        return self._change(name, key, self._session.state.retry)
+        """Make rejected rows, dismissed ones too, due for the next run; gives how many."""
+        return trouble.retry(self._session, self._sync(name), key)
 
     def dismiss(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
         """Set rejected rows aside until they change; gives how many."""
-        return self._change(name, key, self._session.state.dismiss)
+        return trouble.dismiss(self._session, self._sync(name), key)
 
     def resolve(self, name: str, way: Way | None = None) -> list[TroubledRow]:
         """Rows of unknown outcome; with a way, settle them and give those that were settled."""
@@ -195,8 +196,8 @@ class Project:
         """Everything ever done to one row; key values as text."""
         sync = self._sync(name)
         events = tuple(self._session.files.row_history(name, key))
-        issues = self._session.state.issues(sync.name)
-        return Story(name, key, events, standing(issues, key, events))
+        issues = trouble.issues_of(self._session, sync)
+        return Story(name, key, events, standing(issues, trouble.typed(self._session, sync, key), events))
 
     def adopt(self, name: str, *, trust: bool = False) -> Adopted:
         """Take what the destination holds (or, with `trust`, the model's rows) as the snapshot."""
@@ -205,22 +206,15 @@ class Project:
     def reset(self, name: str) -> None:
         """Forget the sync's snapshot and its rows in trouble. Nothing is deleted at the destination."""
         sync = self._sync(name)
-        with leased(self._session, sync):
+        with leased(self._session, sync) as lease:
+            for run in self._session.state.unfinished_runs(name):
+                message = "broke off; its outcomes were forgotten by a reset"
+                self._session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
             self._session.store.forget(known_identity(self._session, sync))
             self._session.state.drop_issues(sync.name)
 
-    def _change(self, name: str, key: Mapping[str, str] | None, change: Callable[..., int]) -> int:
-        sync = self._sync(name)
-        if key is None:
-            return change(sync.name)
-        issues = [issue for issue in self._session.state.rejected(sync.name) if same_key(key, issue.key)]
-        if not issues:
-            raise UsageError(f"{name} has no rejected row with that key", hint=f"tailrace rejected {name} lists them")
-        return sum(change(sync.name, issue.key_text) for issue in issues)
-
     def _rejected_keys(self, sync: Sync) -> frozenset[str]:
-        issues = self._session.state.rejected(sync.name)
-        return frozenset(issue.key_text for issue in issues if issue.due)
+        return frozenset(issue.key_text for issue in trouble.rejected(self._session, sync) if issue.due)
 
     def _sync(self, name: str) -> Sync:
         if name in self.syncs:

@@ -1,26 +1,26 @@
 """Every error Tailrace raises, grouped by what the caller can do about it.
 
-    TailraceError                      exit code
-    ├── UsageError                     2   a command was called in a way that cannot work
-    ├── ProjectError                   2   the project's files are wrong; carries every Problem found
-    ├── SecretError                    2   a ${…} reference cannot be resolved
-    ├── WarehouseError                 1   the model could not be read
-    ├── SnapshotError                  1   a snapshot is damaged, or newer than this program
-    ├── StateError                     1   the state database is locked, damaged, or newer
-    ├── LeaseHeld                      1   another run holds the sync
-    ├── LeaseLost                      1   this run lost its sync to another one
-    ├── PlanStale                      3   the world no longer matches a saved plan
-    ├── GuardTripped                   3   a brake stopped the run before its first write
-    ├── WriteForbidden                 1   something tried to write during a dry run
-    └── DestinationError               1   raised by adapters; the subclass says how to recover
-        ├── StopRun                        no further request can succeed now
-        │   ├── AccessDenied               credentials or permissions are wrong
-        │   └── QuotaExhausted             the account's quota is spent; says when to resume
-        ├── ObjectNotFound                 the object to write does not exist
-        ├── SessionExpired                 sign in again, once, and repeat the request
-        ├── Retriable                      nothing was written; wait and repeat the request
-        ├── BatchRejected                  nothing was written; some row spoils the whole batch
-        └── AnswerLost                     the request may have been carried out; no answer came
+TailraceError                      exit code
+├── UsageError                     2   a command was called in a way that cannot work
+├── ProjectError                   2   the project's files are wrong; carries every Problem found
+├── SecretError                    2   a ${…} reference cannot be resolved
+├── WarehouseError                 1   the model could not be read
+├── SnapshotError                  1   a snapshot is damaged, or newer than this program
+├── StateError                     1   the state database is locked, damaged, or newer
+├── LeaseHeld                      1   another run holds the sync
+├── LeaseLost                      1   this run lost its sync to another one
+├── PlanStale                      3   the world no longer matches a saved plan
+├── GuardTripped                   3   a brake stopped the run before its first write
+├── WriteForbidden                 1   something tried to write during a dry run
+└── DestinationError               1   raised by adapters; the subclass says how to recover
+    ├── StopRun                        no further request can succeed now
+    │   ├── AccessDenied               credentials or permissions are wrong
+    │   └── QuotaExhausted             the account's quota is spent; says when to resume
+    ├── ObjectNotFound                 the object to write does not exist
+    ├── SessionExpired                 sign in again, once, and repeat the request
+    ├── Retriable                      nothing was written; wait and repeat the request
+    ├── BatchRejected                  nothing was written; some row spoils the whole batch
+    └── AnswerLost                     the request may have been carried out; no answer came
 """
 
 from __future__ import annotations
@@ -176,3 +176,9 @@ class BatchRejected(DestinationError):
 
 class AnswerLost(DestinationError):
     """The request was sent and may have been carried out, but no answer came."""
+
+
+def os_message(error: OSError) -> str:
+    """What the operating system refused, and on which file."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"

@@ -48,6 +48,14 @@ def _round(project: Project, stop: threading.Event, report: Callable[[RunResult]
             codes.append(result.exit_code)
             report(result)
     except TailraceError as error:
-        log.error("the schedule could not be read, trying again: %s", error)  # noqa: TRY400
+        log.error("this round ended early, the next one tries again: %s", error)  # noqa: TRY400 - it is told in words
         codes.append(error.exit_code)
+    except Exception:
+        # A fault of the program must not silence every other sync of a process that nobody watches.
+        log.exception(
+            "this round ended early by a fault of Tailrace itself, please report it; the next one tries again"
+        )
+        codes.append(1)
+    finally:
+        project.release_warehouses()
     return codes

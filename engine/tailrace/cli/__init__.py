@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tailrace.errors import TailraceError
+from tailrace.errors import TailraceError, os_message
 
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
 GLOBAL_FLAGS = ("--yes",)
@@ -34,12 +34,6 @@ def report(error: TailraceError) -> None:
     from tailrace.redact import redact  # noqa: PLC0415
 
     sys.stderr.write(redact(f"error: {error}") + "\n")
-
-
-def os_message(error: OSError) -> str:
-    """What the operating system refused, and on which file."""
-    where = f" ({error.filename})" if error.filename else ""
-    return f"{error.strerror or error}{where}"
 
 
 def hoist(arguments: list[str]) -> list[str]:

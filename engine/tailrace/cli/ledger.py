@@ -31,7 +31,9 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:  # noqa: FB
 
 def runs(
     context: typer.Context,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id, or the beginning of it or of its last part.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id, or the beginning of it or of its last part.")
+    ] = None,
     sync: Annotated[str | None, typer.Option(help="Only this sync's runs.", show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=1, help="Runs to list.")] = 20,
     as_json: AsJson = False,  # noqa: FBT002

@@ -157,7 +157,7 @@ def status(lines: Sequence[SyncStatus]) -> str:
             line.sync,
             (line.status or "never run").replace("_", " "),
             duration(line.freshness_s) + " ago" if line.freshness_s is not None else "-",
-            f"{line.snapshot_rows:,}",
+            "damaged" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
             f"{line.unknown:,}",
             line.next_run or "-",

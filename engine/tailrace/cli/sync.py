@@ -106,6 +106,8 @@ def run(
     """Send what changed since the last acknowledged snapshot."""
     if not (syncs or everything or tag or due):
         raise UsageError("say what to run", hint="name syncs, or use --all, --tag T or --due")
+    if limit == 0 and not dry_run:
+        raise UsageError("--limit 0 would send nothing", hint="leave --limit out to send all, or use --dry-run to look")
     with opened(context) as project:
         names = project.due() if due else project.select(syncs or (), tag=tag, everything=everything)
         if dry_run:

@@ -7,14 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tailrace.errors import SnapshotError
 from tailrace.jsonform import to_json
+from tailrace.running.planner import known_identity
 from tailrace.schedule import LastRun, next_fire
+from tailrace.state import IssueCounts
 
 if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.session import Session
     from tailrace.snapshot.history import RowEvent
-    from tailrace.state import BatchRecord, IssueCounts, RowIssue, RunRecord
+    from tailrace.snapshot.store import Identity
+    from tailrace.state import BatchRecord, RowIssue, RunRecord
     from tailrace.state.records import RunStatus
 
 FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
@@ -34,7 +38,8 @@ class SyncStatus:
     status: str | None
     rejected: int
     unknown: int
-    snapshot_rows: int
+    snapshot_rows: int | None
+    """None when the snapshot is damaged."""
     freshness_s: float | None
     next_run: str | None
 
@@ -160,8 +165,12 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def sync_status(session: Session, sync: Sync, counts: IssueCounts, snapshot_rows: int, at: datetime) -> SyncStatus:
-    """How one sync stands at a moment."""
+def sync_status(
+    session: Session, sync: Sync, counts: Mapping[tuple[str, str], IssueCounts], at: datetime
+) -> SyncStatus:
+    """How one sync stands at a moment; `counts` of rows in trouble by sync and identity."""
+    identity = known_identity(session, sync)
+    troubled = counts.get((sync.name, identity.digest), IssueCounts())
     last = session.state.last_run(sync.name)
     reached = session.state.last_run(sync.name, FRESH)
     schedule = sync.config.schedule
@@ -170,23 +179,25 @@ def sync_status(session: Session, sync: Sync, counts: IssueCounts, snapshot_rows
         sync=sync.name,
         last_run=last.run_id if last else None,
         status=last.status if last else None,
-        rejected=counts.rejected,
-        unknown=counts.unknown,
-        snapshot_rows=snapshot_rows,
+        rejected=troubled.rejected,
+        unknown=troubled.unknown,
+        snapshot_rows=_snapshot_rows(session, identity),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
         next_run=due.isoformat(timespec="seconds").replace("+00:00", "Z") if due else None,
     )
 
 
-def same_key(typed: Mapping[str, str], key: Mapping[str, Any]) -> bool:
-    """Whether a key as a user typed it is this key: numbers, dates and text compare by how they look."""
-    return typed.keys() == key.keys() and all(str(key[name]) == text for name, text in typed.items())
+def _snapshot_rows(session: Session, identity: Identity) -> int | None:
+    try:
+        return session.store.open(identity).rows
+    except SnapshotError:
+        return None
 
 
-def standing(issues: Sequence[RowIssue], key: Mapping[str, str], events: Sequence[RowEvent]) -> str:
-    """One sentence on what holds for the row now."""
+def standing(issues: Sequence[RowIssue], key: Mapping[str, Any], events: Sequence[RowEvent]) -> str:
+    """One sentence on what holds for the row now; `key` in the form that rows are filed under."""
     for issue in issues:
-        if same_key(key, issue.key):
+        if issue.key == key:
             return _issue_standing(issue)
     if not events:
         return "this sync has never sent anything for this key"
@@ -204,4 +215,6 @@ def _issue_standing(issue: RowIssue) -> str:
         return f"dismissed: not sent until it changes in the model ({why})"
     if issue.state == "dead":
         return f"given up after {issue.attempts} attempts until it changes or is retried ({why})"
+    if not issue.attempts:
+        return f"due for the next run, as someone asked to retry it (last refused with {why})"
     return f"rejected {issue.attempts} times ({why}); the next run tries again"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.clock import new_id, now
 from tailrace.diff import SnapshotData, diff
+from tailrace.errors import UsageError
 from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
 from tailrace.running.session import Session, Target
 from tailrace.snapshot.store import Identity, Snapshot
@@ -60,7 +61,15 @@ def ask(session: Session, sync: Sync, target: Target, destination: Destination) 
 def identity(sync: Sync, account: str | None) -> Identity:
     """Which snapshot belongs to a sync, as defined now, in that account."""
     config = sync.config
-    return Identity(sync.name, config.destination, account or "", config.object, config.key, tuple(config.match))
+    return Identity(
+        sync.name,
+        config.destination,
+        account or "",
+        config.object,
+        config.key,
+        tuple(config.match),
+        "deletions" if config.mode == "delete" else "payloads",
+    )
 
 
 def known_account(session: Session, target: Target) -> tuple[str | None, tuple[str, ...]]:
@@ -87,6 +96,8 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
         account, notes = known_account(session, target)
     else:
         account, notes = asked.account, ()
+    if request.full and sync.config.mode == "append":
+        raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
     snapshot = session.store.open(identity(sync, account))
     started = time.perf_counter()
     rows = read_rows(session, sync, snapshot)
@@ -170,10 +181,10 @@ def _notes(session: Session, sync: Sync, snapshot: Snapshot, asked: Asked | None
 
 
 def _new_identity(current: Identity, other: Identity) -> str:
-    named = {"destination": "destination", "account": "account", "object": "object", "key": "key", "match": "match"}
+    named = ("destination", "account", "object", "key", "match", "holds")
     parts = [
-        f"{word} {getattr(other, name)!r} → {getattr(current, name)!r}"
-        for name, word in named.items()
+        f"{name} {getattr(other, name)!r} → {getattr(current, name)!r}"
+        for name in named
         if getattr(other, name) != getattr(current, name)
     ]
     return f"this is a new identity ({', '.join(parts)}): the old snapshot is not used, every row counts as new"

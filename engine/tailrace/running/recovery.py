@@ -21,6 +21,7 @@ from tailrace.state import Journal, Tallies
 if TYPE_CHECKING:
     import polars as pl
 
+    from tailrace.delivery import Job
     from tailrace.destination import Destination
     from tailrace.project import Sync
     from tailrace.project.config import Mode
@@ -75,17 +76,35 @@ def _look_up(
     """Settle the batches in flight; gives how many rows are left to the next plan.
 
     The sync may have been edited since: the rows are looked up where that run sent them, and held
-    where the sync has another destination now.
+    where the sync has another destination or account now.
     """
-    if run.destination != target.name or saved.identity is None:
+    if saved.identity is None or not _same_place(session, target, saved.identity):
         return _hold(journal)
-    mode = cast("Mode", run.mode)
-    today = job(sync, target, saved.run_id, saved.types)
-    past = replace(today, object=saved.identity.object, match=saved.identity.match, mode=mode)
+    past = _job_of(run, saved, saved.identity, job(sync, target, saved.run_id, saved.types))
     found = look_up_doubtful(past, saved.frame, destination, journal, limiter=session.limiter(target))
     if found.error is not None:
         raise found.error
     return found.left
+
+
+def _same_place(session: Session, target: Target, identity: Identity) -> bool:
+    account = session.state.account(target.name, target.hint)
+    return identity.destination == target.name and account is not None and identity.account == account.account_id
+
+
+def _job_of(run: RunRecord, saved: SavedRun, identity: Identity, today: Job) -> Job:
+    """The job as that run had it: the sync may have been edited since."""
+    fields = frozenset(name[2:] for name in saved.frame.columns if name.startswith("n:"))
+    return replace(
+        today,
+        object=identity.object,
+        match=identity.match,
+        mode=cast("Mode", run.mode),
+        fields=tuple(sorted(fields)),
+        skip_nulls=today.skip_nulls & fields,
+        fill_empty=today.fill_empty & fields,
+        lookups={name: lookup for name, lookup in today.lookups.items() if name in fields},
+    )
 
 
 def _hold(journal: Journal) -> int:
@@ -93,7 +112,7 @@ def _hold(journal: Journal) -> int:
     left = 0
     for doubt in journal.doubts():
         created = doubt.operation == Operation.CREATE
-        message = "the run broke off before the answer, and the sync has another destination now"
+        message = "the run broke off before the answer, and the sync has another destination or account now"
         held = [Outcome(str(seq), "unknown", code=ANSWER_LOST, message=message) for seq in doubt.seqs]
         journal.settle(doubt.number, held if created else [])
         left += 0 if created else len(doubt.seqs)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from tailrace.jsonform import to_json
 from tailrace.planning import GuardResult
 
 RunStatus: TypeAlias = Literal["succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
@@ -32,7 +33,11 @@ class RowErrors:
 
     def to_json(self) -> dict[str, Any]:
         """The form of `run --json`."""
-        return {"code": self.code, "rows": self.rows, "example": {"key": dict(self.key), "message": self.message}}
+        return {
+            "code": self.code,
+            "rows": self.rows,
+            "example": {"key": {name: to_json(value) for name, value in self.key.items()}, "message": self.message},
+        }
 
 
 @dataclass(frozen=True, slots=True)

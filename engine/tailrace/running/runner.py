@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, OnProgress, deliver
-from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, TailraceError
+from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
 from tailrace.redact import redact
 from tailrace.running.job import job
 from tailrace.running.lease import leased
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.session import Session, Target
 
-log = logging.getLogger(__name__)
+JOURNALED = "what was sent is journaled: the next run of this sync recovers it before it sends anything"
+NOTHING_WRITTEN = "Nothing was written; make a new plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,50 +48,63 @@ def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     """Run a sync. What goes wrong is in the result; only a fault of the program itself is raised."""
     run_id = new_id()
     try:
-        return _Run(session, sync, request, run_id).go()
+        run = _Run(session, sync, request, run_id)
     except TailraceError as error:
-        status: RunStatus = "blocked" if isinstance(error, PlanStale | GuardTripped) else "failed"
-        return RunResult(sync.name, run_id, status, message=redact(str(error)), exit_code=error.exit_code)
+        return _with_error(RunResult(sync.name, run_id, "failed"), error)
+    try:
+        return run.go()
+    except (TailraceError, OSError) as error:
+        return _with_error(run.known, error)
 
 
 class _Run:
-    """One run: its resources, and the steps that use them."""
+    """One run: its resources, the steps that use them, and what is known of its result so far."""
 
     def __init__(self, session: Session, sync: Sync, request: RunRequest, run_id: str) -> None:
         self.session = session
         self.sync = sync
         self.request = request
         self.run_id = run_id
+        self.known = RunResult(sync.name, run_id, "failed")
         self.target: Target = session.target(sync)
         self.journal: Journal | None = None
+        self.settled = False
 
     def go(self) -> RunResult:
         """Hold the lease, recover, plan, judge, deliver, settle."""
         with leased(self.session, self.sync) as lease:
             self._begin(lease)
             try:
-                result = self._finish(lease, self._steps(lease))
-            except TailraceError as error:
-                self._finish(lease, self._failed(error))
-                raise
-            if self.journal is not None:
-                self.journal.prune()  # only now: until the run is finished, recovery may need it
-            return result
+                self.known = self._steps(lease)
+            except (TailraceError, OSError) as error:
+                self.known = _with_error(self.known, error)
+                if self.journal is not None and not self.settled:
+                    # Its journal says what was sent. Left unfinished, the next run recovers it.
+                    return replace(self.known, message=f"{self.known.message}\n  {JOURNALED}")
+            self._finish(lease)
+            self._prune()
+            return self.known
+
+    def _prune(self) -> None:
+        """Drop the journal's details, now that recovery cannot need them; what fails here costs only space."""
+        if self.journal is not None:
+            with suppress(StateError):
+                self.journal.prune()
 
     def _steps(self, lease: Lease) -> RunResult:
         with self.session.destination(self.sync, self.target) as destination:
             asked = ask(self.session, self.sync, self.target, destination)
             recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
+            self.known = replace(self.known, recovered=recovered)
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan)
-            result = replace(self._result(planned), recovered=recovered)
-            self._remember(planned)
+            self.known = self._planned(planned)
             blocked = self._blocked(planned.plan)
             if blocked is not None:
-                return replace(result, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
+                return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
             self._forget_stale(planned)
             if planned.plan.frame.is_empty():
-                return replace(result, status="nothing_to_do")
-            return self._deliver(lease, destination, planned, result)
+                return replace(self.known, status="nothing_to_do")
+            return self._deliver(lease, destination, planned)
 
     def _begin(self, lease: Lease) -> None:
         config = self.sync.config
@@ -104,7 +118,8 @@ class _Run:
             object=config.object,
         )
 
-    def _finish(self, lease: Lease, result: RunResult) -> RunResult:
+    def _finish(self, lease: Lease) -> None:
+        result = self.known
         self.session.state.finish_run(
             self.run_id,
             result.status,
@@ -122,13 +137,9 @@ class _Run:
             seconds=result.seconds,
             message=result.message,
         )
-        return result
 
-    def _failed(self, error: TailraceError) -> RunResult:
-        status: RunStatus = "blocked" if isinstance(error, PlanStale | GuardTripped) else "failed"
-        return RunResult(self.sync.name, self.run_id, status, message=redact(str(error)), exit_code=error.exit_code)
-
-    def _remember(self, planned: Planned) -> None:
+    def _planned(self, planned: Planned) -> RunResult:
+        """Record what was planned, and give what is known of the result by it."""
         plan = planned.plan
         counts = Counts(
             model_rows=plan.model_rows,
@@ -140,27 +151,23 @@ class _Run:
             invalid=plan.invalid_rows,
         )
         self.session.state.set_plan(self.run_id, plan.hash, counts, identity=planned.snapshot.identity.digest)
-
-    def _result(self, planned: Planned) -> RunResult:
-        plan = planned.plan
-        return RunResult(
-            self.sync.name,
-            self.run_id,
-            "succeeded",
+        held = (f"{plan.held:,} rows are held back: see tailrace rejected and tailrace resolve",) if plan.held else ()
+        return replace(
+            self.known,
             inserts=plan.inserts,
             updates=plan.updates,
             deletes=plan.deletes,
             invalid=plan.invalid_rows,
             seconds=planned.seconds,
             guards=plan.guards,
-            notes=plan.notes,
+            notes=(*plan.notes, *held),
         )
 
     def _blocked(self, plan: Plan) -> str | None:
         """Why nothing may be written; PlanStale when the world moved on since the expected plan."""
         expected = self.request.expected
-        if expected is not None and expected.hash != plan.hash:
-            raise PlanStale(*_stale(expected, plan))
+        if expected is not None and (expected.hash != plan.hash or _moved_house(expected, plan)):
+            raise PlanStale(f"the world no longer matches the plan: {_stale(expected, plan)}. {NOTHING_WRITTEN}")
         tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
         if not tripped:
             return None
@@ -177,14 +184,19 @@ class _Run:
         )
 
     def _forget_stale(self, planned: Planned) -> None:
-        """Rows of earlier trouble that no longer differ from what was acknowledged need nothing any more."""
+        """Rejected rows that no longer differ from what was acknowledged need nothing any more.
+
+        Rows of unknown outcome stay, even while the model lacks them: they may be at the destination, and only
+        `resolve` may say so.
+        """
         if self.request.plan.only is not None:
             return
-        gone = {issue.key_text for issue in planned.issues} - planned.plan.standing
+        done = {issue.key_text for issue in planned.issues if issue.kind == "rejected" or issue.due}
+        gone = done - planned.plan.standing
         if gone:
             forget_issues(self.session, self.sync, planned.snapshot.identity.digest, gone)
 
-    def _deliver(self, lease: Lease, destination: Destination, planned: Planned, result: RunResult) -> RunResult:
+    def _deliver(self, lease: Lease, destination: Destination, planned: Planned) -> RunResult:
         plan = planned.plan
         identity = planned.snapshot.identity
         self.session.files.save_changes(self.sync.name, self.run_id, plan.frame, plan.types, identity)
@@ -199,9 +211,11 @@ class _Run:
             progress=self.request.progress,
             stop=self.request.stop,
         )
-        self._settle(lease, planned, report)
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
-        return _outcome(replace(result, seconds=seconds), report)
+        delivered = _outcome(replace(self.known, seconds=seconds), report)
+        self.known = delivered
+        self._settle(lease, planned, report)
+        return delivered
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
         lease.renew()  # a run that lost its sync must not move the snapshot
@@ -209,6 +223,7 @@ class _Run:
         save_snapshot(self.session, planned.snapshot, plan.frame, plan.types, report.outcomes, self.run_id)
         save_issues(self.session, self.sync, digest, plan.frame, plan.types, report.outcomes, self.run_id)
         self.session.files.save_outcomes(self.sync.name, self.run_id, report.outcomes)
+        self.settled = True
 
 
 def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
@@ -237,15 +252,28 @@ def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
     )
 
 
-def _stale(expected: Plan, plan: Plan) -> tuple[str]:
-    """What changed since a plan was saved, in one sentence."""
+def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
+    """The result of a run that an error ended."""
+    if isinstance(error, OSError):
+        error = TailraceError(os_message(error))
+    status: RunStatus = "blocked" if isinstance(error, PlanStale | GuardTripped) else "failed"
+    return replace(result, status=status, message=redact(str(error)), exit_code=error.exit_code)
+
+
+def _moved_house(expected: Plan, plan: Plan) -> bool:
+    """Whether the destination's account is another than the one planned for, where that was known."""
+    return expected.basis.account not in {None, plan.basis.account}
+
+
+def _stale(expected: Plan, plan: Plan) -> str:
+    """What changed since a plan was saved."""
+    if _moved_house(expected, plan):
+        return f"it was made for account {expected.basis.account}, and the credentials are of {plan.basis.account}"
     if expected.basis.definition != plan.basis.definition:
-        why = "the sync or its model was edited"
-    elif expected.basis.generation != plan.basis.generation:
-        why = "another run has moved the snapshot"
-    else:
-        why = (
-            f"the model's rows changed: {plan.inserts} inserts, {plan.updates} updates, {plan.deletes} deletes now, "
-            f"{expected.inserts}, {expected.updates}, {expected.deletes} in the plan"
-        )
-    return (f"the world no longer matches the plan: {why}. Nothing was written; make a new plan",)
+        return "the sync or its model was edited"
+    if expected.basis.generation != plan.basis.generation:
+        return "another run has moved the snapshot"
+    return (
+        f"the model's rows changed: {plan.inserts} inserts, {plan.updates} updates, {plan.deletes} deletes now, "
+        f"{expected.inserts}, {expected.updates}, {expected.deletes} in the plan"
+    )

@@ -52,6 +52,7 @@ class Session:
 
     def close(self) -> None:
         """Give everything back."""
+        self.release_warehouses()
         self._stack.close()
 
     @cached_property
@@ -81,13 +82,18 @@ class Session:
         """The changes and outcomes of runs."""
         return RunFiles(str(self.snapshot_root))
 
+    def release_warehouses(self) -> None:
+        """Close all warehouses; the next use opens them anew, and sees what was written meanwhile."""
+        with self._lock:
+            for warehouse in self._warehouses.values():
+                warehouse.close()
+            self._warehouses.clear()
+
     def warehouse(self, name: str) -> Warehouse:
         """An open warehouse, one per name and session."""
         with self._lock:
             if name not in self._warehouses:
-                opened = open_warehouse(name, self.project.config.warehouses[name], self.project.root)
-                self._stack.callback(opened.close)
-                self._warehouses[name] = opened
+                self._warehouses[name] = open_warehouse(name, self.project.config.warehouses[name], self.project.root)
             return self._warehouses[name]
 
     def target(self, sync: Sync) -> Target:

@@ -104,16 +104,16 @@ class Issues(Database):
         shown = (row_issues.c.kind == kind) & (row_issues.c.state != "dismissed")
         return self._change(sync, key, shown, state="dismissed", due=False)
 
-    def issue_counts(self) -> dict[str, IssueCounts]:
-        """Per sync how many rows need attention."""
-        columns = (row_issues.c.sync, row_issues.c.kind, row_issues.c.state)
+    def issue_counts(self) -> dict[tuple[str, str], IssueCounts]:
+        """Per sync and identity how many rows need attention."""
+        columns = (row_issues.c.sync, row_issues.c.identity, row_issues.c.kind, row_issues.c.state)
         with self.reading() as connection:
             rows = connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)).all()
-        counts: dict[str, IssueCounts] = {}
-        for sync, kind, state, number in rows:
-            held = counts.get(sync, IssueCounts())
+        counts: dict[tuple[str, str], IssueCounts] = {}
+        for sync, identity, kind, state, number in rows:
+            held = counts.get((sync, identity), IssueCounts())
             names = _counted(kind, state)
-            counts[sync] = replace(held, **{name: getattr(held, name) + number for name in names})
+            counts[sync, identity] = replace(held, **{name: getattr(held, name) + number for name in names})
         return counts
 
     def _change(self, sync: str, key: str | None, which: sa.ColumnElement[bool], **values: object) -> int:

@@ -89,6 +89,15 @@ class Leases(Database):
             connection.execute(sa.update(leases).where(leases.c.sync == sync).values(**taken, **times))
         return Lease(self, sync, row["token"] + 1, ttl)
 
+    def held_syncs(self) -> frozenset[str]:
+        """Syncs that some run holds right now."""
+        with self.reading() as connection:
+            rows = connection.execute(sa.select(leases).where(leases.c.holder.is_not(None))).mappings().all()
+            now = self.now(connection)
+        return frozenset(
+            row["sync"] for row in rows if row["expires_at"] > now and not is_dead(row["host"], row["pid"])
+        )
+
     def _ensure_row(self, connection: Connection, sync: str) -> None:
         first = self.insert(leases).values(sync=sync, token=0, expires_at=0.0)
         connection.execute(first.on_conflict_do_nothing())

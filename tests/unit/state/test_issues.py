@@ -68,7 +68,7 @@ def test_dismissed_rows_are_out_of_sight(state, record):
     record("r1", issue(), issue('{"id":2}'))
     assert state.dismiss("contacts", '{"id":2}') == 1
     assert [found.key for found in state.rejected("contacts")] == [{"id": 1}]
-    assert state.issue_counts() == {"contacts": IssueCounts(rejected=1, dismissed=1)}
+    assert state.issue_counts() == {("contacts", "i1"): IssueCounts(rejected=1, dismissed=1)}
     assert state.dismiss("contacts") == 1
 
 
@@ -87,7 +87,7 @@ def test_only_unknown_creates_are_held(state, record):
     """What may be sent twice without harm is due at once; a create waits for a person."""
     record("r1", issue(kind="unknown"), issue('{"id":2}', kind="unknown", action="create"), max_attempts=1)
     assert [found.key for found in state.held("contacts")] == [{"id": 2}]
-    assert state.issue_counts()["contacts"].unknown == 2
+    assert state.issue_counts()["contacts", "i1"].unknown == 2
     assert state.retry("contacts", kind="unknown") == 2
     assert state.held("contacts") == ()
 
