@@ -58,10 +58,16 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{folded[close[0]]}`?" if close else ""
 
 
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """The names in order, cut short when there are many."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:most]) + (f" and {len(ordered) - most} more" if len(ordered) > most else "")
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Say that there is no such thing, with the nearest name, else with all of them."""
     names = sorted(known)
-    hint = near(name, names) or (f"; there is {', '.join(names)}" if names else f"; the project has no {what}")
+    hint = near(name, names) or (f"; there is {listed(names)}" if names else f"; the project has no {what}")
     return f"there is no {what} `{shorten(name)}`{hint}"
 
 

@@ -14,7 +14,7 @@ from tailrace.errors import Problem
 from tailrace.project.adapters import option_keys
 from tailrace.project.config import SyncConfig, SyncOptions
 from tailrace.project.draft import Draft, read_mapping, validate
-from tailrace.project.faults import Section, explain, unknown
+from tailrace.project.faults import Section, explain, listed, unknown
 from tailrace.project.files import read_text
 from tailrace.project.model import field_keys
 from tailrace.project.reading import Reading
@@ -159,7 +159,7 @@ class _Judge:
         elif name is None and len(known) == 1:
             return next(iter(known))
         elif name is None:
-            words = f"name one of {', '.join(sorted(known))}" if known else "tailrace.yml has none"
+            words = f"name one of {listed(known)}" if known else "tailrace.yml has none"
             self.problem(self.section.at(), f"`warehouse` is missing; {words}")
         return None
 
@@ -201,7 +201,8 @@ class _Judge:
             return False
 
 
-_BLANK = re.compile(r"(?:\s|;|--[^\n]*|/\*.*?\*/)*", re.DOTALL)
+# Possessive throughout: each character is looked at once, whatever the text.
+_BLANK = re.compile(r"(?:\s|;|--[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+")
 
 
 def is_blank(sql: str) -> bool:

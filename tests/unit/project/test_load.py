@@ -288,6 +288,13 @@ def test_files_that_cannot_be_used_are_problems(faults, files, expected):
     assert found.startswith(expected)
 
 
+def test_a_model_of_many_comments_is_told_from_an_empty_one(load, faults):
+    """A pattern that tries every split of the comments would never come back."""
+    comments = "/* x */ -- y\n" * 5000
+    assert load({"models/people.sql": comments + "select 1"}).syncs["people"].sql.endswith("select 1")
+    assert faults({"models/people.sql": comments})[0].startswith("models/people.sql: the model is empty")
+
+
 def test_other_files_are_left_alone(load):
     """Notes, hidden files and unused models are nobody's business."""
     extra = {"syncs/README.md": "x", "syncs/.hidden.yml": "[", "models/unused.sql": "", "syncs/two.yaml": sync()}
