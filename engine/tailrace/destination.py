@@ -17,6 +17,7 @@ from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from tailrace.rates import Rate as Rate  # noqa: PLC0414 - part of this seam, re-exported
 from tailrace.values import KINDS, Kind, Value
 
 if TYPE_CHECKING:
@@ -46,14 +47,6 @@ class Operation(StrEnum):
 
 Status: TypeAlias = Literal["acknowledged", "rejected", "unknown", "skipped"]
 Recovery: TypeAlias = Literal["retry", "missing", "exists"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `calls` requests in any window of `per` seconds."""
-
-    calls: int
-    per: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from pydantic_core import core_schema
 
-from tailrace import destination
+from tailrace import rates
 from tailrace.project.model import Model, whole
 from tailrace.project.reading import Text, problem
 from tailrace.project.references import END
@@ -131,20 +131,20 @@ class RateEntry(Model):
 
 
 def _rate(entry: object) -> object:
-    return destination.Rate(entry.calls, entry.per) if isinstance(entry, RateEntry) else entry
+    return rates.Rate(entry.calls, entry.per) if isinstance(entry, RateEntry) else entry
 
 
 def _rate_schema(_source: Any, handler: Any) -> core_schema.CoreSchema:
-    """A mapping read as `RateEntry`; in code also a `destination.Rate` itself."""
+    """A mapping read as `RateEntry`; in code also a `rates.Rate` itself."""
     entry: Any = core_schema.no_info_after_validator_function(_rate, handler.generate_schema(RateEntry))
 
     def read(value: object, inner: core_schema.ValidatorFunctionWrapHandler) -> object:
-        return value if isinstance(value, destination.Rate) else inner(value)
+        return value if isinstance(value, rates.Rate) else inner(value)
 
     return core_schema.no_info_wrap_validator_function(read, entry)
 
 
-Rate: TypeAlias = Annotated[destination.Rate, GetPydanticSchema(_rate_schema)]
+Rate: TypeAlias = Annotated[rates.Rate, GetPydanticSchema(_rate_schema)]
 """At most `calls` requests in any window of `per` seconds."""
 
 
