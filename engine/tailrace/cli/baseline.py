@@ -38,6 +38,8 @@ def adopt(
             print_json(result.to_json())
             return
         say(f"{name}: {result.adopted:,} of {result.model_rows:,} rows adopted, {result.absent:,} not there yet")
+        if result.ambiguous:
+            say(f"  {result.ambiguous:,} left out: several records have their match value; the next run names them")
         say(f"next: tailrace plan {name}")
 
 

@@ -117,10 +117,14 @@ def resolve(
     )
     with opened(context) as project:
         rows = project.resolve(sync, way)
+        held = project.resolve(sync) if way else rows
         if as_json:
-            print_json({"unknown": [row.to_json() for row in rows], "resolved_as": way})
+            shown = {"unknown": rows, "held": held}
+            print_json({name: [row.to_json() for row in some] for name, some in shown.items()} | {"resolved_as": way})
         else:
-            say(render.unknown(sync, rows, way))
+            if way:
+                say(render.resolved(sync, rows, way))
+            say(render.unknown(sync, held))
 
 
 def explain(

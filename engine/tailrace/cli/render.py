@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tailrace.jsonform import show
 
@@ -173,7 +173,7 @@ def runs(records: Sequence[RunSummary]) -> str:
         (
             run.record.run_id,
             run.record.sync,
-            run.record.status.replace("_", " "),
+            run.record.status.replace("_", " ") + _upkeep(run.record.mode),
             f"{run.record.counts.inserts:,}",
             f"{run.record.counts.updates:,}",
             f"{run.record.counts.deletes:,}",
@@ -184,6 +184,13 @@ def runs(records: Sequence[RunSummary]) -> str:
         for run in records
     ]
     return table(("RUN", "SYNC", "STATUS", "+", "~", "-", "ACK", "REJECTED", "TOOK"), rows) if rows else "no runs yet"
+
+
+def _upkeep(mode: str) -> str:
+    """What a record that is no real run is one of."""
+    from tailrace.state.records import Upkeep  # noqa: PLC0415  pulls SQLAlchemy in
+
+    return f" ({mode})" if mode in get_args(Upkeep) else ""
 
 
 def run_details(details: RunDetails) -> str:
@@ -224,12 +231,15 @@ def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
     return "\n".join([f"{sync}: {count}", *lines, advice])
 
 
-def unknown(sync: str, rows: Sequence[TroubledRow], way: str | None) -> str:
-    """Rows sent without an answer, and what was made of them."""
+def resolved(sync: str, rows: Sequence[TroubledRow], way: str) -> str:
+    """How many rows are held no more."""
+    return f"{sync}: {len(rows):,} rows resolved ({way.replace('_', ' ')})"
+
+
+def unknown(sync: str, rows: Sequence[TroubledRow]) -> str:
+    """Rows sent without an answer that wait for a decision."""
     if not rows:
         return f"{sync}: no rows of unknown outcome"
-    if way is not None:
-        return f"{sync}: {len(rows):,} rows resolved ({way.replace('_', ' ')})"
     lines = [f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.message}" for row in rows]
     advice = f"next: tailrace resolve {sync} --look-up | --resend | --skip"
     return "\n".join([f"{sync}: {len(rows):,} rows were sent and no answer came", *lines, advice])

@@ -2,86 +2,149 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import polars as pl
 
-from tailrace.canonical import python_values
-from tailrace.clock import new_id
+from tailrace.destination import ANSWER_LOST
 from tailrace.errors import UsageError
 from tailrace.planning import keys
+from tailrace.running.job import job
 from tailrace.running.lease import leased
+from tailrace.running.lookup import records_of
+from tailrace.running.record import recorded, verdict
+from tailrace.running.recovery import recover
 from tailrace.running.settle import forget_issues, save_snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from tailrace.delivery import Job
+    from tailrace.destination import Destination
     from tailrace.project import Sync
-    from tailrace.running.session import Session
+    from tailrace.project.config import Mode
+    from tailrace.running.session import Session, Target
     from tailrace.snapshot.history import SavedRun
     from tailrace.snapshot.store import Identity
-    from tailrace.state import RowIssue
+    from tailrace.state import Lease, RowIssue
 
 Way: TypeAlias = Literal["resend", "skip", "look_up"]
 
+RESENT = "planned again, as asked"
+SKIPPED = "taken as delivered, as asked"
+FOUND = "found at the destination: taken as delivered"
+MISSING = "not found at the destination: planned again"
+UNTOLD = "still held: a look-up cannot tell this change from the record that was there before"
+
 
 def resolve(session: Session, sync: Sync, way: Way | None) -> tuple[RowIssue, ...]:
-    """Show the held rows; with a way, settle them and give those that were held.
+    """Show the held rows; with a way, settle them and give those that were settled.
 
     `resend` plans them again, `skip` takes them as delivered, `look_up` asks the destination by match,
-    takes the found as delivered and plans the others again.
+    takes the found as delivered and plans the others again. Changed rows of mode append stay held
+    with `look_up`: an earlier version of theirs has the same match value.
     """
-    held = session.state.held(sync.name)
-    if way is None or not held:
-        return held
-    with leased(session, sync):
+    if way is None:
+        return session.state.held(sync.name)
+    target = session.target(sync)
+    with leased(session, sync) as lease, session.destination(sync, target, read_only=True) as destination:
+        recover(session, sync, target, lease, destination, but="")
+        held = session.state.held(sync.name)  # only now: nobody else settles them any more
+        return _Resolution(session, sync, target, lease, destination, way).settle(held)
+
+
+class _Resolution:
+    """One command's work, under the lease."""
+
+    def __init__(
+        self, session: Session, sync: Sync, target: Target, lease: Lease, destination: Destination, way: Way
+    ) -> None:
+        self._session = session
+        self._sync = sync
+        self._target = target
+        self._lease = lease
+        self._destination = destination
+        self._way = way
+
+    def settle(self, held: Sequence[RowIssue]) -> tuple[RowIssue, ...]:
+        """Settle the rows, each by the run that sent it; gives those that are held no more."""
+        settled: list[RowIssue] = []
         for run_id in dict.fromkeys(issue.run_id for issue in held):
-            _settle(session, sync, run_id, [issue for issue in held if issue.run_id == run_id], way)
-    return held
+            settled += self._settle(run_id, [issue for issue in held if issue.run_id == run_id])
+        return tuple(settled)
 
-
-def _settle(session: Session, sync: Sync, run_id: str, issues: Sequence[RowIssue], way: Way) -> None:
-    texts = [issue.key_text for issue in issues]
-    if way != "resend":
-        saved = session.files.load(sync.name, run_id)
-        if saved is None or saved.identity is None:
+    def _settle(self, run_id: str, issues: Sequence[RowIssue]) -> list[RowIssue]:
+        saved = self._session.files.load(self._sync.name, run_id)
+        if saved is not None and saved.identity is not None:
+            still_held = self._conclude(saved, saved.identity, {issue.key_text for issue in issues})
+        elif self._way == "resend":
+            still_held = set()
+        else:
             raise UsageError(
                 f"the changes of run {run_id} are gone, so its rows cannot be taken as delivered",
-                hint=f"tailrace resolve {sync.name} --resend plans them again",
+                hint=f"tailrace resolve {self._sync.name} --resend plans them again",
             )
-        _deliver(session, sync, saved, saved.identity, set(texts), way)
-    forget_issues(session, sync, issues[0].identity, texts)
+        settled = [issue for issue in issues if issue.key_text not in still_held]
+        forget_issues(self._session, self._sync, issues[0].identity, [issue.key_text for issue in settled])
+        return settled
 
+    def _conclude(self, saved: SavedRun, identity: Identity, texts: set[str]) -> set[str]:
+        """Record what is made of the rows, and take the delivered ones into the snapshot; gives those still held."""
+        session, sync = self._session, self._sync.name
+        with recorded(session, self._sync, self._lease, identity, "resolve") as entry:
+            chosen = pl.Series([text in texts for text in keys(saved.frame, saved.types)], dtype=pl.Boolean)
+            frame = saved.frame.filter(chosen)
+            outcomes = self._outcomes(saved, identity, frame)
+            as_resolved = frame.with_columns(action=pl.lit("resolve"))
+            session.files.save_changes(sync, entry.run_id, as_resolved, saved.types, identity)
+            self._lease.renew()  # whoever lost the sync must not move the snapshot
+            save_snapshot(session, session.store.open(identity), frame, saved.types, outcomes, entry.run_id)
+            session.files.save_outcomes(sync, entry.run_id, outcomes)
+            held = frame.join(outcomes.filter(pl.col("status") == "unknown"), on="seq", how="semi")
+            entry.settled = outcomes.filter(pl.col("status") == "acknowledged").height
+            entry.message = f"{self._way}: {frame.height - held.height} of {frame.height} rows of run {saved.run_id}"
+            return set(keys(held, saved.types))
 
-def _deliver(session: Session, sync: Sync, saved: SavedRun, identity: Identity, texts: set[str], way: Way) -> None:
-    chosen = pl.Series([text in texts for text in keys(saved.frame, saved.types)], dtype=pl.Boolean)
-    frame = saved.frame.filter(chosen)
-    ids: list[str | None] = [None] * frame.height
-    if way == "look_up":
-        frame, ids = _found(session, sync, saved, identity.match, frame)
-    outcomes = frame.select(
-        "seq",
-        pl.lit("acknowledged").alias("status"),
-        pl.Series("record_id", ids, dtype=pl.String),
-        pl.lit(None, dtype=pl.String).alias("code"),
-        pl.lit(None, dtype=pl.String).alias("message"),
-    )
-    save_snapshot(session, session.store.open(identity), frame, saved.types, outcomes, new_id())
+    def _outcomes(self, saved: SavedRun, identity: Identity, frame: pl.DataFrame) -> pl.DataFrame:
+        match self._way:
+            case "resend":
+                return verdict(frame, None, "RESEND", RESENT)
+            case "skip":
+                return verdict(frame, "acknowledged", "SKIP", SKIPPED)
+            case "look_up":
+                return self._looked_up(self._past_job(saved, identity), frame)
 
+    def _past_job(self, saved: SavedRun, identity: Identity) -> Job:
+        """Where and how the rows were sent, which the sync may say otherwise today; UsageError if we cannot look."""
+        account = self._destination.check().id
+        if (identity.destination, identity.account) != (self._target.name, account):
+            raise UsageError(
+                f"{self._sync.name}: the rows of run {saved.run_id} were sent to {identity.destination}, account "
+                f"{identity.account}; the sync has {self._target.name}, account {account}, now",
+                hint="use --resend or --skip",
+            )
+        if not (identity.match and self._target.capabilities.find):
+            raise UsageError(
+                f"{self._sync.name}: rows cannot be looked up without match, or by {self._target.plugin.name}",
+                hint="use --resend or --skip",
+            )
+        mode = cast("Mode", self._session.state.run(saved.run_id).mode)
+        today = job(self._sync, self._target, saved.run_id, saved.types)
+        return replace(today, object=identity.object, match=identity.match, mode=mode)
 
-def _found(
-    session: Session, sync: Sync, saved: SavedRun, match: tuple[str, ...], frame: pl.DataFrame
-) -> tuple[pl.DataFrame, list[str | None]]:
-    target = session.target(sync)
-    if not (match and target.capabilities.find):
-        raise UsageError(
-            f"{sync.name}: rows cannot be looked up without match, or by {target.plugin.name}",
-            hint="use --resend or --skip",
+    def _looked_up(self, past: Job, frame: pl.DataFrame) -> pl.DataFrame:
+        # As in delivery: in append only of rows new to the snapshot a record tells that this change arrived.
+        tells = (pl.col("op") == "insert") | pl.lit(past.mode != "append")
+        asked, untold = frame.filter(tells), frame.filter(~tells)
+        limiter = self._session.limiter(self._target, read_only=True)
+        records = records_of(past, asked, self._destination, limiter)
+        present = pl.Series([bool(each) for each in records], dtype=pl.Boolean)
+        ids = [each[0].id if len(each) == 1 else None for each in records if each]
+        found = verdict(asked.filter(present), "acknowledged", "FOUND", FOUND)
+        return pl.concat(
+            [
+                found.with_columns(pl.Series("record_id", ids, dtype=pl.String)),
+                verdict(asked.filter(~present), None, "ABSENT", MISSING),
+                verdict(untold, "unknown", ANSWER_LOST, UNTOLD),
+            ]
         )
-    columns = [python_values(frame[f"m:{name}"], saved.types[f"m:{name}"]) for name in match]
-    values = list(zip(*columns, strict=True))
-    with session.destination(sync, target, read_only=True) as destination:
-        records = {record.match: record.id for record in destination.find(sync.config.object, match, values)}
-    ids = [records.get(value) for value in values]
-    present = pl.Series([each is not None for each in ids], dtype=pl.Boolean)
-    return frame.filter(present), [each for each in ids if each is not None]

@@ -34,9 +34,21 @@ def save_snapshot(
     """The next generation: the old snapshot and the acknowledged rows. Nothing acknowledged, nothing written."""
     if outcomes.filter(SETTLED).is_empty() or snapshot.run_id == run_id:
         return snapshot
+    twin = session.store.open(snapshot.identity.twin)
+    if twin.generation:
+        # First, as it may be repeated: a crash in between must not leave two snapshots that contradict each other.
+        _drop(session, twin, keys(frame.join(outcomes.filter(SETTLED), on="seq", how="semi"), types), run_id)
     before = snapshot.frame() if snapshot.generation else None
     after = fold(before, frame, outcomes, types=types, old_types=snapshot.types)
     return session.store.commit(snapshot, after, {**snapshot.types, **types}, run_id)
+
+
+def _drop(session: Session, twin: Snapshot, gone: Iterable[str], run_id: str) -> None:
+    """Take keys out of the other snapshot of the same records: a deleted record no longer has its values."""
+    frame, leaving = twin.frame(), frozenset(gone)
+    stay = pl.Series([key not in leaving for key in keys(frame, twin.types)], dtype=pl.Boolean)
+    if not stay.all():
+        session.store.commit(twin, frame.filter(stay), twin.types, run_id)
 
 
 def save_issues(

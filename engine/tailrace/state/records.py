@@ -16,6 +16,8 @@ RunStatus: TypeAlias = Literal[
     "nothing_to_do",
     "interrupted",
 ]
+Upkeep: TypeAlias = Literal["adopt", "resolve"]
+"""Stands for the mode in records of work that sent nothing. It makes no sync fresh, and no schedule counts it."""
 IssueKind: TypeAlias = Literal["rejected", "unknown"]
 IssueState: TypeAlias = Literal["open", "dead", "dismissed"]
 

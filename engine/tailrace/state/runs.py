@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 
 from tailrace.errors import UsageError
 from tailrace.state.database import Database
 from tailrace.state.leases import check_token
-from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies
+from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies, Upkeep
 from tailrace.state.schema import runs
 
 
@@ -88,8 +88,8 @@ class Runs(Database):
         raise UsageError(f"{run_id} is the beginning of several runs: {some}", hint="give more of the id")
 
     def last_run(self, sync: str, statuses: Collection[RunStatus] | None = None) -> RunRecord | None:
-        """The latest run of a sync, or the latest with one of these statuses."""
-        query = sa.select(runs).where(runs.c.sync == sync)
+        """The latest run of a sync, or the latest with one of these statuses; upkeep is no run here."""
+        query = sa.select(runs).where(runs.c.sync == sync, runs.c.mode.not_in(get_args(Upkeep)))
         if statuses is not None:
             query = query.where(runs.c.status.in_(statuses))
         found = self._fetch(query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(1))
