@@ -10,8 +10,10 @@ All frames name their columns by role, so that no destination field can collide 
 `n:FIELD`      (changes) the new value; for a delete, null
 `o:FIELD`      (changes) the value the destination last acknowledged; for an insert, null
 `c:FIELD`      (changes) Boolean: this field is to be written
+`w:FIELD`      (plans) Boolean: this field is written only if that makes the record; most have none
 `record_id`    the destination's id of the record, where known
-`unknown`      (snapshots) list of fields of this row the destination never acknowledged
+`unknown`      (snapshots) list of fields of this row the destination never acknowledged; the value
+               of such a field, if there is one, was offered to a record that kept its own
 `op`           (changes) `insert`, `update` or `delete`
 `seq`          (changes) Int64, 0-based, in order of the key: names the row within its plan
 =============  ========================================================================
@@ -84,6 +86,8 @@ class ChangeSet:
     unchanged: int
     invalid: tuple[InvalidRows, ...] = ()
     events: tuple[SchemaEvent, ...] = field(default=())
+    occupied: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """`om:*` of the known rows that were set aside: no other row may be written under these match values."""
 
 
 @dataclass(frozen=True, slots=True)

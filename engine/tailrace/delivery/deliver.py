@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,10 +16,10 @@ from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
 from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
-from tailrace.delivery.phases import Part, removals, superseded, writes
-from tailrace.delivery.prepare import Preparer
+from tailrace.delivery.phases import Part, Vacancies, removals, superseded, writes
+from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
-from tailrace.delivery.rows import make_batch, make_rows, operation
+from tailrace.delivery.rows import initial_fields, make_batch, make_rows, operation
 from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Outcome, Row, acknowledged
@@ -75,6 +75,8 @@ class _Work:
     batch: Batch
     action: str
     round: int
+    kept: Mapping[str, str]
+    """See `Prepared.kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class _Delivery:
         finder = Finder(job, destination, self._retries)
         fresh = Fresh(frame)
         self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, sleep=sleep or time.sleep)
-        self._preparer = Preparer(job, self._capabilities, finder)
+        self._preparer = Preparer(job, self._capabilities, finder, initial_fields(frame))
+        self._vacancies = Vacancies(frame, job.match, self._capabilities.case_insensitive_match)
         self._ledger = Ledger(frame.height)
         self._progress = progress
         self._stop = stop or threading.Event()
@@ -130,7 +133,7 @@ class _Delivery:
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
-        for phase in writes(self._frame, self._job.match):
+        for phase in writes(self._frame, self._job.match, self._capabilities.case_insensitive_match):
             self._run_phase(phase)
         leaving = self._frame.filter(~pl.col("seq").is_in(self._supersede()))
         for phase in removals(leaving):
@@ -177,7 +180,7 @@ class _Delivery:
 
     def _run_parts(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            for work in self._works(part):
+            for work in self._works(self._vacancies.admit(part, self._ledger.frame)):
                 if self._halted:
                     break
                 self._launch(work)
@@ -186,22 +189,23 @@ class _Delivery:
     def _works(self, part: Part) -> Iterator[_Work]:
         size = max(1, self._job.batch_size // _SHRINK**part.round)
         for piece in part.frame.iter_slices(size * max(1, _CHUNK // size)):
-            rows = self._prepared(make_rows(self._job, piece, part.action), part)
-            for start in range(0, len(rows), size):
-                batch = make_batch(self._job, operation(part.action), rows[start : start + size], part.round)
-                yield _Work(next(self._numbers), batch, part.action, part.round)
+            prepared = self._prepared(make_rows(self._job, piece, part.action), part)
+            for start in range(0, len(prepared.rows), size):
+                rows = prepared.rows[start : start + size]
+                batch = make_batch(self._job, operation(part.action), rows, part.round)
+                yield _Work(next(self._numbers), batch, part.action, part.round, prepared.kept)
 
-    def _prepared(self, rows: list[Row], part: Part) -> list[Row]:
+    def _prepared(self, rows: list[Row], part: Part) -> Prepared:
         if self._halted:
-            return []
+            return Prepared()
         try:
             prepared = self._preparer.prepare(rows, part.action)
         except DestinationError as error:
             self._halt(error)
-            return []
+            return Prepared()
         self._again += [("upsert", part.round, seq) for seq in prepared.upsert]
         self._settle_unsent(prepared.settled)
-        return prepared.rows
+        return prepared
 
     def _settle_unsent(self, outcomes: Sequence[Outcome]) -> None:
         """Record rows that were settled without a write, by a look-up."""
@@ -235,7 +239,7 @@ class _Delivery:
         self._journal.intend(work.number, str(work.batch.operation), [int(row.marker) for row in work.batch.rows])
         sent = self._sender.send(work.batch)
         verdict = judge(
-            sent.outcomes.values(),
+            telling(sent.outcomes.values(), work.kept),
             job=self._job,
             action=work.action,
             round=work.round,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tailrace.delivery.retry import Retries
 from tailrace.destination import Destination, Record, Row
+from tailrace.diff.columns import fold_text
 from tailrace.values import Value
 
 if TYPE_CHECKING:
@@ -74,4 +75,4 @@ def _number(value: Decimal) -> str:
 
 
 def _folded(value: Value) -> str:
-    return _form(value).strip().casefold()
+    return fold_text(_form(value))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from tailrace.destination import Status
+from tailrace.diff.columns import match_values
+from tailrace.diff.moves import claiming, held_values, moving
 
 WRITES = ("upsert", "create", "update")
 REMOVALS = ("archive", "clear", "delete")
@@ -22,15 +24,15 @@ class Part:
     round: int = 0
 
 
-def writes(frame: pl.DataFrame, match: Sequence[str]) -> Iterator[list[Part]]:
+def writes(frame: pl.DataFrame, match: Sequence[str], fold: Collection[str]) -> Iterator[list[Part]]:
     """Phases of what creates or changes records; each phase ends before the next begins.
 
     Rows whose match value moves go first: another row may take the value they leave, and would
     otherwise be written over their record.
     """
-    moved = _moved(match)
-    yield _parts(frame.filter((pl.col("action") == "update") & moved), ["update"])
-    yield _parts(frame.filter((pl.col("action") != "update") | ~moved), WRITES)
+    moves = moving(match, fold, frame.schema)
+    yield _parts(frame.filter(moves), ["update"])
+    yield _parts(frame.filter(~moves), WRITES)
 
 
 def removals(frame: pl.DataFrame) -> Iterator[list[Part]]:
@@ -40,7 +42,7 @@ def removals(frame: pl.DataFrame) -> Iterator[list[Part]]:
 
 
 def superseded(
-    frame: pl.DataFrame, outcomes: pl.DataFrame, match: Sequence[str], folded: frozenset[str], status: Status
+    frame: pl.DataFrame, outcomes: pl.DataFrame, match: Sequence[str], fold: Collection[str], status: Status
 ) -> pl.Series:
     """The seqs of removals whose record now belongs to another row, written in this run with that status.
 
@@ -54,24 +56,35 @@ def superseded(
     by_id = leaving.join(owners.select("owned").drop_nulls(), left_on="record_id", right_on="owned", how="semi")
     if not match:
         return by_id["seq"]
-    old = leaving.with_columns(_folded(f"om:{name}", name in folded).alias(f"m:{name}") for name in match)
-    new = owners.with_columns(_folded(f"m:{name}", name in folded) for name in match)
-    by_match = old.join(new, on=[f"m:{name}" for name in match], how="semi")
+    names = [f"h:{name}" for name in match]
+    new = owners.select(
+        value.alias(n) for n, value in zip(names, match_values("m", match, fold, frame.schema), strict=True)
+    )
+    by_match = held_values(leaving, match, fold).join(new, on=names, how="semi")
     return pl.concat([by_id["seq"], by_match["seq"]]).unique()
+
+
+class Vacancies:
+    """Which match values are free: a row whose record moves frees the old one when its move is acknowledged."""
+
+    def __init__(self, frame: pl.DataFrame, match: Sequence[str], fold: Collection[str]) -> None:
+        self._match, self._fold = match, fold
+        self._held = held_values(frame.filter(moving(match, fold, frame.schema)), match, fold)
+
+    def admit(self, part: Part, outcomes: Callable[[], pl.DataFrame]) -> Part:
+        """The part without rows that would be written over a record that has not moved away.
+
+        They get no outcome, and come up again in the next run. `outcomes` are those so far.
+        """
+        if self._held.is_empty() or part.action not in WRITES:
+            return part
+        gone = outcomes().filter(pl.col("status") == "acknowledged")
+        held = self._held.join(gone, on="seq", how="anti").drop("seq")
+        new = part.frame.filter((pl.col("op") == "insert") | (part.action != "update"))
+        waiting = claiming(new, held, self._match, self._fold)
+        return replace(part, frame=part.frame.filter(~pl.col("seq").is_in(waiting.to_list())))
 
 
 def _parts(frame: pl.DataFrame, actions: Sequence[str]) -> list[Part]:
     parts = [Part(action, frame.filter(pl.col("action") == action)) for action in actions]
     return [part for part in parts if part.frame.height]
-
-
-def _moved(match: Sequence[str]) -> pl.Expr:
-    moves = [
-        pl.col(f"om:{name}").is_not_null() & pl.col(f"om:{name}").ne_missing(pl.col(f"m:{name}")) for name in match
-    ]
-    return pl.any_horizontal(moves) if moves else pl.lit(value=False)
-
-
-def _folded(column: str, fold: bool) -> pl.Expr:  # noqa: FBT001 - private, called twice
-    text = pl.col(column).cast(pl.String, strict=False)
-    return (text.str.strip_chars().str.to_lowercase() if fold else text).alias(f"m:{column.split(':', 1)[1]}")

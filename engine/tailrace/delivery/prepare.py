@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.verdict import without_record
 from tailrace.destination import Capabilities, Operation, Outcome, Record, Row, acknowledged, rejected
-from tailrace.values import Value
+from tailrace.snapshot.kept import KEPT, kept_message
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
 _ADDRESSED = frozenset({"update", "clear", "delete", "archive"})
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class Prepared:
-    """Rows ready to be sent; rows that are settled without sending; and rows (seq) to upsert instead."""
+    """Rows ready to be sent; rows that are settled without sending; and rows (seq) to upsert instead.
+
+    `kept` has, by marker, what the outcome must tell of fields that are not sent: `tailrace.snapshot.kept`.
+    """
 
     rows: list[Row] = field(default_factory=list)
     settled: list[Outcome] = field(default_factory=list)
     upsert: list[int] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+
+
+def telling(outcomes: Iterable[Outcome], kept: Mapping[str, str]) -> Iterator[Outcome]:
+    """The outcomes, those that were acknowledged with the fields their rows left alone."""
+    for outcome in outcomes:
+        left = kept.get(outcome.marker) if outcome.status == "acknowledged" else None
+        yield replace(outcome, code=KEPT, message=left) if left else outcome
 
 
 class Preparer:
-    """Looks up what must be known of rows before they are sent; does nothing where that is nothing."""
+    """Looks up what must be known of rows before they are sent; does nothing where that is nothing.
 
-    def __init__(self, job: Job, capabilities: Capabilities, finder: Finder) -> None:
+    `initial` are the fields that are written only if that makes the record.
+    """
+
+    def __init__(self, job: Job, capabilities: Capabilities, finder: Finder, initial: frozenset[str]) -> None:
         self._job = job
+        self._conditional = {"upsert": job.fill_empty | initial, "update": job.fill_empty}
         self._operations: frozenset[Operation] = capabilities.operations
         self._by_id = capabilities.addresses == "record_id"
         self._finder = finder
@@ -41,7 +57,7 @@ class Preparer:
         if not asked:
             return Prepared(rows=rows)
         prepared = Prepared()
-        wanted = sorted(self._job.fill_empty) if action in {"upsert", "update"} else []
+        wanted = sorted(self._job.fill_empty) if action in self._conditional else []
         found = self._finder.find(asked, wanted) if self._finder.works else {}
         known = {row.marker for row in asked}
         for row in rows:
@@ -55,7 +71,7 @@ class Preparer:
         return (
             (action in _ADDRESSED and self._by_id)
             or (action == "create" and self._job.mode == "insert")
-            or bool(self._job.fill_empty)
+            or bool(self._conditional.get(action))
         )
 
     def _asks(self, row: Row, action: str) -> bool:
@@ -63,7 +79,7 @@ class Preparer:
             return True
         if action == "create":
             return self._job.mode == "insert" and self._finder.works
-        return action in {"upsert", "update"} and not self._job.fill_empty.isdisjoint(row.values)
+        return not self._conditional.get(action, _NONE).isdisjoint(row.values)
 
     def _place(self, row: Row, action: str, records: Sequence[Record], prepared: Prepared) -> None:
         if len(records) > 1:
@@ -89,18 +105,16 @@ class Preparer:
         if action == "create":
             prepared.settled.append(Outcome(row.marker, "skipped", record.id, code="exists"))
             return
-        values = _without_filled(row.values, self._job.fill_empty, record)
-        if action == "update" and not values:
-            prepared.settled.append(acknowledged(row.marker, record.id))
+        conditional = self._conditional.get(action, _NONE) & row.values.keys()
+        filled = {name for name in conditional & self._job.fill_empty if record.values.get(name) not in (None, "")}
+        left = filled | (conditional - self._job.fill_empty)
+        if left:
+            prepared.kept[row.marker] = kept_message(filled, left)
+        values = {name: value for name, value in row.values.items() if name not in left}
+        if (left or action == "update") and not values:
+            prepared.settled += telling([acknowledged(row.marker, record.id)], prepared.kept)
         else:
             prepared.rows.append(replace(row, values=values, record_id=row.record_id or record.id))
-
-
-def _without_filled(values: Mapping[str, Value], fill_empty: frozenset[str], record: Record) -> Mapping[str, Value]:
-    if fill_empty.isdisjoint(values):
-        return values
-    full = {name for name in fill_empty if record.values.get(name) not in (None, "")}
-    return {name: value for name, value in values.items() if name not in full}
 
 
 def _ambiguous(row: Row, records: Sequence[Record]) -> Outcome:

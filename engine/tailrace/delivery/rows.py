@@ -41,6 +41,11 @@ def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
     return list(map(Row, markers, keys, match, values, ids))
 
 
+def initial_fields(frame: pl.DataFrame) -> frozenset[str]:
+    """The fields of a plan that are written only if that makes the record."""
+    return frozenset(name[2:] for name in frame.columns if name.startswith("w:"))
+
+
 def make_batch(job: Job, operation: Operation, rows: Sequence[Row], attempt: int = 0) -> Batch:
     """A batch whose id is the same whenever the same rows are sent in the same attempt of a run."""
     return Batch(

@@ -8,7 +8,7 @@ from tailrace.diff.align import align
 from tailrace.diff.compare import changed_rows
 from tailrace.diff.departed import departed_rows
 from tailrace.diff.frame import change_frame
-from tailrace.diff.invalid import set_aside
+from tailrace.diff.invalid import occupied, set_aside
 
 __all__ = ["SnapshotData", "diff"]
 
@@ -23,7 +23,7 @@ def diff(rows: CanonicalRows, snapshot: SnapshotData | None, spec: DiffSpec, *, 
     sides = align(rows, snapshot, spec)
     checked = set_aside(sides.new, sides.types, spec)
     known, changed = changed_rows(checked.valid, sides, spec, full=full)
-    departed = departed_rows(checked.keyed, sides.old, spec)
+    departed = departed_rows(sides.new, checked, sides.old, spec)
     return ChangeSet(
         frame=change_frame(changed, departed, sides, spec),
         types=sides.types,
@@ -31,5 +31,6 @@ def diff(rows: CanonicalRows, snapshot: SnapshotData | None, spec: DiffSpec, *, 
         snapshot_rows=sides.old.height,
         unchanged=known - changed.filter(changed["op"] == "update").height,
         invalid=checked.invalid,
+        occupied=occupied(checked, sides.old, spec),
         events=(*rows.events, *sides.events),
     )

@@ -103,7 +103,7 @@ def _old_name(name: str) -> str:
 
 
 def _old_side(pairs: Mapping[str, _Pair], frame: pl.DataFrame, spec: DiffSpec) -> pl.DataFrame:
-    columns = [pair.old.alias(_old_name(name)) for name, pair in pairs.items()]
+    columns = [_told(name, pair.old, frame["unknown"]).alias(_old_name(name)) for name, pair in pairs.items()]
     empty = [frame[f"f:{name}"].is_null().alias(f"e:{name}") for name in spec.fill_empty if f"f:{name}" in frame]
     missing = [
         pl.Series(f"e:{name}", [True]).new_from_index(0, frame.height)
@@ -111,6 +111,14 @@ def _old_side(pairs: Mapping[str, _Pair], frame: pl.DataFrame, spec: DiffSpec) -
         if f"f:{name}" not in frame
     ]
     return pl.DataFrame([*columns, *empty, *missing, frame["record_id"], frame["unknown"]])
+
+
+def _told(name: str, values: pl.Series, unknown: pl.Series) -> pl.Series:
+    """The values without those that were only offered: see `unknown` in `tailrace.changes`."""
+    if not name.startswith("f:") or not unknown.list.len().sum():
+        return values
+    offered = unknown.list.contains(name[2:]).fill_null(value=False)
+    return values.to_frame().select(pl.when(pl.lit(~offered)).then(pl.col(values.name))).to_series()
 
 
 def _events(pairs: Iterable[_Pair], frame: pl.DataFrame, spec: DiffSpec) -> list[SchemaEvent]:

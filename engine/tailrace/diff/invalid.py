@@ -43,6 +43,15 @@ def set_aside(rows: pl.DataFrame, types: Mapping[str, LogicalType], spec: DiffSp
     return Checked(valid, keyed, tuple(found))
 
 
+def occupied(checked: Checked, old: pl.DataFrame, spec: DiffSpec) -> pl.DataFrame:
+    """The match values (`om:*`) of known rows that were set aside: they keep their records, and so the values."""
+    keys, values = role("k", spec.key), old.select(role("om", spec.match))
+    if checked.keyed.height == checked.valid.height:
+        return values.clear()
+    kept = old.join(checked.keyed, on=keys, how="semi").join(checked.valid, on=keys, how="anti")
+    return kept.select(values.columns)
+
+
 def _part_nulls(frame: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     if not any(frame[name].null_count() for name in names):
         return frame, frame.clear()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tailrace.diff.moves import claiming, held_values, moving
 from tailrace.planning.cost import estimate
 from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
 from tailrace.planning.modes import count_ops, renumbered, with_actions
@@ -47,8 +48,10 @@ def build(
 ) -> Plan:
     """Put a change set through mode, held rows, guards and cost."""
     acted = with_actions(changes.frame, config)
-    sendable = _without_held(_confined(acted, changes, around), changes, around)
-    frame = renumbered(sendable if around.limit is None else sendable.head(around.limit))
+    due = _without_held(_confined(acted, changes, around), changes, around)
+    waiting = _waiting(due, acted, changes, config, around)
+    sendable = due.filter(~pl.col("seq").is_in(waiting))
+    frame = renumbered(_limited(sendable, config, around))
     return Plan(
         sync=sync,
         mode=config.mode,
@@ -60,7 +63,7 @@ def build(
         model_rows=changes.model_rows,
         snapshot_rows=changes.snapshot_rows,
         unchanged=changes.unchanged,
-        held=acted.height - sendable.height if around.only is None else 0,
+        held=acted.height - due.height if around.only is None else 0,
         standing=_standing(acted, changes, around),
         invalid=changes.invalid,
         guards=_guards(config, changes, sendable, around),
@@ -73,7 +76,7 @@ def build(
             quota_left=around.quota_left,
         ),
         events=changes.events,
-        notes=around.notes,
+        notes=(*around.notes, *_told(len(waiting))),
     )
 
 
@@ -94,6 +97,38 @@ def _without_held(frame: pl.DataFrame, changes: ChangeSet, around: Surroundings)
     return frame.join(stay.select("seq"), on="seq", how="anti", maintain_order="left")
 
 
+def _waiting(
+    due: pl.DataFrame, acted: pl.DataFrame, changes: ChangeSet, config: SyncConfig, around: Surroundings
+) -> list[int]:
+    """The seqs of new rows whose match value still belongs to the record of a row that is not sent now.
+
+    To send them would write over that record.
+    """
+    match, fold = tuple(config.match), around.capabilities.case_insensitive_match
+    claims = due.filter((pl.col("op") == "insert") & pl.col("action").is_in(["upsert", "update"]))
+    if not match or claims.is_empty():
+        return []
+    staying = acted.filter(moving(match, fold, acted.schema)).join(due, on="seq", how="anti")
+    parts = [part for part in (staying.drop("seq"), changes.occupied) if not part.is_empty()]
+    found = [claiming(claims, held_values(part, match, fold), match, fold) for part in parts]
+    return sorted({seq for seqs in found for seq in seqs})
+
+
+def _limited(frame: pl.DataFrame, config: SyncConfig, around: Surroundings) -> pl.DataFrame:
+    """As many rows as the limit permits: those that move to another match value first, for others may wait for it."""
+    if around.limit is None:
+        return frame
+    moves = moving(tuple(config.match), around.capabilities.case_insensitive_match, frame.schema)
+    return frame.sort(moves, descending=True, maintain_order=True).head(around.limit).sort("seq")
+
+
+def _told(waiting: int) -> tuple[str, ...]:
+    if not waiting:
+        return ()
+    rows = "1 new row waits" if waiting == 1 else f"{waiting} new rows wait"
+    return (f"{rows}: the match value still belongs to the record of another row, which is not sent now",)
+
+
 def _standing(acted: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> frozenset[str]:
     return around.tracked & frozenset(keys(acted, changes.types)) if around.tracked else frozenset()
 
@@ -106,8 +141,9 @@ def _guards(
         model_rows=changes.model_rows,
         snapshot_rows=changes.snapshot_rows,
         updates=counted["update"],
-        deletes=counted["delete"] if config.mode == "mirror" else 0,
+        deletes=counted["delete"],
         invalid=sum(group.rows for group in changes.invalid),
+        shares=config.mode != "delete",
     )
     judged = evaluate(config.guards, figures)
     if around.contract is None or config.guards.contract == "off":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tailrace.project.config import GuardName, Guards
 
 FLOOR = 10
-"""The default of `max_deletes` lets this many rows go whatever their share: small audiences breathe."""
+"""A share in `max_deletes` lets this many rows go however small the audience; a number of rows is meant as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,14 @@ class GuardResult:
     actual: str
     tripped: bool
     detail: str = ""
+
+    def __str__(self) -> str:
+        """For people: what was found, and what would have been allowed."""
+        if self.guard == "contract":
+            return f"guard contract: {self.detail}"
+        if self.guard == "on_empty":
+            return f"guard on_empty: the model gives no row, the snapshot has {self.detail}"
+        return f"guard {self.guard}: {self.actual}, the limit is {self.limit}"
 
     def to_json(self) -> dict[str, Any]:
         """The form of `plan --json`."""
@@ -43,20 +51,23 @@ class Figures:
     updates: int
     deletes: int
     invalid: int
+    shares: bool = True
+    """Whether a share of the snapshot means something: a delete sync's snapshot holds what it deleted."""
 
 
 def evaluate(guards: Guards, figures: Figures) -> tuple[GuardResult, ...]:
     """All guards that are on, in a fixed order; the contract is judged by `contract_guard`."""
+    audience = figures.snapshot_rows if figures.shares else None
     results = [
         _on_empty(guards, figures),
         _limited(
             "max_deletes",
             guards.max_deletes,
             figures.deletes,
-            figures.snapshot_rows,
-            floor=0 if "max_deletes" in guards.model_fields_set else FLOOR,
+            audience,
+            floor=FLOOR,
         ),
-        _limited("max_changes", guards.max_changes, figures.updates + figures.deletes, figures.snapshot_rows),
+        _limited("max_changes", guards.max_changes, figures.updates + figures.deletes, audience),
         _limited("max_invalid", guards.max_invalid, figures.invalid, figures.model_rows),
     ]
     return tuple(result for result in results if result is not None)
@@ -72,14 +83,16 @@ def _on_empty(guards: Guards, figures: Figures) -> GuardResult | None:
     if guards.on_empty == "allow":
         return None
     tripped = figures.model_rows == 0 and figures.snapshot_rows > 0
-    return GuardResult("on_empty", "stop", f"{figures.model_rows} rows", tripped)
+    return GuardResult("on_empty", "stop", f"{figures.model_rows} rows", tripped, f"{figures.snapshot_rows:,} rows")
 
 
-def _limited(name: GuardName, limit: float | None, rows: int, of: int, *, floor: int = 0) -> GuardResult | None:
+def _limited(name: GuardName, limit: float | None, rows: int, of: int | None, *, floor: int = 0) -> GuardResult | None:
     if limit is None:
         return None
     if isinstance(limit, int):
         return GuardResult(name, f"{limit} rows", f"{rows} rows", rows > limit)
+    if of is None:
+        return None
     tripped = rows > limit * of and rows > floor and (of > 0 or name != "max_deletes")
     return GuardResult(name, percent(limit), percent(rows / of if of else 0.0), tripped and of > 0)
 

@@ -68,9 +68,17 @@ def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
         found.append("this destination cannot look records up, so mode insert cannot tell which exist")
     if any(spec.write == "empty" for spec in config.fields.values()) and not capabilities.find:
         found.append("this destination cannot look records up, so write: empty cannot tell which fields are empty")
+    if _tells_new(config) and not capabilities.find:
+        found.append("this destination cannot look records up, so write: create cannot tell which are new")
     if not config.match and config.mode != "append" and capabilities.match == "required":
         found.append(f"mode {config.mode} needs match, the field that identifies a record at this destination")
     return found
+
+
+def _tells_new(config: SyncConfig) -> bool:
+    """Whether fields go with new records only, and a new row may meet a record that exists."""
+    initial = any(spec.write == "create" for spec in config.fields.values())
+    return initial and bool(config.match) and "upsert" in actions(config).values()
 
 
 def _cause(config: SyncConfig, operation: Operation) -> str:
@@ -82,9 +90,18 @@ def _cause(config: SyncConfig, operation: Operation) -> str:
 def with_actions(changes: pl.DataFrame, config: SyncConfig) -> pl.DataFrame:
     """The rows of a change frame that the mode acts on, with their `action`, in sending order."""
     chosen: dict[str, str] = dict(actions(config).items())
-    return changes.with_columns(
+    acted = changes.with_columns(
         pl.col("op").replace_strict(chosen, default=None, return_dtype=pl.String).alias("action")
     ).filter(pl.col("action").is_not_null())
+    return _with_initial(acted, config)
+
+
+def _with_initial(acted: pl.DataFrame, config: SyncConfig) -> pl.DataFrame:
+    """Mark fields that go with new records only: an upsert may make one (`w:`), an update never does."""
+    names = [name for name, spec in config.fields.items() if spec.write == "create"]
+    updates = pl.col("action") == "update"
+    written = [pl.col(f"c:{name}") & ~updates for name in names]
+    return acted.with_columns(*written, *((pl.col("action") == "upsert").alias(f"w:{name}") for name in names))
 
 
 def shown_op() -> pl.Expr:

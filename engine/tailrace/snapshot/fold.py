@@ -1,7 +1,7 @@
 """Old snapshot and acknowledged changes into the new snapshot. Pure, and the only way a row enters.
 
 A field of a row is `unknown` while the destination never acknowledged a value for it: it was not
-sent when the row was created, or the mapping gained it later.
+sent when the row was created, the record kept a value of its own, or the mapping gained it later.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from tailrace.canonical import convert, dtype, type_of
 from tailrace.destination import ANSWER_LOST
+from tailrace.snapshot.kept import KEPT, kept_fields
 from tailrace.values import LogicalType
 
 Types = Mapping[str, LogicalType]
@@ -115,23 +116,47 @@ def _settled(changes: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     taken = (pl.col("status") == "skipped") & (pl.col("code") == ANSWER_LOST).fill_null(value=False)
     sent = ((pl.col("status") == "acknowledged") | taken).alias("sent")
     there = ((pl.col("status") == "skipped") & (pl.col("code") == "exists")).fill_null(value=False).alias("there")
-    last = outcomes.unique("seq", keep="last").select("seq", pl.col("record_id").alias("answered"), sent, there)
+    kept = pl.when(pl.col("code") == KEPT).then(pl.col("message") if "message" in outcomes.columns else None)
+    answered = pl.col("record_id").alias("answered")
+    last = outcomes.unique("seq", keep="last").select("seq", answered, sent, there, kept.cast(pl.String).alias("kept"))
     joined = changes.join(last, on="seq", how="inner")
     joined = joined.filter(pl.col("sent") | (pl.col("there") & (pl.col("op") == "insert")))
     written = [name for name in changes.columns if name.startswith("c:")]
-    return joined.with_columns(pl.col(name) & pl.col("sent") for name in written)
+    return _without_kept(joined.with_columns(pl.col(name) & pl.col("sent") for name in written))
+
+
+def _without_kept(settled: pl.DataFrame) -> pl.DataFrame:
+    """The same, but fields that the write left alone were not sent: `left:FIELD`, and `offered:FIELD` if filled."""
+    named = {text: kept_fields(text) for text in settled["kept"].drop_nulls().unique()}
+    marks = [
+        marked
+        for name in sorted({name for fields in named.values() for name in fields})
+        if f"c:{name}" in settled.columns
+        for marked in (
+            _says(f"left:{name}", (text for text, fields in named.items() if name in fields)),
+            _says(f"offered:{name}", (text for text, fields in named.items() if fields.get(name))),
+        )
+    ]
+    return settled.with_columns(marks)
+
+
+def _says(name: str, texts: Iterable[str]) -> pl.Expr:
+    return pl.col("kept").is_in(list(texts)).fill_null(value=False).alias(name)
 
 
 def _without_ceded(kept: pl.DataFrame, put: pl.DataFrame, changes: pl.DataFrame, job: _Fold) -> pl.DataFrame:
-    """Leave out old rows whose record a new key has taken over: a record belongs to one key."""
+    """Leave out old rows whose record a new key has taken over: a record belongs to one key.
+
+    Where only the match value tells so, a key with a change of its own has moved on, or is about to.
+    """
     new = put.filter(pl.col("op") == "insert")
     if kept.height == 0 or new.height == 0:
         return kept
     ids = new.select(pl.coalesce("answered", "record_id").alias("record_id")).drop_nulls()
     ceded = kept.join(ids, on="record_id", how="semi")
     if job.matches:
-        ceded = pl.concat([ceded, kept.join(new, on=job.matches, how="semi")])
-    ceded = ceded.join(changes, on=job.keys, how="anti")
+        by_match = kept.join(new, on=job.matches, how="semi").join(changes, on=job.keys, how="anti")
+        ceded = pl.concat([ceded, by_match])
     return kept.join(ceded, on=job.keys, how="anti") if ceded.height else kept
 
 
@@ -142,7 +167,7 @@ def _entered(put: pl.DataFrame, job: _Fold) -> pl.DataFrame:
     return both.select(
         *job.keys,
         *job.matches,
-        *(_value(name, job) for name in job.fields),
+        *(_value(name, job, both) for name in job.fields),
         pl.coalesce("answered", "record_id", "past_id").alias("record_id"),
         _unknown(both, job),
     )
@@ -153,23 +178,35 @@ def _keeps() -> pl.Expr:
     return (pl.col("op") == "update") & pl.col("known").fill_null(value=False)
 
 
-def _value(name: str, job: _Fold) -> pl.Expr:
+def _value(name: str, job: _Fold, both: pl.DataFrame) -> pl.Expr:
+    """The value sent or kept; one that was offered to a filled field stands for the unknown one there."""
     old = pl.when(_keeps()).then(pl.col(f"f:{name}"))
     if name not in job.mapped:
         return old.alias(f"f:{name}")
-    return pl.when(pl.col(f"c:{name}")).then(pl.col(f"n:{name}")).otherwise(old).alias(f"f:{name}")
+    new = _sent(name, both) | _flag(f"offered:{name}", both)
+    return pl.when(new).then(pl.col(f"n:{name}")).otherwise(old).alias(f"f:{name}")
+
+
+def _sent(name: str, both: pl.DataFrame) -> pl.Expr:
+    return pl.col(f"c:{name}") & ~_flag(f"left:{name}", both)
+
+
+def _flag(column: str, both: pl.DataFrame) -> pl.Expr:
+    return pl.col(column) if column in both.columns else pl.lit(value=False)
 
 
 def _unknown(both: pl.DataFrame, job: _Fold) -> pl.Expr:
     """Fields neither written now nor known before; most often there are none at all."""
-    flags = both.select(_is_unknown(name, job).alias(name) for name in job.fields)
+    flags = both.select(_is_unknown(name, job, both).alias(name) for name in job.fields)
     some = [name for name in job.fields if flags[name].any()]
     return _names(flags, some).alias("unknown")
 
 
-def _is_unknown(name: str, job: _Fold) -> pl.Expr:
+def _is_unknown(name: str, job: _Fold, both: pl.DataFrame) -> pl.Expr:
     before = pl.when(_keeps()).then(pl.col("past_unknown").list.contains(name)).otherwise(pl.lit(value=True))
-    return before & ~pl.col(f"c:{name}") if name in job.mapped else before
+    if name not in job.mapped:
+        return before
+    return (before | _flag(f"left:{name}", both)) & ~_sent(name, both)
 
 
 def _names(flags: pl.DataFrame, some: Iterable[str]) -> pl.Expr:
