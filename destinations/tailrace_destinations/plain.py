@@ -139,6 +139,15 @@ def close_names(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
+def innermost(error: BaseException) -> str:
+    """The words of the error that others wrap, as HTTP libraries do several times over."""
+    for part in (getattr(error, "reason", None), *error.args):
+        nested = [each for each in (part if isinstance(part, tuple) else (part,)) if isinstance(each, BaseException)]
+        if nested:
+            return innermost(nested[-1])
+    return str(error) or type(error).__name__
+
+
 def retry_after_seconds(header: str | None, now: datetime | None = None) -> float | None:
     """Seconds a Retry-After header asks for, given as a number or as an HTTP date (RFC 9110, 10.2.3)."""
     if not header:

@@ -19,7 +19,7 @@ from hubspot.crm.objects.exceptions import ApiException
 from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, StopRun
 from tailrace.redact import redact
 from tailrace_destinations.hubspot.errors import Reply, fault
-from tailrace_destinations.plain import HTTP_OK
+from tailrace_destinations.plain import HTTP_OK, innermost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +137,7 @@ def _reply(status: int, data: bytes | str | None, headers: Mapping[str, str] | N
 
 
 def _transport_fault(error: Exception, url: str, *, write: bool) -> DestinationError:
-    words = redact(f"{url}: {type(error).__name__}: {error}")
+    words = redact(f"{url}: {type(error).__name__}: {innermost(error)}")
     if isinstance(error, _NEVER_SENT):
         return Retriable(f"HubSpot cannot be reached at {words}", code="UNREACHABLE")
     if isinstance(error, urllib3.exceptions.ProxyError):

@@ -19,7 +19,7 @@ from urllib3.exceptions import NewConnectionError
 
 from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, SessionExpired, StopRun
 from tailrace.redact import redact
-from tailrace_destinations.plain import HTTP_OK
+from tailrace_destinations.plain import HTTP_OK, innermost
 from tailrace_destinations.salesforce.errors import fault
 from tailrace_destinations.salesforce.login import sign_in
 
@@ -119,8 +119,7 @@ _WHILE_TALKING: Final = (
 
 
 def _reason(error: requests.RequestException) -> str:
-    inner = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-    return f"{type(error).__name__}: {inner}"
+    return f"{type(error).__name__}: {innermost(error)}"
 
 
 def _never_sent(error: requests.RequestException) -> bool:

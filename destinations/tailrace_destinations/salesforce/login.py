@@ -112,7 +112,9 @@ def _soap(auth: Password, api_version: str, session: requests.Session) -> tuple[
 
 
 def _refused(error: SalesforceAuthenticationFailed) -> AccessDenied:
-    reason = redact(" ".join(str(error.message or "no reason given").split()))[:500]
+    # The library's class keeps its message template, whose place for the reply is never filled.
+    told = str(error.message or "no reason given").replace("Response content: {content}", "")
+    reason = redact(" ".join(told.split()))[:500]
     return AccessDenied(
         f"Salesforce refused to sign in: {error.code}: {reason}",
         code=str(error.code) if error.code else None,

@@ -14,6 +14,7 @@ GLOBAL_FLAGS = ("--yes",)
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code the product promises."""
     from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
+    from tailrace.cli.common import report  # noqa: PLC0415
 
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
@@ -27,13 +28,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
         sys.exit(1)
-
-
-def report(error: TailraceError) -> None:
-    """Print an error for people, with every known secret taken out."""
-    from tailrace.redact import redact  # noqa: PLC0415
-
-    sys.stderr.write(redact(f"error: {error}") + "\n")
 
 
 def hoist(arguments: list[str]) -> list[str]:

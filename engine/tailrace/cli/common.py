@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from tailrace.errors import UsageError
+from tailrace.errors import TailraceError, UsageError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -71,6 +71,13 @@ def say(text: str) -> None:
     from tailrace.redact import redact  # noqa: PLC0415
 
     sys.stdout.write(redact(text) + "\n")
+
+
+def report(error: TailraceError) -> None:
+    """An error on stderr for people, secrets taken out."""
+    from tailrace.redact import redact  # noqa: PLC0415
+
+    sys.stderr.write(redact(f"error: {error}") + "\n")
 
 
 def confirm(context: typer.Context, question: str) -> None:

@@ -20,6 +20,8 @@ SIGNS = {"insert": "+", "update": "~", "delete": "-"}
 SHOWN_FIELDS = 6
 SHOWN_TEXT = 60
 MINUTE, HOUR, DAY = 60, 3600, 86400
+WORTH_TELLING = 0.001
+"""Shares of the quota below this say nothing."""
 
 
 def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> str:
@@ -30,16 +32,18 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> st
     lines += [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in made.invalid]
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
-    lines += [
-        f"  STOPPED by guard {guard.guard}: {guard.actual}, the limit is {guard.limit}"
-        + (f" ({guard.detail})" if guard.detail else "")
-        for guard in made.tripped
-    ]
+    lines += [f"  STOPPED by {guard}" for guard in made.tripped]
     lines += [_change(change) for change in made.changes(limit)]
     left = made.frame.height - limit if limit else 0
     lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
-    lines += [f"  saved as {saved}, hash {made.hash[:12]}; tailrace apply {saved} carries it out"] * bool(saved)
+    lines += [_saved(made, saved)] if saved else []
     return "\n".join(lines)
+
+
+def _saved(made: Plan, path: Path) -> str:
+    overrides = "".join(f" --override {guard.guard}" for guard in made.tripped)
+    done = "a guard stops it unless it is let pass: " if overrides else "to carry it out: "
+    return f"  saved as {path}, hash {made.hash[:12]}; {done}tailrace apply {path}{overrides}"
 
 
 def _head(made: Plan, sync: Sync) -> str:
@@ -55,10 +59,7 @@ def _head(made: Plan, sync: Sync) -> str:
 
 def _counts(made: Plan) -> str:
     invalid = f"   {made.invalid_rows:,} invalid" if made.invalid else ""
-    return (
-        f"  + {made.inserts:,} inserts   ~ {made.updates:,} updates   - {made.deletes:,} deletes   "
-        f"{made.unchanged:,} unchanged{invalid}"
-    )
+    return f"  {_changes(made.inserts, made.updates, made.deletes)}   {made.unchanged:,} unchanged{invalid}"
 
 
 def _cost(made: Plan) -> str:
@@ -67,9 +68,10 @@ def _cost(made: Plan) -> str:
         return "  nothing to send"
     quota = ""
     if cost.quota_left is not None:
-        share = f", {cost.calls / cost.quota_left:.1%} of it" if cost.quota_left else ""
+        part = cost.calls / cost.quota_left if cost.quota_left else 0
+        share = f", {part:.1%} of it" if part >= WORTH_TELLING else ""
         quota = f" of {cost.quota_left:,} left today{share}"
-    calls = "1 API call" if cost.calls == 1 else f"{cost.calls:,} API calls"
+    calls = counted(cost.calls, "API call")
     return f"  cost: {calls}{quota}" + (
         f", about {duration(cost.seconds)} at the permitted rate" if cost.seconds else ""
     )
@@ -94,13 +96,23 @@ def _change(change: Change) -> str:
         f"{name} {_short(part.new)}" if change.op == "insert" else f"{name} {_short(part.old)} → {_short(part.new)}"
         for name, part in change.fields.items()
     ]
-    more = f"    … {len(fields) - SHOWN_FIELDS} more fields" if len(fields) > SHOWN_FIELDS else ""
+    more = f"    … {counted(len(fields) - SHOWN_FIELDS, 'more field')}" if len(fields) > SHOWN_FIELDS else ""
     return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
 
 
 def _short(value: Any) -> str:
     text = show(value)
     return text if len(text) <= SHOWN_TEXT else text[: SHOWN_TEXT - 1] + "…"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _changes(inserts: int, updates: int, deletes: int) -> str:
+    parts = (("+", inserts, "insert"), ("~", updates, "update"), ("-", deletes, "delete"))
+    return "   ".join(f"{sign} {counted(number, noun)}" for sign, number, noun in parts)
 
 
 def duration(seconds: float) -> str:
@@ -116,10 +128,8 @@ def duration(seconds: float) -> str:
 
 def result(run: RunResult) -> str:
     """A run: what it did, what it cost, what went wrong and what to do."""
-    done = (
-        f"{run.sync}  {run.status.replace('_', ' ')}  + {run.inserts:,} inserts   ~ {run.updates:,} updates   "
-        f"- {run.deletes:,} deletes"
-    )
+    sent = "" if run.acknowledged or run.rejected or run.unknown or run.skipped else "planned "
+    done = f"{run.sync}  {run.status.replace('_', ' ')}  {sent}{_changes(run.inserts, run.updates, run.deletes)}"
     if run.status == "nothing_to_do":
         done = f"{run.sync}  nothing to do"
     lines = [f"{done}   (run {run.run_id})"]
@@ -128,13 +138,14 @@ def result(run: RunResult) -> str:
         spent = sum(run.seconds.values())
         lines.append(
             f"  {run.acknowledged:,} acknowledged   {run.rejected:,} rejected   {run.unknown:,} unknown   "
-            f"{run.skipped:,} skipped   in {run.calls:,} calls, {duration(spent)}"
-            + (f", {run.retries:,} retries" if run.retries else "")
+            f"{run.skipped:,} skipped   in {counted(run.calls, 'call')}, {duration(spent)}"
+            + (f", {counted(run.retries, 'repeat')}" if run.retries else "")
             + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
         )
     lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
     lines += [
-        f"  {error.rows:,} rows refused: {error.code}: {error.message}   e.g. {_key(error.key)}" for error in run.errors
+        f"  {counted(error.rows, 'row')}: {error.code}: {error.message}   e.g. {_key(error.key)}"
+        for error in run.errors
     ]
     lines += [f"  note: {note}" for note in run.notes]
     lines += [f"  {run.message}"] * bool(run.message)
@@ -200,7 +211,7 @@ def run_details(details: RunDetails) -> str:
     lines += [f"message: {form['message']}"] * bool(form["message"])
     lines.append(runs([details.summary]))
     lines += [
-        f"  {error['rows']:,} rows refused: {error['code']}: {error['example']['message']}" for error in form["errors"]
+        f"  {counted(error['rows'], 'row')}: {error['code']}: {error['example']['message']}" for error in form["errors"]
     ]
     rows = [
         (
@@ -223,10 +234,10 @@ def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
         return f"{sync}: no rejected rows"
     lines = [
         f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.code}: {row.issue.message}   "
-        f"({row.issue.attempts} attempts, {row.issue.state})"
+        f"({counted(row.issue.attempts, 'attempt')}, {row.issue.state})"
         for row in rows
     ]
-    count = f"{len(rows):,} rejected row" + ("s" if len(rows) > 1 else "")
+    count = counted(len(rows), "rejected row")
     advice = f"next: tailrace retry {sync} | tailrace dismiss {sync}, each with --key for one row"
     return "\n".join([f"{sync}: {count}", *lines, advice])
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.cli.common import AsJson, Names, Tag, graceful, leave, opened, print_json, say
-from tailrace.errors import UsageError
+from tailrace.cli.common import AsJson, Names, Tag, graceful, leave, opened, print_json, report, say
+from tailrace.errors import TailraceError, UsageError
 
 if TYPE_CHECKING:
     from tailrace.api import Project
@@ -64,21 +64,27 @@ def plan(
     """
     with opened(context) as project:
         names = project.select(syncs or (), tag=tag, everything=everything or not (syncs or tag))
-        changed = _plan(project, names, out=out, as_json=as_json, limit=limit, check=checked, full=full)
-        leave(CHANGES_FOUND if exit_code and changed else 0)
+        failed, changed = _plan(project, names, out=out, as_json=as_json, limit=limit, check=checked, full=full)
+        leave(failed or (CHANGES_FOUND if exit_code and changed else 0))
 
 
 def _plan(
     project: Project, names: list[str], *, out: Path | None, as_json: bool, limit: int | None, check: bool, full: bool
-) -> bool:
+) -> tuple[int, bool]:
+    """Plan and show; gives the exit code of what failed, and whether there are changes."""
     from tailrace.cli import render  # noqa: PLC0415
 
     if out is not None and len(names) != 1:
         raise UsageError("a plan file holds one sync's plan", hint="name one sync with --out")
     shown = 20 if limit is None else limit
-    plans = []
+    plans, failures = [], []
     for name in names:
-        made = project.plan(name, check=check, full=full)
+        try:
+            made = project.plan(name, check=check, full=full)
+        except TailraceError as error:  # one sync's fault must not hide the others' plans
+            report(error)
+            failures.append(error.exit_code)
+            continue
         if out is not None:
             project.save_plan(made, out)
         plans.append(made)
@@ -86,7 +92,7 @@ def _plan(
             say(render.plan(made, project.syncs[name], shown, saved=out))
     if as_json:
         print_json({"plans": [made.to_json(shown) for made in plans]})
-    return any(made.frame.height for made in plans)
+    return max(failures, default=0), any(made.frame.height for made in plans)
 
 
 def run(
@@ -111,7 +117,8 @@ def run(
     with opened(context) as project:
         names = project.due() if due else project.select(syncs or (), tag=tag, everything=everything)
         if dry_run:
-            _plan(project, names, out=None, as_json=as_json, limit=limit, check=False, full=full)
+            failed, _ = _plan(project, names, out=None, as_json=as_json, limit=limit, check=False, full=full)
+            leave(failed)
             return
         leave(run_all(project, names, as_json=as_json, full=full, limit=limit))
 

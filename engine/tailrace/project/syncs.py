@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tailrace.destination import Plugin
 from tailrace.errors import Problem
@@ -19,8 +20,10 @@ from tailrace.project.files import read_text
 from tailrace.project.model import field_keys
 from tailrace.project.reading import Reading
 from tailrace.project.sync import Sync
-from tailrace.project.types import NAME_PATTERN
+from tailrace.project.types import NAME_PATTERN, ModelName
 from tailrace.project.yaml import Fault, Node
+
+_MODEL_NAME: TypeAdapter[str] = TypeAdapter(ModelName)
 
 SUFFIXES = (".yml", ".yaml")
 
@@ -89,6 +92,8 @@ class _Judge:
         config = self.config(plugin)
         warehouse = self.warehouse()
         sql = self.sql(config.model) if config else None
+        if config is None:
+            self.look_for_model()
         if config:
             self.fit(config, plugin)
         after = (config.schedule.after or ()) if config and config.schedule else ()
@@ -162,6 +167,11 @@ class _Judge:
             words = f"name one of {listed(known)}" if known else "tailrace.yml has none"
             self.problem(self.section.at(), f"`warehouse` is missing; {words}")
         return None
+
+    def look_for_model(self) -> None:
+        """Tell of a missing model, although other keys of the file are wrong too."""
+        with suppress(ValidationError):
+            self.sql(_MODEL_NAME.validate_python(self.values.get("model"), context=self.section.reading))
 
     def sql(self, model: str) -> str | None:
         """The model's text; None, with a problem, when it is missing, empty, or not in the project."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from tailrace.errors import TailraceError, UsageError
+import pyarrow as pa
+
+from tailrace.canonical import logical_type
+from tailrace.errors import ObjectNotFound, TailraceError, UsageError
 from tailrace.planning import faults, missing_required
 from tailrace.redact import redact
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from tailrace.destination import Account
     from tailrace.project import Sync
     from tailrace.running.session import Session, Target
+    from tailrace.values import LogicalType
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,28 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
         if reachable[sync.warehouse]:
             yield _tried(f"model {sync.config.model}", lambda sync=sync: _model(session, sync))
     for sync in syncs:
-        yield _tried(f"sync {sync.name}", lambda sync=sync: _sync(session, sync))
+        yield _tried(f"sync {sync.name}", lambda sync=sync: _sync(session, sync, readable=reachable[sync.warehouse]))
+    yield from _rivals(syncs)
 
 
 def _tried(subject: str, look: Any) -> CheckLine:
     try:
         return CheckLine(subject, ok=True, text=redact(look()))
     except TailraceError as error:
-        return CheckLine(subject, ok=False, text=redact(str(error)), exit_code=error.exit_code)
+        wrong = 2 if isinstance(error, ObjectNotFound) else error.exit_code
+        return CheckLine(subject, ok=False, text=redact(str(error)), exit_code=wrong)
+
+
+def _rivals(syncs: Iterable[Sync]) -> Iterator[CheckLine]:
+    """Syncs that write the same object: one that deletes does not know the others' records from its own."""
+    writers: dict[tuple[str, str], list[Sync]] = {}
+    for sync in syncs:
+        writers.setdefault((sync.config.destination, sync.config.object), []).append(sync)
+    for (destination, name), several in writers.items():
+        if len(several) > 1 and any(sync.config.mode == "mirror" for sync in several):
+            names = ", ".join(sync.name for sync in several)
+            text = f"note: {names} all write it, and a mirror among them deletes what it has written"
+            yield CheckLine(f"object {destination}.{name}", ok=True, text=text)
 
 
 def _model(session: Session, sync: Sync) -> str:
@@ -91,13 +109,26 @@ def _model(session: Session, sync: Sync) -> str:
     return f"{len(columns)} columns, all that {sync.name} uses are there"
 
 
-def _sync(session: Session, sync: Sync) -> str:
+def _types(session: Session, sync: Sync) -> dict[str, LogicalType]:
+    """The types of the mapped columns, as far as the warehouse tells them of an empty result.
+
+    Running the projection over no rows also has the warehouse compile each `sql:`.
+    """
+    projection = sync.projection()
+    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
+    with session.warehouse(sync.warehouse).read(empty) as batches:
+        schema = next(iter(batches)).schema
+    return {field.name: logical_type(field.type) for field in schema if not pa.types.is_null(field.type)}
+
+
+def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
     target = session.target(sync)
+    types = _types(session, sync) if readable else None
     with session.destination(sync, target, read_only=True) as destination:
         account = destination.check()
         session.state.remember_account(target.name, target.hint, account)
         schema = destination.describe(sync.config.object)
-    found = faults(sync.config, schema)
+    found = faults(sync.config, schema, types)
     if found:
         raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account)}"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.clock import new_id, now
 from tailrace.diff import SnapshotData, diff
-from tailrace.errors import UsageError
+from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
 from tailrace.running.session import Session, Target
 from tailrace.snapshot.store import Identity, Snapshot
@@ -138,8 +138,13 @@ def snapshot_data(snapshot: Snapshot) -> SnapshotData | None:
 
 def read_rows(session: Session, sync: Sync, snapshot: Snapshot) -> CanonicalRows:
     """The model's rows as the warehouse has them now, in the types the snapshot pins."""
-    with session.warehouse(sync.warehouse).read(sync.projection()) as batches:
-        return canonical_frame(batches, snapshot.types)
+    try:
+        with session.warehouse(sync.warehouse).read(sync.projection()) as batches:
+            return canonical_frame(batches, snapshot.types)
+    except WarehouseError as error:
+        raise WarehouseError(
+            f"{sync.name} (models/{sync.config.model}.sql): {error.message}", hint=error.hint
+        ) from error
 
 
 def held(issues: Collection[RowIssue], sync: Sync) -> dict[str, str | None]:

@@ -171,16 +171,15 @@ class _Run:
         tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
         if not tripped:
             return None
-        reasons = "; ".join(
-            f"guard {guard.guard}: {guard.actual}, the limit is {guard.limit}"
-            + (f" ({guard.detail})" if guard.detail else "")
-            for guard in tripped
-        )
-        names = " ".join(f"--override {guard.guard}" for guard in tripped)
+        stopped = f"{'; '.join(str(guard) for guard in tripped)}. Nothing was written."
+        if any(guard.guard == "contract" for guard in tripped):
+            return f"{stopped}\n  correct {self.sync.path}, or the model or the object, then run again"
+        overrides = " ".join(f"--override {guard.guard}" for guard in tripped)
+        if expected is not None:
+            return f"{stopped}\n  if it is what you want, apply the same plan again with {overrides}"
         return (
-            f"{reasons}. Nothing was written.\n"
-            f"  look: tailrace plan {self.sync.name} --out plan.tailrace; "
-            f"if it is what you want: tailrace apply plan.tailrace {names}"
+            f"{stopped}\n  look: tailrace plan {self.sync.name} --out plan.tailrace; "
+            f"if it is what you want: tailrace apply plan.tailrace {overrides}"
         )
 
     def _forget_stale(self, planned: Planned) -> None:
@@ -274,6 +273,6 @@ def _stale(expected: Plan, plan: Plan) -> str:
     if expected.basis.generation != plan.basis.generation:
         return "another run has moved the snapshot"
     return (
-        f"the model's rows changed: {plan.inserts} inserts, {plan.updates} updates, {plan.deletes} deletes now, "
-        f"{expected.inserts}, {expected.updates}, {expected.deletes} in the plan"
+        f"the model's rows changed since: now + {plan.inserts} ~ {plan.updates} - {plan.deletes}, "
+        f"in the plan + {expected.inserts} ~ {expected.updates} - {expected.deletes}"
     )

@@ -32,10 +32,12 @@ def test_defaults_stop_what_the_table_says(figures, expected):
     assert tripped(Guards(), **figures) == expected
 
 
-def test_a_share_that_is_written_out_has_no_floor():
-    """Who writes max_deletes: 10% means it, however small the audience."""
-    guards = Guards.model_validate({"max_deletes": "10%"})
-    assert tripped(guards, deletes=3, snapshot_rows=20) == {"max_deletes"}
+def test_a_share_means_the_same_written_out_or_not():
+    """Ten rows may always go under a share: writing the default down changes nothing."""
+    guards = Guards.model_validate({"max_deletes": "15%"})
+    for deletes, snapshot_rows in ((3, 12), (10, 20), (11, 20), (15, 100), (16, 100)):
+        figures = {"deletes": deletes, "snapshot_rows": snapshot_rows}
+        assert tripped(guards, **figures) == tripped(Guards(), **figures)
 
 
 def test_a_number_limits_rows():
@@ -78,3 +80,13 @@ def test_the_contract_names_each_fault():
 def test_shares_read_well(share, text):
     """A share that is not zero never shows as 0%."""
     assert percent(share) == text
+
+
+def test_without_shares_only_numbers_of_rows_count():
+    """A share of what a delete sync has deleted says nothing; a number of rows does."""
+    assert tripped(Guards(), deletes=100, shares=False) == set()
+    assert evaluate(Guards(on_empty="allow", max_invalid=None), Figures(1, 1, 0, 1, 0, shares=False)) == ()
+    guards = Guards.model_validate({"max_deletes": 3, "max_changes": 5})
+    assert tripped(guards, deletes=3, shares=False) == set()
+    assert tripped(guards, deletes=4, shares=False) == {"max_deletes"}
+    assert tripped(guards, deletes=6, shares=False) == {"max_deletes", "max_changes"}
