@@ -346,3 +346,13 @@ def test_the_command_tells_which_rows_stay_held(workspace, log, monkeypatch):
     assert "1 rows were sent and no answer came" in told
     shown = workspace.run("resolve", "people", "--look-up", "--json").json
     assert (shown["unknown"], [row["key"] for row in shown["held"]]) == ([], [{"id": 1}])
+
+
+def test_an_adopt_that_was_killed_is_no_obstacle(workspace, log):
+    """It moved nothing: the next run ends its record and goes on as if it had not been."""
+    project = log()
+    store("log").fail(Killed(), "find")
+    with pytest.raises(Killed):
+        project.adopt("people")
+    assert project.run("people").acknowledged == 3
+    assert [run.record.status for run in project.runs()] == ["succeeded", "interrupted"]
