@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from tailrace.destination import Operation, acknowledged, rejected
@@ -75,6 +76,40 @@ def test_a_moved_match_value_leaves_before_another_row_takes_it(bench, plan):
         )
     )
     assert bench.records() == {"a": ("new", 0), "b": ("moved", 1)}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_row_waits_for_the_match_value_of_a_record_that_did_not_move(bench, plan, folded, concurrency):
+    """Row 0 takes the value that row 1 fails to give up: it is not sent, gets no outcome, and the others go on."""
+    bench.wants(mode="mirror", concurrency=concurrency)
+    bench.can(case_insensitive_match=frozenset({"ext"}) if folded else frozenset())
+    bench.store.put("thing", {"ext": "a", "name": "old"})
+    bench.store.refuse(lambda row: row.marker == "1", "NO", "no")
+    report = bench.run(
+        plan(
+            {"id": 0, "ext": " A" if folded else "a", "name": "new"},
+            {"id": 1, "ext": "b", "was": "a", "name": "moved", "action": "update"},
+            {"id": 2, "ext": "c", "name": "other"},
+        )
+    )
+    assert bench.records() == {"a": ("old", None), "c": ("other", 2)}
+    assert statuses(report) == {1: "rejected", 2: "acknowledged"}
+
+
+def test_a_record_made_anew_waits_too(bench, plan):
+    """An update whose record is gone becomes an upsert, which must not hit a record that did not move either."""
+    bench.wants(mode="mirror")
+    bench.store.put("thing", {"ext": "a", "name": "old"})
+    bench.store.refuse(lambda row: row.marker == "1", "NO", "no")
+    report = bench.run(
+        plan(
+            {"id": 0, "ext": "a", "was": "gone", "name": "anew", "action": "update"},
+            {"id": 1, "ext": "b", "was": "a", "name": "moved", "action": "update"},
+        )
+    )
+    assert bench.records() == {"a": ("old", None)}
+    assert statuses(report) == {1: "rejected"}
 
 
 @pytest.mark.parametrize("record_id", [None, "m1"])
@@ -230,6 +265,49 @@ def test_fields_that_are_not_empty_are_left_alone(bench, plan):
     )
     assert bench.records() == {"e1": ("theirs", 1), "e2": ("ours", 2), "e3": ("ours", 3)}
     assert report.acknowledged == 4
+
+
+def test_what_is_left_alone_is_told_and_journaled(bench, plan):
+    """The outcome names the fields a record kept, so that nobody takes them for written."""
+    bench.wants(fill_empty=frozenset({"name"}))
+    bench.store.put("thing", {"ext": "e1", "name": "theirs"})
+    rows = [{"id": 1, "size": 1}, {"id": 2}, {"id": 1, "changed": ("name",), "action": "update"}]
+    report = bench.run(plan(*rows))
+    told = '{"name": "has a value"}'
+    assert report.outcomes["code"].to_list() == ["fields_kept", None, "fields_kept"]
+    assert report.outcomes["message"].to_list() == [told, None, told]
+    assert [bench.journal.outcomes[seq].message for seq in range(3)] == [told, None, told]
+
+
+def test_fields_for_new_records_are_not_written_to_existing_ones(bench, plan):
+    """`write: create`: the record that exists is found first, and keeps the field; a new one gets it."""
+    theirs = bench.store.put("thing", {"ext": "e1", "name": "theirs"})
+    initial = pl.lit(value=True).alias("w:name")
+    report = bench.run(plan({"id": 1, "size": 1}, {"id": 2, "name": "ours", "size": 2}).with_columns(initial))
+    assert bench.records() == {"e1": ("theirs", 1), "e2": ("ours", 2)}
+    assert report.outcomes.select("record_id", "message").rows()[0] == (
+        theirs,
+        '{"name": "goes with new records only"}',
+    )
+    assert [request.step for request in bench.store.requests] == ["find", "push"]
+
+
+def test_a_row_with_nothing_left_to_write_is_settled_unsent(bench, plan):
+    """All of its fields go with new records only, and its record exists."""
+    theirs = bench.store.put("thing", {"ext": "e1", "name": "theirs"})
+    initial = [pl.lit(value=True).alias(f"w:{name}") for name in ("name", "size")]
+    report = bench.run(plan({"id": 1}).with_columns(initial))
+    assert report.outcomes.select("status", "record_id", "code").rows() == [("acknowledged", theirs, "fields_kept")]
+    assert bench.pushes() == []
+
+
+def test_a_refused_row_does_not_tell_what_it_left_alone(bench, plan):
+    """Nothing was written: the vendor's own code and words stay."""
+    bench.wants(fill_empty=frozenset({"name"}))
+    bench.store.put("thing", {"ext": "e1", "name": "theirs"})
+    bench.store.refuse(lambda row: True, "NO", "no")
+    report = bench.run(plan({"id": 1}))
+    assert report.outcomes.select("status", "code", "message").rows() == [("rejected", "NO", "no")]
 
 
 def test_a_busy_destination_costs_time_only(bench, plan):

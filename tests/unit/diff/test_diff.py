@@ -6,10 +6,13 @@ from decimal import Decimal
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.canonical import canonical_frame
 from tailrace.changes import DiffSpec, SnapshotData
 from tailrace.diff import diff
+from tailrace.diff.columns import fold_text, match_values
 from tailrace.errors import SnapshotError
 from tailrace.values import LogicalType
 
@@ -148,6 +151,35 @@ def test_a_record_whose_match_a_known_row_takes_is_deleted():
     old = snapshot(model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2]))
     changes = diff(model(k_id=[2], m_ext=["x"], f_a=[2]), old, SPEC)
     assert said(changes) == [("update", 2, set()), ("delete", 1, set())]
+
+
+@pytest.mark.parametrize(
+    ("keys", "matches"),
+    [([None, 2], ["x", "y"]), ([2, 2], ["x", "y"]), ([2, 3], ["x", "x"]), ([2, None], ["y", " X"])],
+)
+def test_a_record_named_by_any_row_is_not_deleted(keys, matches):
+    """Key 1 left the model, but a row that was set aside, or lost its key, still names its record."""
+    folding = DiffSpec(key=("id",), match=("ext",), fields=("a",), fold_match=frozenset({"ext"}))
+    old = snapshot(model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2]))
+    changes = diff(model({"k_id": pa.int64()}, k_id=keys, m_ext=matches, f_a=[1, 2]), old, folding)
+    assert "delete" not in changes.frame["op"].to_list()
+
+
+def test_records_of_rows_set_aside_are_told():
+    """Their match values are taken, as the snapshot has them; those of valid, new and keyless rows are not told."""
+    old = snapshot(model(k_id=[1, 2, 3, 4], m_ext=["x", "y", "z", "w"], f_a=[1, 2, 3, 4]))
+    rows = model({"k_id": pa.int64()}, k_id=[1, 1, 2, 3, None, 9], m_ext=["q", "r", None, "z", "w", None], f_a=[1] * 6)
+    changes = diff(rows, old, SPEC)
+    assert sorted(changes.occupied["om:ext"]) == ["x", "y"]
+    assert diff(model(k_id=[1], m_ext=["x"], f_a=[1]), old, SPEC).occupied.rows() == []
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=6) | st.text(" \x1c\x85\u3000ΣßİA", max_size=6))
+def test_one_rule_folds_columns_and_single_values(text):
+    """The diff, the plan and look-ups agree on which match values are one record."""
+    frame = pl.DataFrame({"m:ext": [text]})
+    (expression,) = match_values("m", ["ext"], {"ext"}, frame.schema)
+    assert frame.select(expression).item() == fold_text(text)
 
 
 @pytest.mark.parametrize(

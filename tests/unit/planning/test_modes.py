@@ -74,6 +74,7 @@ def able(**changes):
         ({"match": {}}, able(), "needs match"),
         ({"fields": {"a": {"column": "c", "lookup": "O", "by": "x"}}}, able(lookups=False), "lookup"),
         ({"fields": {"a": {"column": "c", "write": "empty"}}}, able(find=False), "write: empty"),
+        ({"fields": {"a": {"column": "c", "write": "create"}}}, able(find=False), "write: create"),
     ],
 )
 def test_what_an_adapter_cannot_do_is_refused_with_the_cause(settings, capabilities, word):
@@ -87,3 +88,24 @@ def test_an_able_adapter_is_not_refused():
     """An adapter with every capability carries out every mode."""
     for mode in ("upsert", "update", "insert", "mirror", "append", "delete"):
         assert refusals(config(mode=mode), able(lookups=True)) == []
+
+
+@pytest.mark.parametrize("settings", [{"mode": "append"}, {"mode": "update"}, {"match": {}}])
+def test_fields_for_new_records_need_no_look_up_where_nothing_can_be_found(settings):
+    """Append always creates, update never does, and without match there is nothing to look up by."""
+    fields = {"a": {"column": "c", "write": "create"}}
+    assert refusals(config(fields=fields, **settings), able(find=False, match="optional")) == []
+
+
+def test_fields_for_new_records_are_marked():
+    """An upsert may make the record, and says so; an update never does, and does not write them."""
+    changes = pl.DataFrame(
+        {"seq": [0, 1], "op": ["insert", "update"], "c:name": [True, True], "c:welcome": [True, True]}
+    )
+    fields = {"name": "name", "welcome": {"column": "w", "write": "create"}}
+    shown = ["action", "c:name", "c:welcome", "w:welcome"]
+    marked = with_actions(changes, config(fields=fields))
+    assert marked.select(shown).rows() == [("upsert", True, True, True), ("update", True, False, False)]
+    assert "w:name" not in marked.columns
+    updating = with_actions(changes, config(mode="update", fields=fields))
+    assert updating.select(shown).rows() == [("update", True, False, False)] * 2

@@ -9,6 +9,7 @@ from tailrace.canonical import canonical_frame
 from tailrace.changes import DiffSpec, SnapshotData
 from tailrace.diff import diff
 from tailrace.snapshot.fold import fold
+from tailrace.snapshot.kept import KEPT, kept_message
 
 SPEC = DiffSpec(key=("id",), match=("ext",), fields=("a", "b"))
 
@@ -156,3 +157,60 @@ def test_text_that_became_json_is_told_by_its_type():
     changes = diff(lists, SnapshotData(SAVED, FIRST.types), SPEC)
     told = fold(SAVED, changes.frame, outcomes(), types=changes.types, old_types=FIRST.types)
     assert told["unknown"].to_list() == [["b"], ["b"]]
+
+
+def kept(*seqs, filled=(), left=()):
+    """Acknowledged outcomes of rows that left fields alone."""
+    told = pl.lit(kept_message(filled, left)).alias("message")
+    return outcomes(*((seq, "acknowledged", f"R{seq + 1}", KEPT) for seq in seqs)).with_columns(told)
+
+
+def test_a_field_that_was_left_alone_is_unknown():
+    """The row was written, but not that field: what the record has there was never acknowledged."""
+    frame = fold(None, FIRST.frame, kept(0, left=["a"]))
+    assert rows_of(frame)[1] == {"m:ext": "x", "f:a": None, "f:b": "p", "record_id": "R1", "unknown": ["a"]}
+    written = diff(BOTH, SnapshotData(frame, FIRST.types), SPEC).frame
+    assert written.select("op", "c:a", "c:b").rows()[0] == ("update", True, False)
+
+
+def test_a_field_that_was_filled_already_is_settled_and_unknown():
+    """It is not offered again, and yet not taken for what the record has there."""
+    frame = fold(None, FIRST.frame, kept(0, 1, filled=["a"]))
+    assert frame["unknown"].to_list() == [["a"], ["a"]]
+    saved = SnapshotData(frame, FIRST.types)
+    filling = DiffSpec(SPEC.key, SPEC.match, SPEC.fields, fill_empty=frozenset({"a"}))
+    newer = model(k_id=[1, 2], m_ext=["x", "y"], f_a=[8, 9], f_b=["p", "q"])
+    assert diff(newer, saved, filling).frame.height == 0
+    assert diff(newer, saved, filling, full=True).frame["c:a"].to_list() == [True, True]
+    always = diff(BOTH, saved, SPEC).frame
+    assert always.select("c:a", "o:a", "c:b", "o:b").rows() == [(True, None, False, "p"), (True, None, False, "q")]
+    sent = fold(frame, always, outcomes((0, "acknowledged", None, None), (1, "rejected", None, "NO")))
+    assert sent["unknown"].to_list() == [[], ["a"]]
+
+
+def test_a_known_empty_field_that_others_filled_becomes_unknown():
+    """The update found a value where null had been acknowledged."""
+    filling = DiffSpec(SPEC.key, SPEC.match, SPEC.fields, fill_empty=frozenset({"a"}))
+    empty = SAVED.with_columns(pl.lit(None, pl.Int64).alias("f:a"))
+    changes = diff(BOTH, SnapshotData(empty, FIRST.types), filling)
+    frame = fold(empty, changes.frame, kept(0, filled=["a"]))
+    assert frame["unknown"].to_list() == [["a"], []]
+    assert diff(BOTH, SnapshotData(frame, FIRST.types), filling).frame["k:id"].to_list() == [2]
+
+
+def test_another_adapters_words_are_no_fields():
+    """A code that happens to be ours, with words that are not, changes nothing."""
+    told = outcomes((0, "acknowledged", "R1", KEPT)).with_columns(message=pl.lit("done"))
+    assert rows_of(fold(None, FIRST.frame, told))[1]["unknown"] == []
+    silent = outcomes((0, "acknowledged", "R1", KEPT)).drop("message")
+    assert rows_of(fold(None, FIRST.frame, silent))[1]["unknown"] == []
+
+
+def test_two_keys_never_share_a_record():
+    """Should a record have been written over all the same, it belongs to the key that was written last."""
+    rows = model(k_id=[1, 2, 3], m_ext=["x", "z", "y"], f_a=[1, 2, 3], f_b=["p", "q", "r"])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC).frame
+    frame = fold(SAVED, changes, outcomes((0, "rejected", None, "NO"), (1, "acknowledged", "R2", None)))
+    assert {key: row["record_id"] for key, row in rows_of(frame).items()} == {1: "R1", 3: "R2"}
+    again = diff(rows, SnapshotData(frame, FIRST.types), SPEC).frame
+    assert again.select("k:id", "op").rows() == [(2, "insert")]
