@@ -198,3 +198,13 @@ def test_a_damaged_manifest_can_be_forgotten(workspace):
     workspace.run("plan", "people", code=1)
     workspace.run("reset", "people", "--yes")
     assert workspace.run("plan", "people", "--json").json["plans"][0]["inserts"] == 3
+
+
+def test_a_row_that_lost_its_key_is_not_taken_for_a_delete(workspace):
+    """Key and match are one column, and it is NULL now: the payload tells that the row is still in the model."""
+    sync = workspace.root / "syncs/people.yml"
+    sync.write_text(sync.read_text() + "guards: {max_invalid: off}\n")
+    workspace.run("run", "people")
+    workspace.people((1, "Ann", "ann@example.com", 10.5), (None, "Bob", None, 20))
+    plan = workspace.run("plan", "people", "--json").json["plans"][0]
+    assert [(change["op"], change["key"]) for change in plan["changes"]] == [("delete", {"id": 3})]

@@ -118,6 +118,8 @@ def _limited(frame: pl.DataFrame, config: SyncConfig, around: Surroundings) -> p
     """As many rows as the limit permits: those that move to another match value first, for others may wait for it."""
     if around.limit is None:
         return frame
+    if not config.match:
+        return frame.head(around.limit)
     moves = moving(tuple(config.match), around.capabilities.case_insensitive_match, frame.schema)
     return frame.sort(moves, descending=True, maintain_order=True).head(around.limit).sort("seq")
 
