@@ -43,7 +43,7 @@ def planned(model, known=KNOWN, *, fold=frozenset(), settings=None, **around):
         | (settings or {})
     )
     can = Capabilities(frozenset(Operation), frozenset(), batch_size=10, case_insensitive_match=fold)
-    spec = DiffSpec(("id",), ("ext",), tuple(config.fields), fold_match=fold)
+    spec = DiffSpec(("id",), tuple(config.match), tuple(config.fields), fold_match=fold)
     changes = diff(model, known, spec)
     surroundings = Surroundings(capabilities=can, batch_size=10, rates=(), **around)
     return build("s", config, changes, BASIS, surroundings, at=dt.datetime.now(dt.UTC), plan_id="p")
@@ -99,6 +99,12 @@ def test_a_limit_takes_moves_first():
     """However few rows go, none takes a value that is not free; guards and order stay as they are."""
     assert [sent(planned(MOVED, limit=limit)) for limit in range(4)] == [[], [2], [0, 2], [0, 1, 2]]
     assert planned(MOVED, limit=2).frame["seq"].to_list() == [0, 1]
+
+
+def test_a_limit_needs_no_match():
+    """Where records have no match value nothing can move, and the first rows go."""
+    model = canonical_frame([pa.record_batch({"k:id": [1, 2, 3], "f:name": ["a", "b", "c"]})], {})
+    assert sent(planned(model, None, settings={"mode": "append", "match": {}}, limit=2)) == [1, 2]
 
 
 def test_a_delete_sync_heeds_a_limit_in_rows():
