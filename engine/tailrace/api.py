@@ -176,9 +176,10 @@ class Project:
         batches = Journal(self._session.state, record.run_id, record.token).batches()
         return RunDetails(RunSummary(record), tuple(batches))
 
-    def rejected(self, name: str) -> list[TroubledRow]:
-        """Rows the destination refused."""
-        return [TroubledRow(issue) for issue in trouble.rejected(self._session, self._sync(name))]
+    def rejected(self, name: str, *, dismissed: bool = False) -> list[TroubledRow]:
+        """Rows the destination refused; with `dismissed`, those that were set aside instead."""
+        chosen = trouble.dismissed if dismissed else trouble.rejected
+        return [TroubledRow(issue) for issue in chosen(self._session, self._sync(name))]
 
     def retry(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
         """Make rejected rows, dismissed ones too, due for the next run; gives how many."""
@@ -197,7 +198,8 @@ class Project:
         sync = self._sync(name)
         events = tuple(self._session.files.row_history(name, key))
         issues = trouble.issues_of(self._session, sync)
-        return Story(name, key, events, standing(issues, trouble.typed(self._session, sync, key), events))
+        typed = trouble.typed(self._session, sync, key)
+        return Story(name, typed, events, standing(issues, typed, events))
 
     def adopt(self, name: str, *, trust: bool = False) -> Adopted:
         """Take what the destination holds (or, with `trust`, the model's rows) as the snapshot."""

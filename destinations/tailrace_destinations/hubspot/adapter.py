@@ -33,10 +33,6 @@ _PATHS: Final = {
     Operation.DELETE: "archive",
     Operation.ARCHIVE: "archive",
 }
-_EMAIL_NOTE: Final = (
-    "Where a sync matches contacts by email: HubSpot keeps addresses in lower case and supports no partial "
-    "upsert by email; a custom unique property is the safer match."
-)
 
 
 class HubSpotDestination:
@@ -63,7 +59,6 @@ class HubSpotDestination:
             name=str(reply.body.get("accountType") or ""),
             quota_left=int(left) if left.isdigit() else None,
             quota_max=int(most) if most.isdigit() else None,
-            notes=(_EMAIL_NOTE,),
         )
 
     def describe(self, object: str) -> ObjectSchema:

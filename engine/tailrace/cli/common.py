@@ -42,7 +42,7 @@ class Globals:
 class Stop(threading.Event):
     """Set by Ctrl-C or SIGTERM; `exit_code` is what the shell expects of a process ended by it."""
 
-    exit_code = 128 + signal.SIGINT
+    exit_code: int = 128 + signal.SIGINT
 
 
 def options(context: typer.Context) -> Globals:

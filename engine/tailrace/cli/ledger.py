@@ -56,12 +56,17 @@ def runs(
             say(render.run_details(details))
 
 
-def rejected(context: typer.Context, sync: Name, as_json: AsJson = False) -> None:  # noqa: FBT002
+def rejected(
+    context: typer.Context,
+    sync: Name,
+    dismissed: Annotated[bool, typer.Option("--dismissed", help="Those set aside by dismiss instead.")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
     """Rows the destination refused, with its reasons."""
     from tailrace.cli import render  # noqa: PLC0415
 
     with opened(context) as project:
-        rows = project.rejected(sync)
+        rows = project.rejected(sync, dismissed=dismissed)
         if as_json:
             print_json({"rejected": [row.to_json() for row in rows]})
         else:

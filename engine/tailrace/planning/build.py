@@ -69,7 +69,7 @@ def build(
         guards=_guards(config, changes, sendable, around),
         cost=estimate(
             frame,
-            config.mode,
+            config,
             around.capabilities,
             batch_size=around.batch_size,
             rates=around.rates,

@@ -11,7 +11,7 @@ import polars as pl
 from tailrace.destination import Capabilities, Rate
 
 if TYPE_CHECKING:
-    from tailrace.project.config import Mode
+    from tailrace.project.config import SyncConfig
 
 FIND_CHUNK = 100
 """Rows per look-up request that estimates count with; adapters may fit more."""
@@ -32,7 +32,7 @@ class Cost:
 
 def estimate(
     frame: pl.DataFrame,
-    mode: Mode,
+    config: SyncConfig,
     capabilities: Capabilities,
     *,
     batch_size: int,
@@ -41,18 +41,22 @@ def estimate(
 ) -> Cost:
     """The cost of delivering a plan frame, retries not counted."""
     calls = sum(math.ceil(rows / batch_size) for _, rows in frame.group_by("action").len().iter_rows())
-    calls += math.ceil(_looked_up(frame, mode, capabilities) / FIND_CHUNK)
+    calls += math.ceil(frame.filter(_looked_up(config, capabilities)).height / FIND_CHUNK)
     return Cost(calls, quota_left, shortest(calls, rates))
 
 
-def _looked_up(frame: pl.DataFrame, mode: Mode, capabilities: Capabilities) -> int:
-    """Rows whose record must be found before they can be written."""
-    if mode == "insert":
-        return frame.height
-    if capabilities.addresses == "match":
-        return 0
-    by_id = pl.col("action").is_in(["update", "delete", "archive", "clear"])
-    return frame.filter(by_id & pl.col("record_id").is_null()).height
+def _looked_up(config: SyncConfig, capabilities: Capabilities) -> pl.Expr:
+    """Which rows' records must be found before they can be written."""
+    wanted = pl.lit(config.mode == "insert") & (pl.col("action") == "create")
+    if capabilities.addresses == "record_id":
+        by_id = pl.col("action").is_in(["update", "delete", "archive", "clear"])
+        wanted |= by_id & pl.col("record_id").is_null()
+    for name, spec in config.fields.items():
+        if spec.write == "empty":
+            wanted |= pl.col("action").is_in(["upsert", "update"]) & pl.col(f"c:{name}")
+        elif spec.write == "create":
+            wanted |= (pl.col("action") == "upsert") & pl.col(f"c:{name}")
+    return wanted
 
 
 def shortest(calls: int, rates: tuple[Rate, ...]) -> int:

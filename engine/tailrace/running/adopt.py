@@ -70,8 +70,9 @@ def _refuse(sync: Sync, target: Target, *, trust: bool) -> None:
             hint="a sync of mode delete needs no baseline: a record that is gone already counts as deleted",
         )
     if not trust and not (target.capabilities.find and sync.config.match):
+        why = f"{target.plugin.name} cannot look records up by match" if sync.config.match else "it has no match"
         raise UsageError(
-            f"{sync.name}: {target.plugin.name} cannot look records up by match",
+            f"{sync.name}: {why}, so nothing can be read back",
             hint=f"tailrace adopt {sync.name} --trust takes the model's rows as delivered",
         )
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tailrace.values import LogicalType
 
 
+FOLDED = "matches without regard to case, and the destination may rewrite it: an id of your own is the safer match"
+
+
 @dataclass(frozen=True, slots=True)
 class CheckLine:
     """One thing looked at; `exit_code` is 0 when it is well."""
@@ -133,6 +136,9 @@ def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
         raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account)}"]
     lines += [f"note: {note}" for note in account.notes]
+    lines += [
+        f"note: {name} {FOLDED}" for name in sync.config.match if name in target.capabilities.case_insensitive_match
+    ]
     lines += _required(sync, missing_required(sync.config, schema), target)
     return "\n  ".join(lines)
 

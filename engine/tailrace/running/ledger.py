@@ -118,7 +118,8 @@ class Story:
     """Everything ever done to one row, oldest first, and how it stands."""
 
     sync: str
-    key: Mapping[str, str]
+    key: Mapping[str, Any]
+    """As JSON has it."""
     events: tuple[RowEvent, ...]
     standing: str
 

@@ -125,7 +125,7 @@ class _Resolution:
             )
         if not (identity.match and self._target.capabilities.find):
             raise UsageError(
-                f"{self._sync.name}: rows cannot be looked up without match, or by {self._target.plugin.name}",
+                f"{self._sync.name}: these rows have no match, or {self._target.plugin.name} cannot look records up",
                 hint="use --resend or --skip",
             )
         mode = cast("Mode", self._session.state.run(saved.run_id).mode)

@@ -30,6 +30,11 @@ def rejected(session: Session, sync: Sync) -> tuple[RowIssue, ...]:
     return tuple(issue for issue in issues_of(session, sync, "rejected") if issue.state != "dismissed")
 
 
+def dismissed(session: Session, sync: Sync) -> tuple[RowIssue, ...]:
+    """Rows that were set aside until they change."""
+    return tuple(issue for issue in issues_of(session, sync, "rejected") if issue.state == "dismissed")
+
+
 def retry(session: Session, sync: Sync, key: Mapping[str, str] | None) -> int:
     """Make rejected rows, dismissed ones too, due for the next run; gives how many."""
     return sum(session.state.retry(sync.name, issue.key_text) for issue in _chosen(session, sync, key))

@@ -1,6 +1,7 @@
 """The commands, options and exit codes that the documentation names are those of the program."""
 
 import re
+import signal
 
 import pytest
 import typer
@@ -65,6 +66,6 @@ def test_commands_in_the_text_exist(page, program):
 def test_every_exit_code_is_documented(read):
     """The table of exit codes holds exactly the codes that the program can end with."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")]
-    codes = {0, CHANGES_FOUND, *EXIT_CODES.values(), *(kind.exit_code for kind in kinds)}
+    codes = {0, CHANGES_FOUND, *EXIT_CODES.values(), 128 + signal.SIGTERM, *(kind.exit_code for kind in kinds)}
     table = re.findall(r"^\| (\d+) \|", read("docs/operate.md").section("Exit codes"), re.MULTILINE)
     assert sorted(map(int, table)) == sorted(codes)
