@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Collection
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tailrace.planning import Plan
     from tailrace.project import Sync
     from tailrace.running.session import Session, Target
+
+log = logging.getLogger(__name__)
 
 JOURNALED = "what was sent is journaled: the next run of this sync recovers it before it sends anything"
 NOTHING_WRITTEN = "Nothing was written; make a new plan"
@@ -66,6 +69,8 @@ class _Run:
         self.request = request
         self.run_id = run_id
         self.known = RunResult(sync.name, run_id, "failed")
+        # Figures only, never a value of a row; the ids are fields of their own in JSON logs.
+        self.log = logging.LoggerAdapter(log, {"sync": sync.name, "run_id": run_id})
         self.target: Target = session.target(sync)
         self.journal: Journal | None = None
         self.settled = False
@@ -74,6 +79,7 @@ class _Run:
         """Hold the lease, recover, plan, judge, deliver, settle."""
         with leased(self.session, self.sync) as lease:
             self._begin(lease)
+            self.log.info("%s: run %s begins", self.sync.name, self.run_id)
             try:
                 self.known = self._steps(lease)
             except (TailraceError, OSError) as error:
@@ -82,6 +88,7 @@ class _Run:
                     # Its journal says what was sent. Left unfinished, the next run recovers it.
                     return replace(self.known, message=f"{self.known.message}\n  {JOURNALED}")
             self._finish(lease)
+            self.log.info("%s: run %s ended: %s", self.sync.name, self.run_id, self.known.status)
             self._prune()
             return self.known
 
@@ -151,6 +158,8 @@ class _Run:
             invalid=plan.invalid_rows,
         )
         self.session.state.set_plan(self.run_id, plan.hash, counts, identity=planned.snapshot.identity.digest)
+        counted = (plan.inserts, plan.updates, plan.deletes, plan.unchanged)
+        self.log.info("%s: planned + %d ~ %d - %d, %d unchanged", self.sync.name, *counted)
         held = (f"{plan.held:,} rows are held back: see tailrace rejected and tailrace resolve",) if plan.held else ()
         return replace(
             self.known,
@@ -213,6 +222,8 @@ class _Run:
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
         delivered = _outcome(replace(self.known, seconds=seconds), report)
         self.known = delivered
+        told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
+        self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *told)
         self._settle(lease, planned, report)
         return delivered
 
