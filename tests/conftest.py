@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tailrace import redact
+
 pytest.register_assert_rewrite("tailrace.testing")
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch):
+    """What one test reveals must not be blanked out of another test's texts."""
+    monkeypatch.setattr(redact, "_forms", set())
+    monkeypatch.setattr(redact, "_pattern", None)
 
 
 @pytest.fixture(scope="session")
