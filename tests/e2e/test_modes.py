@@ -180,3 +180,15 @@ def test_a_row_that_keeps_failing_is_given_up_until_it_is_retried(workspace):
     answer = workspace.run("run", "people", "--json", code=4).json["runs"][0]
     assert answer["rejected"] == 1
     assert workspace.run("retry", "people", "--now", "--json", code=4).json["runs"][0]["rejected"] == 1
+
+
+def test_rows_that_are_refused_every_time_do_not_block_a_canary(workspace):
+    """Rows that were in trouble go last, so that `--limit` reaches the others."""
+    with sqlite3.connect(workspace.root / "app.db") as connection:
+        connection.execute(
+            "create table people (id integer primary key, name text not null, email text, spent real, source text)"
+        )
+    workspace.people((1, None, None, 1), (2, None, None, 1), *((n, f"P{n}", None, 1) for n in range(3, 60)))
+    assert workspace.run("run", "people", "--limit", "2", "--json", code=4).json["runs"][0]["rejected"] == 2
+    assert workspace.run("run", "people", "--limit", "2", "--json").json["runs"][0]["acknowledged"] == 2
+    assert names(workspace) == {3: "P3", 4: "P4"}

@@ -51,7 +51,7 @@ def build(
     due = _without_held(_confined(acted, changes, around), changes, around)
     waiting = _waiting(due, acted, changes, config, around)
     sendable = due.filter(~pl.col("seq").is_in(waiting))
-    frame = renumbered(_limited(sendable, config, around))
+    frame = renumbered(_limited(sendable, changes, config, around))
     return Plan(
         sync=sync,
         mode=config.mode,
@@ -114,14 +114,20 @@ def _waiting(
     return sorted({seq for seqs in found for seq in seqs})
 
 
-def _limited(frame: pl.DataFrame, config: SyncConfig, around: Surroundings) -> pl.DataFrame:
-    """As many rows as the limit permits: those that move to another match value first, for others may wait for it."""
+def _limited(frame: pl.DataFrame, changes: ChangeSet, config: SyncConfig, around: Surroundings) -> pl.DataFrame:
+    """As many rows as the limit permits.
+
+    Those that move to another match value go first, as others may wait for it; those that were in trouble before
+    go last, or a few rows that are refused every time would keep a canary from ever sending another.
+    """
     if around.limit is None:
         return frame
-    if not config.match:
-        return frame.head(around.limit)
-    moves = moving(tuple(config.match), around.capabilities.case_insensitive_match, frame.schema)
-    return frame.sort(moves, descending=True, maintain_order=True).head(around.limit).sort("seq")
+    moves = pl.lit(value=False)
+    if config.match:
+        moves = moving(tuple(config.match), around.capabilities.case_insensitive_match, frame.schema)
+    troubled = pl.Series([key in around.tracked for key in keys(frame, changes.types)], dtype=pl.Boolean)
+    ordered = frame.with_columns(first=moves, last=troubled).sort(~pl.col("first"), "last", maintain_order=True)
+    return ordered.head(around.limit).drop("first", "last").sort("seq")
 
 
 def _told(waiting: int) -> tuple[str, ...]:
