@@ -96,7 +96,10 @@ class SalesforceDestination:
         if batch.operation is Operation.DELETE:
             return self._delete(batch)
         sobject = self._known(batch.object)
-        parents = {lookup.object: self._known(lookup.object) for lookup in batch.lookups.values()}
+        referred = {
+            batch.lookups[name].object for row in batch.rows for name in row.values.keys() & batch.lookups.keys()
+        }
+        parents = {name: self._known(name) for name in referred}
         writer = RecordWriter(batch, sobject, parents)
         path = self._path(batch, sobject)
         records: list[str] = []
