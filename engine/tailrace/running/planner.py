@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.clock import new_id, now
-from tailrace.diff import SnapshotData, diff
+from tailrace.diff import diff
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
 from tailrace.running.session import Session, Target
@@ -92,21 +92,33 @@ def known_identity(session: Session, sync: Sync) -> Identity:
 
 def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None, request: PlanRequest) -> Planned:
     """Plan a sync. Without `asked` the destination is left alone, and the contract is not judged."""
-    if asked is None:
-        account, notes = known_account(session, target)
-    else:
-        account, notes = asked.account, ()
     if request.full and sync.config.mode == "append":
         raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
+    account, notes = (asked.account, ()) if asked else known_account(session, target)
     snapshot = session.store.open(identity(sync, account))
     started = time.perf_counter()
     rows = read_rows(session, sync, snapshot)
     queried = time.perf_counter()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
-    changes = diff(rows, snapshot_data(snapshot), sync.diff_spec(folded), full=request.full)
+    changes = diff(rows, snapshot.data(), sync.diff_spec(folded), full=request.full)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
+    around = replace(
+        _surroundings(session, sync, target, issues, request),
+        contract=faults(sync.config, asked.schema, changes.types) if asked else None,
+        notes=(*notes, *_notes(session, sync, snapshot, asked)),
+    )
+    basis = _basis(sync, snapshot, account, full=request.full)
+    plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
+    seconds = {"query": queried - started, "diff": time.perf_counter() - queried}
+    return Planned(plan, snapshot, issues, seconds)
+
+
+def _surroundings(
+    session: Session, sync: Sync, target: Target, issues: Collection[RowIssue], request: PlanRequest
+) -> Surroundings:
+    """What the state and the settings say, before anything is compared."""
     record = session.state.account(target.name, target.hint)
-    around = Surroundings(
+    return Surroundings(
         capabilities=target.capabilities,
         batch_size=target.batch_size,
         rates=target.rates,
@@ -115,25 +127,7 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
         tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
-        contract=None if asked is None else faults(sync.config, asked.schema, changes.types),
-        notes=(*notes, *_notes(session, sync, snapshot, asked)),
     )
-    plan = build(
-        sync.name,
-        sync.config,
-        changes,
-        _basis(sync, snapshot, account, full=request.full),
-        around,
-        at=now(),
-        plan_id=new_id(),
-    )
-    seconds = {"query": queried - started, "diff": time.perf_counter() - queried}
-    return Planned(plan, snapshot, issues, seconds)
-
-
-def snapshot_data(snapshot: Snapshot) -> SnapshotData | None:
-    """What the diff compares with; None for a sync that has no snapshot yet."""
-    return SnapshotData(snapshot.frame(), snapshot.types) if snapshot.generation else None
 
 
 def read_rows(session: Session, sync: Sync, snapshot: Snapshot) -> CanonicalRows:
