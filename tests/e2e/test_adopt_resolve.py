@@ -356,3 +356,20 @@ def test_an_adopt_that_was_killed_is_no_obstacle(workspace, log):
         project.adopt("people")
     assert project.run("people").acknowledged == 3
     assert [run.record.status for run in project.runs()] == ["succeeded", "interrupted"]
+
+
+def test_adopt_keeps_a_record_that_is_about_to_move(workspace):
+    """A row whose match value changed is not found under the new one; its record moves in the next run."""
+    sync = workspace.root / "syncs/people.yml"
+    sync.write_text(
+        sync.read_text().replace("match: {id: id}", "match: {name: name}").replace("  name: name\n", "  id: id\n")
+    )
+    workspace.run("run", "people")
+    workspace.people((1, "Anna", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
+    workspace.run("adopt", "people", "--yes")
+    plan = workspace.run("plan", "people", "--json").json["plans"][0]
+    assert [(change["op"], change["fields"].get("name")) for change in plan["changes"]] == [
+        ("update", {"old": "Ann", "new": "Anna"})
+    ]
+    workspace.run("run", "people")
+    assert len(workspace.table()) == 3

@@ -141,13 +141,28 @@ def _save(session: Session, lease: Lease, entry: Entry, snapshot: Snapshot, chan
     files.save_changes(sync, entry.run_id, frame.with_columns(action=pl.lit("adopt")), changes.types, snapshot.identity)
     lease.renew()  # whoever lost the sync must not move the snapshot
     taken = verdict(found.present, "acknowledged").with_columns(pl.Series("record_id", found.ids, dtype=pl.String))
-    left = pl.col("seq").is_in(found.left_out["seq"].to_list())
+    forgotten = _without_moving(found.left_out, snapshot)
+    left = pl.col("seq").is_in(forgotten["seq"].to_list())
     moves = frame.with_columns(op=pl.when(left).then(pl.lit("delete")).otherwise(pl.col("op")), action=pl.lit("upsert"))
-    settled = pl.concat([taken, verdict(found.left_out, "acknowledged")])
+    settled = pl.concat([taken, verdict(forgotten, "acknowledged")])
     save_snapshot(session, snapshot, moves, changes.types, settled, entry.run_id)
     absent = verdict(found.absent, None, "ABSENT", "no record has its match value")
     ambiguous = verdict(found.ambiguous, None, "AMBIGUOUS_MATCH", "several records have its match value")
     files.save_outcomes(sync, entry.run_id, pl.concat([taken, absent, ambiguous]))
+
+
+def _without_moving(left_out: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    """Leave out rows that the snapshot knows under another match value: their record is there, and is to move."""
+    keys, match = snapshot.identity.key, snapshot.identity.match
+    if left_out.is_empty() or not (snapshot.generation and match):
+        return left_out
+    names = {f"m:{name}": f"held:{name}" for name in match}
+    columns = [*(f"k:{key}" for key in keys), *names]
+    cast = [pl.col(column).cast(left_out.schema[column], strict=False) for column in columns]
+    known = snapshot.frame().select(cast).rename(names)
+    both = left_out.join(known, on=[f"k:{key}" for key in keys], how="inner")
+    moving = both.filter(pl.any_horizontal(pl.col(now).ne_missing(pl.col(held)) for now, held in names.items()))
+    return left_out.join(moving, on="seq", how="anti", maintain_order="left")
 
 
 def _told(sync: Sync, changes: ChangeSet, found: _Found, entry: Entry) -> Adopted:
