@@ -221,3 +221,42 @@ def test_keys_are_found_as_people_type_them(lab, column, typed):
         assert "retry" in project.explain("people", {"id": typed}).standing
         with pytest.raises(UsageError, match="no rejected row"):
             project.retry("people", key={"id": "7"})
+
+
+def test_a_record_whose_answer_was_lost_is_not_forgotten_when_its_row_leaves(lab):
+    """The create arrived, its answer did not, the row left the model: it is still shown, looked up, and deleted."""
+    lab.edit(SYNC.replace("mode: append", "mode: mirror\nmatch: {id: id}").replace("  id: id\n", ""))
+    lab.run()
+    lab.workspace.people((1, "Ann", None, 1), (2, "Bob", None, 1), (3, "Cid", None, 1), (4, "Dee", None, 1))
+    store("first").fail(AnswerLost("the connection broke"), times=None, after_commit=True)
+    assert lab.run().status in {"failed", "partial"}
+    store("first").heal()
+    lab.workspace.people((1, "Ann", None, 1), (2, "Bob", None, 1), (3, "Cid", None, 1))
+    lab.run()
+    assert lab.names() == ["Ann", "Bob", "Cid", "Dee"]
+    with lab.project() as project:
+        assert project.status()[0].unknown == 1
+        assert len(project.resolve("people", "look_up")) == 1
+    lab.run()
+    assert lab.names() == ["Ann", "Bob", "Cid"]
+
+
+@pytest.mark.parametrize("way", ["look_up", "resend"])
+def test_an_update_whose_answer_was_lost_is_not_forgotten_when_the_model_takes_it_back(lab, way):
+    """The new value may have arrived although the model has the old one again: resolved, the row is sent anew."""
+    lab.edit(SYNC.replace("mode: append", "mode: mirror\nmatch: {id: id}").replace("  id: id\n", ""))
+    lab.run()
+    lab.workspace.people((1, "Anna", None, 1), (2, "Bob", None, 1), (3, "Cid", None, 1))
+    store("first").fail(AnswerLost("the connection broke"), times=None, after_commit=True)
+    lab.run()
+    store("first").heal()
+    lab.workspace.people((1, "Ann", None, 1), (2, "Bob", None, 1), (3, "Cid", None, 1))
+    assert lab.run().status == "nothing_to_do"
+    assert lab.names() == ["Anna", "Bob", "Cid"]
+    with lab.project() as project:
+        assert project.status()[0].unknown == 1
+        assert len(project.resolve("people", way)) == 1
+    assert lab.run().acknowledged == 1
+    assert lab.names() == ["Ann", "Bob", "Cid"]
+    with lab.project() as project:
+        assert project.status()[0].unknown == 0

@@ -17,6 +17,7 @@ from tailrace.running.lookup import records_of
 from tailrace.running.record import recorded, verdict
 from tailrace.running.recovery import recover
 from tailrace.running.settle import forget_issues, save_snapshot
+from tailrace.snapshot.kept import KEPT, kept_message
 
 if TYPE_CHECKING:
     from tailrace.delivery import Job
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Way: TypeAlias = Literal["resend", "skip", "look_up"]
 
+UNSEEN = "a look-up cannot tell whether it arrived: planned again"
 RESENT = "planned again, as asked"
 SKIPPED = "taken as delivered, as asked"
 FOUND = "found at the destination: taken as delivered"
@@ -108,9 +110,13 @@ class _Resolution:
     def _outcomes(self, saved: SavedRun, identity: Identity, frame: pl.DataFrame) -> pl.DataFrame:
         match self._way:
             case "resend":
-                return verdict(frame, None, "RESEND", RESENT)
+                return _sent_again(frame, "RESEND", RESENT)
             case "skip":
                 return verdict(frame, "acknowledged", "SKIP", SKIPPED)
+            case "look_up" if self._session.state.run(saved.run_id).mode != "append":
+                creates, updates = frame.filter(pl.col("op") == "insert"), frame.filter(pl.col("op") != "insert")
+                found = self._looked_up(self._past_job(saved, identity), creates)
+                return pl.concat([found, _sent_again(updates, "RESEND", UNSEEN)])
             case "look_up":
                 return self._looked_up(self._past_job(saved, identity), frame)
 
@@ -148,3 +154,20 @@ class _Resolution:
                 verdict(untold, "unknown", ANSWER_LOST, UNTOLD),
             ]
         )
+
+
+def _sent_again(frame: pl.DataFrame, code: str, message: str) -> pl.DataFrame:
+    """Outcomes after which the next run sends the rows again, whatever the model says by then.
+
+    What an update wrote, or did not, nobody knows: its fields enter the snapshot as unknown, so that also a row
+    whose old values came back is sent.
+    """
+    matches = [name[3:] for name in frame.columns if name.startswith("om:")]
+    moved = [pl.col(f"m:{name}").ne_missing(pl.col(f"om:{name}")) for name in matches]
+    uncertain = frame.filter((pl.col("op") == "update") & ~pl.any_horizontal(pl.lit(value=False), *moved))
+    flags = [name for name in frame.columns if name.startswith("c:")]
+    told = [
+        kept_message((), (flag[2:] for flag, sent in row.items() if sent)) for row in uncertain.select(flags).to_dicts()
+    ]
+    unsure = verdict(uncertain, "acknowledged", KEPT).with_columns(pl.Series("message", told, dtype=pl.String))
+    return pl.concat([unsure, verdict(frame.join(unsure, on="seq", how="anti"), None, code, message)])

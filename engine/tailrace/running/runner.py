@@ -194,12 +194,12 @@ class _Run:
     def _forget_stale(self, planned: Planned) -> None:
         """Rejected rows that no longer differ from what was acknowledged need nothing any more.
 
-        Rows of unknown outcome stay, even while the model lacks them: they may be at the destination, and only
-        `resolve` may say so.
+        Rows of unknown outcome stay, also when the model lacks them or has their old values again: what was sent
+        may be at the destination. Only a later answer, or `resolve`, may settle them.
         """
         if self.request.plan.only is not None:
             return
-        done = {issue.key_text for issue in planned.issues if issue.kind == "rejected" or issue.due}
+        done = {issue.key_text for issue in planned.issues if issue.kind == "rejected"}
         gone = done - planned.plan.standing
         if gone:
             forget_issues(self.session, self.sync, planned.snapshot.identity.digest, gone)

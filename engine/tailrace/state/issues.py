@@ -91,9 +91,11 @@ class Issues(Database):
         return self.issues(sync, kind="rejected", states=("open", "dead"))
 
     def held(self, sync: str) -> tuple[RowIssue, ...]:
-        """Rows that were sent without an answer and wait for `tailrace resolve`."""
-        unknown = self.issues(sync, kind="unknown")
-        return tuple(issue for issue in unknown if issue.state == "open" and not issue.due)
+        """Rows that were sent without an answer, for `tailrace resolve`.
+
+        Those that are due are sent again by themselves, as long as they differ from what was acknowledged.
+        """
+        return tuple(issue for issue in self.issues(sync, kind="unknown") if issue.state == "open")
 
     def retry(self, sync: str, key: str | None = None, *, kind: IssueKind = "rejected") -> int:
         """Make rows due for the next run with a fresh count of attempts; gives how many."""
