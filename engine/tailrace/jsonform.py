@@ -24,7 +24,7 @@ def to_json(value: Value) -> Json:
         case Decimal():
             return format(value, "f")
         case datetime():
-            return _iso(value)
+            return iso(value)
         case date() | time():
             return value.isoformat()
         case bytes():
@@ -35,7 +35,8 @@ def to_json(value: Value) -> Json:
             return [to_json(inner) for inner in value]
 
 
-def _iso(value: datetime) -> str:
+def iso(value: datetime) -> str:
+    """ISO 8601; a moment with a zone in UTC, with Z."""
     if value.tzinfo is None:
         return value.isoformat()
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

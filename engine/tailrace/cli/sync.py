@@ -38,12 +38,12 @@ def check(context: typer.Context, syncs: Names = None, as_json: AsJson = False) 
     from tailrace.cli import render  # noqa: PLC0415
 
     with opened(context) as project:
-        report = project.check(*(syncs or ()))
+        looked = project.check(*(syncs or ()))
         if as_json:
-            print_json(report.to_json())
+            print_json(looked.to_json())
         else:
-            say(render.check(report))
-        leave(report.exit_code)
+            say(render.check(looked))
+        leave(looked.exit_code)
 
 
 def plan(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tailrace.delivery import Job
 
 if TYPE_CHECKING:
     from tailrace.project import Sync
+    from tailrace.project.config import Mode
     from tailrace.running.session import Target
+    from tailrace.snapshot.history import SavedRun
+    from tailrace.snapshot.store import Identity
     from tailrace.values import LogicalType
 
 
@@ -32,4 +36,20 @@ def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType
         concurrency=target.concurrency,
         on_unknown=config.on_unknown,
         settle=target.config.settle,
+    )
+
+
+def past_job(sync: Sync, target: Target, saved: SavedRun, identity: Identity, mode: Mode) -> Job:
+    """How an earlier run delivered its rows: the sync may have been edited since."""
+    today = job(sync, target, saved.run_id, saved.types)
+    fields = frozenset(name[2:] for name in saved.frame.columns if name.startswith("n:"))
+    return replace(
+        today,
+        object=identity.object,
+        match=identity.match,
+        mode=mode,
+        fields=tuple(sorted(fields)),
+        skip_nulls=today.skip_nulls & fields,
+        fill_empty=today.fill_empty & fields,
+        lookups={name: lookup for name, lookup in today.lookups.items() if name in fields},
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import SnapshotError
-from tailrace.jsonform import to_json
+from tailrace.jsonform import iso, to_json
 from tailrace.running.planner import known_identity
 from tailrace.schedule import LastRun, next_fire
 from tailrace.state import IssueCounts
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
 
 
-def iso(seconds: float | None) -> str | None:
+def _at(seconds: float | None) -> str | None:
     """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return None if seconds is None else iso(_moment(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class RunSummary:
             "destination": run.destination,
             "object": run.object,
             "status": run.status,
-            "started_at": iso(run.started_at),
-            "finished_at": iso(run.finished_at),
+            "started_at": _at(run.started_at),
+            "finished_at": _at(run.finished_at),
             "plan_hash": run.plan_hash,
             **asdict(run.counts),
             **asdict(run.tallies),
@@ -85,7 +85,7 @@ class RunDetails:
     def to_json(self) -> dict[str, Any]:
         """The form of `runs RUN --json`."""
         batches = [
-            {**asdict(batch), "intended_at": iso(batch.intended_at), "settled_at": iso(batch.settled_at)}
+            {**asdict(batch), "intended_at": _at(batch.intended_at), "settled_at": _at(batch.settled_at)}
             for batch in self.batches
         ]
         return {**self.summary.to_json(), "batches": batches}
@@ -107,8 +107,8 @@ class TroubledRow:
             "code": issue.code,
             "message": issue.message,
             "attempts": issue.attempts,
-            "first_seen": iso(issue.first_seen),
-            "last_seen": iso(issue.last_seen),
+            "first_seen": _at(issue.first_seen),
+            "last_seen": _at(issue.last_seen),
             "state": issue.state,
         }
 
@@ -136,7 +136,7 @@ class Story:
 def _event_json(event: RowEvent) -> dict[str, Any]:
     return {
         "run_id": event.run_id,
-        "at": event.at.isoformat().replace("+00:00", "Z"),
+        "at": iso(event.at),
         "op": event.op,
         "action": event.action,
         "status": event.status,
@@ -184,7 +184,7 @@ def sync_status(
         unknown=troubled.unknown,
         snapshot_rows=_snapshot_rows(session, identity),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
-        next_run=due.isoformat(timespec="seconds").replace("+00:00", "Z") if due else None,
+        next_run=iso(due.replace(microsecond=0)) if due else None,
     )
 
 

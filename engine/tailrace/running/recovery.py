@@ -8,12 +8,11 @@ harm they come up again in the next plan. Created ones are looked up by match, o
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from tailrace.delivery import recover as look_up_doubtful
 from tailrace.destination import ANSWER_LOST, Operation, Outcome
-from tailrace.running.job import job
+from tailrace.running.job import past_job
 from tailrace.running.result import Recovered
 from tailrace.running.settle import save_issues, save_snapshot
 from tailrace.state import Journal, Tallies
@@ -21,7 +20,6 @@ from tailrace.state import Journal, Tallies
 if TYPE_CHECKING:
     import polars as pl
 
-    from tailrace.delivery import Job
     from tailrace.destination import Destination
     from tailrace.project import Sync
     from tailrace.project.config import Mode
@@ -78,33 +76,15 @@ def _look_up(
     The sync may have been edited since: the rows are looked up where that run sent them, and held
     where the sync has another destination or account now.
     """
-    if saved.identity is None or not _same_place(session, target, saved.identity):
+    identity = saved.identity
+    here = (target.name, destination.check().id)
+    if identity is None or (identity.destination, identity.account) != here:
         return _hold(journal)
-    past = _job_of(run, saved, saved.identity, job(sync, target, saved.run_id, saved.types))
+    past = past_job(sync, target, saved, identity, cast("Mode", run.mode))
     found = look_up_doubtful(past, saved.frame, destination, journal, limiter=session.limiter(target))
     if found.error is not None:
         raise found.error
     return found.left
-
-
-def _same_place(session: Session, target: Target, identity: Identity) -> bool:
-    account = session.state.account(target.name, target.hint)
-    return identity.destination == target.name and account is not None and identity.account == account.account_id
-
-
-def _job_of(run: RunRecord, saved: SavedRun, identity: Identity, today: Job) -> Job:
-    """The job as that run had it: the sync may have been edited since."""
-    fields = frozenset(name[2:] for name in saved.frame.columns if name.startswith("n:"))
-    return replace(
-        today,
-        object=identity.object,
-        match=identity.match,
-        mode=cast("Mode", run.mode),
-        fields=tuple(sorted(fields)),
-        skip_nulls=today.skip_nulls & fields,
-        fill_empty=today.fill_empty & fields,
-        lookups={name: lookup for name, lookup in today.lookups.items() if name in fields},
-    )
 
 
 def _hold(journal: Journal) -> int:

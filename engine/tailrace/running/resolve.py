@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import polars as pl
@@ -11,7 +10,7 @@ import polars as pl
 from tailrace.destination import ANSWER_LOST
 from tailrace.errors import UsageError
 from tailrace.planning import keys
-from tailrace.running.job import job
+from tailrace.running.job import past_job
 from tailrace.running.lease import leased
 from tailrace.running.lookup import records_of
 from tailrace.running.record import recorded, verdict
@@ -135,8 +134,7 @@ class _Resolution:
                 hint="use --resend or --skip",
             )
         mode = cast("Mode", self._session.state.run(saved.run_id).mode)
-        today = job(self._sync, self._target, saved.run_id, saved.types)
-        return replace(today, object=identity.object, match=identity.match, mode=mode)
+        return past_job(self._sync, self._target, saved, identity, mode)
 
     def _looked_up(self, past: Job, frame: pl.DataFrame) -> pl.DataFrame:
         # As in delivery: in append only of rows new to the snapshot a record tells that this change arrived.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +56,11 @@ class Session:
         self._stack.close()
 
     @cached_property
+    def _plugins(self) -> Mapping[str, Plugin]:
+        """The installed adapters; finding them reads the metadata of every installed package, so once is enough."""
+        return plugins()
+
+    @cached_property
     def state(self) -> StateDB:
         """The state database, migrated if need be."""
         state = StateDB.open(self.project.config.state.reveal(), self.project.root)
@@ -99,7 +104,7 @@ class Session:
     def target(self, sync: Sync) -> Target:
         """The sync's destination as configured; UsageError when it cannot do what the sync asks."""
         config = self.project.config.destinations[sync.config.destination]
-        plugin = plugins()[config.type]
+        plugin = self._plugins[config.type]
         need(*plugin.requires, extra=plugin.name, what=f"destination {sync.config.destination} ({plugin.name})")
         able = plugin.capabilities(config)
         found = refusals(sync.config, able)
