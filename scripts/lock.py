@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEADER = """\
 # All dependencies of tailrace, pinned and hashed, for Python 3.11 and newer.
 # Made by `make lock` from pyproject.toml; do not edit by hand.
-# Install with: pip install --require-hashes -r requirements.txt
+# Install with: pip install --no-deps --require-hashes -r requirements.txt
 """
 COMPILE = (
     *("pip", "compile", "pyproject.toml", "--quiet", "--universal", "--python-version", "3.11"),
