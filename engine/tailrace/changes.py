@@ -15,7 +15,10 @@ All frames name their columns by role, so that no destination field can collide 
 `unknown`      (snapshots) list of fields of this row the destination never acknowledged; the value
                of such a field, if there is one, was offered to a record that kept its own
 `op`           (changes) `insert`, `update` or `delete`
-`seq`          (changes) Int64, 0-based, in order of the key: names the row within its plan
+`seq`          (changes) Int64: names the row within its plan; counted from 0 in the order of the key,
+               but beyond some 100,000 changes in the order of the model, and with gaps
+`row`          (changes) Int64: the row among those of the model that were not known to be unchanged
+`loc`          (changes) UInt64: where the snapshot has the row
 =============  ========================================================================
 
 The values in those columns are canonical: see `tailrace.canonical`.
@@ -25,10 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
+from tailrace.rowset import Rows
 from tailrace.values import LogicalType, Value
 
 Op: TypeAlias = Literal["insert", "update", "delete"]
@@ -52,6 +56,8 @@ class DiffSpec:
     create_only: frozenset[str] = frozenset()
     fill_empty: frozenset[str] = frozenset()
     fold_match: frozenset[str] = frozenset()
+    match_is_key: bool = False
+    """The match values are those of the key's columns, so that two rows share one only if they share the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,8 @@ class SchemaEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeSet:
-    """The difference between the model's rows and a snapshot."""
+class Difference:
+    """The difference between some rows of a model and some of a snapshot, in memory."""
 
     frame: pl.DataFrame
     """seq, op, record_id, k:*, m:*, om:*, and n:/o:/c: of each field."""
@@ -88,6 +94,29 @@ class ChangeSet:
     events: tuple[SchemaEvent, ...] = field(default=())
     occupied: pl.DataFrame = field(default_factory=pl.DataFrame)
     """`om:*` of the known rows that were set aside: no other row may be written under these match values."""
+    same: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """The numbers (`row`, `loc`) of known rows that need nothing, where rows carry such."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """The difference between the model and a snapshot, on disk."""
+
+    rows: Rows
+    """seq, op, record_id, k:*, m:*, om:*, n:/o:/c: of each field; and `row`, `loc`, see `Origin`."""
+    types: Mapping[str, LogicalType]
+    """Logical type of each `k:`, `m:` and `f:` column, as pinned from now on."""
+    model_rows: int
+    snapshot_rows: int
+    unchanged: int
+    counts: Mapping[Op, int]
+    """Changes by kind."""
+    occupied: pl.DataFrame
+    """`om:*` of the known rows that were set aside: no other row may be written under these match values."""
+    invalid: tuple[InvalidRows, ...] = ()
+    events: tuple[SchemaEvent, ...] = ()
+    origin: Any = None
+    """What a commit can make use of, `tailrace.diff.engine.Origin`; None where the rows come from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

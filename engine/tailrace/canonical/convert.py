@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
 from tailrace.canonical.text import parse, text
@@ -32,6 +34,22 @@ def convert(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.S
     return there if back is not None and back.eq_missing(series).all() else None
 
 
+def convert_rows(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series:
+    """The same values under another type, row by row; null where a value would lose something."""
+    exact = _scalable(series, target.scale or 0) if (source.kind, target.kind) == ("float64", "decimal") else series
+    there = _step(exact, source, target)
+    back = None if there is None else _step(there, target, source)
+    if there is None or back is None:
+        return pl.Series(series.name, [None], dtype=dtype(target)).new_from_index(0, len(series))
+    kept = pl.when(pl.lit(back.eq_missing(series))).then(pl.col(there.name))
+    return there.to_frame().select(kept.alias(series.name)).to_series()
+
+
+def caster(source: LogicalType, target: LogicalType) -> Callable[[pl.Series], pl.Series]:
+    """`convert_rows` between two types, for use within an expression."""
+    return lambda values: convert_rows(values, source, target)
+
+
 def _step(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series | None:
     kinds = {source.kind, target.kind}
     if kinds <= _NUMBERS:
@@ -50,6 +68,13 @@ def _number(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.S
         return None
     through = series.cast(pl.Int64, strict=False) if "bool" in {source.kind, target.kind} else series
     return through.cast(dtype(target), strict=False)
+
+
+def _scalable(series: pl.Series, scale: int) -> pl.Series:
+    """Floats, without those that are too large to be scaled exactly."""
+    column = pl.col(series.name)
+    small = pl.when(column.abs() * 10.0**scale < EXACT_FLOAT).then(column)
+    return series.to_frame().select(small.alias(series.name)).to_series()
 
 
 def _scales(series: pl.Series, scale: int) -> bool:

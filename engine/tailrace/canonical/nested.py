@@ -139,16 +139,21 @@ def json_texts(name: str, column: pa.ChunkedArray) -> pl.Series:
     return pl.Series(name, texts, dtype=pl.String)
 
 
-def _plain_lists(name: str, column: pa.ChunkedArray) -> pl.Series:
-    element = pl.element()
-    if not (at.is_integer(column.type.value_type) or at.is_boolean(column.type.value_type)):
-        escaped = element.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
-        text = pl.concat_str(pl.lit('"'), escaped, pl.lit('"'))
+def list_texts(value: pl.Expr, element: pl.DataType) -> pl.Expr:
+    """A list column of texts, whole numbers or Booleans as canonical JSON text."""
+    item = pl.element()
+    if element == pl.String:
+        text = pl.concat_str(pl.lit('"'), item.str.replace_many(list(_ESCAPES), list(_ESCAPES.values())), pl.lit('"'))
     else:
-        text = element.cast(pl.String)
-    frame = pl.DataFrame({name: pl.Series(name, pl.from_arrow(column.cast(pa.large_list(column.type.value_type))))})
-    joined = pl.col(name).list.eval(text.fill_null("null")).list.join(",")
-    return frame.select(pl.concat_str(pl.lit("["), joined, pl.lit("]")).alias(name)).to_series()
+        text = item.cast(pl.String)
+    joined = value.list.eval(text.fill_null("null")).list.join(",")
+    return pl.concat_str(pl.lit("["), joined, pl.lit("]"))
+
+
+def _plain_lists(name: str, column: pa.ChunkedArray) -> pl.Series:
+    series = pl.Series(name, pl.from_arrow(column.cast(pa.large_list(column.type.value_type))))
+    element = pl.String() if series.dtype == pl.List(pl.String) else series.dtype.inner  # type: ignore[attr-defined]
+    return series.to_frame().select(list_texts(pl.col(name), element).alias(name)).to_series()
 
 
 def _is_list(arrow: pa.DataType) -> bool:

@@ -60,7 +60,7 @@ def logical_type(arrow: pa.DataType) -> LogicalType:
     if at.is_integer(arrow):
         return LogicalType("decimal", 0) if at.is_uint64(arrow) else LogicalType("int64")
     if at.is_decimal(arrow):
-        return _decimal_type(arrow.precision, max(arrow.scale, 0))
+        return decimal_type(arrow.precision, max(arrow.scale, 0))
     if at.is_timestamp(arrow):
         return LogicalType("timestamp" if arrow.tz is None else "timestamptz")
     return LogicalType(next((kind for kind, test in _KINDS if getattr(at, test)(arrow)), "string"))
@@ -72,10 +72,11 @@ def _extension_type(arrow: pa.BaseExtensionType) -> LogicalType:
     return LogicalType(kind) if kind else logical_type(arrow.storage_type)
 
 
-def _decimal_type(precision: int, scale: int) -> LogicalType:
+def decimal_type(precision: int | None, scale: int) -> LogicalType:
+    """The logical type of decimals of so many digits; without fraction, what fits 64 bits is a whole number."""
     if scale > DECIMAL_DIGITS:
         return LogicalType("string")
-    if scale == 0 and precision <= SAFE_INT_DIGITS:
+    if scale == 0 and (precision or DECIMAL_DIGITS) <= SAFE_INT_DIGITS:
         return LogicalType("int64")
     return LogicalType("decimal", scale)
 

@@ -30,6 +30,9 @@ class Sides:
     events: tuple[SchemaEvent, ...]
 
 
+CARRIED = ("row", "loc")
+
+
 @dataclass(frozen=True, slots=True)
 class _Pair:
     new: pl.Series
@@ -45,12 +48,17 @@ def align(rows: CanonicalRows, snapshot: SnapshotData | None, spec: DiffSpec) ->
     pairs = {name: _pair(name, rows, past) for name in names}
     _refuse_keys(pairs, spec)
     return Sides(
-        new=pl.DataFrame([pair.new.alias(_new_name(name)) for name, pair in pairs.items()]),
+        new=pl.DataFrame([*(pair.new.alias(_new_name(name)) for name, pair in pairs.items()), *carried(rows.frame)]),
         old=_old_side(pairs, past.frame, spec),
         types={name: pair.type for name, pair in pairs.items()},
         incomparable=frozenset(name[2:] for name, pair in pairs.items() if pair.event and name.startswith("f:")),
         events=tuple(_events(pairs.values(), past.frame, spec)),
     )
+
+
+def carried(frame: pl.DataFrame) -> list[pl.Series]:
+    """The numbers that rows carry, where they do: `row` those of the model, `loc` those of the snapshot."""
+    return [frame[name] for name in CARRIED if name in frame.columns]
 
 
 def _nothing() -> pl.DataFrame:
@@ -110,7 +118,7 @@ def _old_side(pairs: Mapping[str, _Pair], frame: pl.DataFrame, spec: DiffSpec) -
         for name in spec.fill_empty
         if f"f:{name}" not in frame
     ]
-    return pl.DataFrame([*columns, *empty, *missing, frame["record_id"], frame["unknown"]])
+    return pl.DataFrame([*columns, *empty, *missing, frame["record_id"], frame["unknown"], *carried(frame)])
 
 
 def _told(name: str, values: pl.Series, unknown: pl.Series) -> pl.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -41,6 +41,18 @@ def set_aside(rows: pl.DataFrame, types: Mapping[str, LogicalType], spec: DiffSp
     }
     found = [InvalidRows(reason, bad.height, _examples(bad, types, spec)) for reason, bad in parts.items() if len(bad)]
     return Checked(valid, keyed, tuple(found))
+
+
+def keyless(
+    batches: Iterable[pl.DataFrame], types: Mapping[str, LogicalType], spec: DiffSpec
+) -> tuple[InvalidRows, ...]:
+    """Rows that all lack a key, batch by batch, as one group; none if there are none."""
+    keys, rows, first = role("k", spec.key), 0, None
+    for batch in batches:
+        rows += batch.height
+        least = batch.select(keys).sort(keys, nulls_last=True).head(EXAMPLES)
+        first = least if first is None else pl.concat([first, least]).sort(keys, nulls_last=True).head(EXAMPLES)
+    return (InvalidRows("null_key", rows, _examples(first, types, spec)),) if first is not None else ()
 
 
 def occupied(checked: Checked, old: pl.DataFrame, spec: DiffSpec) -> pl.DataFrame:

@@ -6,7 +6,7 @@ sent when the row was created, the record kept a value of its own, or the mappin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -49,11 +49,40 @@ def fold(
     text from JSON where a column's type changed; without them text is taken for text.
     """
     job = _prepare(snapshot, changes, types, old_types)
-    settled = _settled(changes, outcomes)
+    settled = _settled(changes, answers(outcomes))
     put = settled.filter(pl.col("op") != "delete")
     kept = job.base.join(settled, on=job.keys, how="anti")
     kept = _without_ceded(kept, put, changes, job)
-    return pl.concat([kept, _entered(put, job)]).sort(job.keys)
+    return pl.concat([kept, _entered(put, job, ())]).sort(job.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a batch of changes comes to."""
+
+    entered: pl.DataFrame
+    """Rows as the destination holds them now, with their `seq`, `op`, and the model's values `n:`."""
+    gone: pl.DataFrame
+    """Keys (`k:`) whose old rows are no longer true: those entered anew, and those deleted."""
+
+
+def enter(
+    base: pl.DataFrame,
+    changes: pl.DataFrame,
+    answered: pl.DataFrame,
+    *,
+    types: Types = _NO_TYPES,
+    old_types: Types = _NO_TYPES,
+) -> Entries:
+    """The rows that a batch of changes moves, as `fold` has it; `base` are the snapshot's rows of their keys.
+
+    `answered` is what `answers` makes of outcomes. Which rows give their record up to others is not asked here.
+    """
+    job = _prepare(base, changes, types, old_types)
+    settled = _settled(changes, answered)
+    put = settled.filter(pl.col("op") != "delete")
+    model = [f"n:{name}" for name in job.fields if name in job.mapped]
+    return Entries(_entered(put, job, ["seq", "op", *model]), settled.select(job.keys))
 
 
 def _prepare(snapshot: pl.DataFrame | None, changes: pl.DataFrame, types: Types, old_types: Types) -> _Fold:
@@ -107,8 +136,8 @@ def _nulls(name: str, rows: int, kind: pl.DataType) -> pl.Series:
     return pl.Series(name, [None], dtype=kind).new_from_index(0, rows)
 
 
-def _settled(changes: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Changes that moved the destination, or were found to be there already, with the answer's id.
+def answers(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The last outcome of each row, if the snapshot must know of it: `seq`, `answered` (the record's id), what came of it.
 
     A row that exists already (mode insert) enters with its record id and nothing known of its fields.
     One whose answer was lost enters as sent where the sync says to skip such rows.
@@ -118,8 +147,20 @@ def _settled(changes: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     there = ((pl.col("status") == "skipped") & (pl.col("code") == "exists")).fill_null(value=False).alias("there")
     kept = pl.when(pl.col("code") == KEPT).then(pl.col("message") if "message" in outcomes.columns else None)
     answered = pl.col("record_id").alias("answered")
-    last = outcomes.unique("seq", keep="last").select("seq", answered, sent, there, kept.cast(pl.String).alias("kept"))
-    joined = changes.join(last, on="seq", how="inner")
+    last = _last(outcomes).select("seq", answered, sent, there, kept.cast(pl.String).alias("kept"))
+    return last.filter(pl.col("sent") | pl.col("there"))
+
+
+def _last(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """The last outcome of each row; where every row has one only, in order, that takes no looking for."""
+    seqs = outcomes["seq"]
+    once = outcomes.height < 2 or bool((seqs[1:] > seqs[:-1]).all())  # noqa: PLR2004
+    return outcomes if once else outcomes.unique("seq", keep="last")
+
+
+def _settled(changes: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
+    """Changes that moved the destination, or were found to be there already, with the answer's id."""
+    joined = changes.join(answered, on="seq", how="inner")
     joined = joined.filter(pl.col("sent") | (pl.col("there") & (pl.col("op") == "insert")))
     written = [name for name in changes.columns if name.startswith("c:")]
     return _without_kept(joined.with_columns(pl.col(name) & pl.col("sent") for name in written))
@@ -160,8 +201,8 @@ def _without_ceded(kept: pl.DataFrame, put: pl.DataFrame, changes: pl.DataFrame,
     return kept.join(ceded, on=job.keys, how="anti") if ceded.height else kept
 
 
-def _entered(put: pl.DataFrame, job: _Fold) -> pl.DataFrame:
-    """The rows as the destination holds them now."""
+def _entered(put: pl.DataFrame, job: _Fold, more: Sequence[str]) -> pl.DataFrame:
+    """The rows as the destination holds them now, with more columns of the changes."""
     past = job.base.drop(job.matches).rename({"record_id": "past_id", "unknown": "past_unknown"})
     both = put.join(past.with_columns(known=pl.lit(value=True)), on=job.keys, how="left")
     return both.select(
@@ -170,6 +211,7 @@ def _entered(put: pl.DataFrame, job: _Fold) -> pl.DataFrame:
         *(_value(name, job, both) for name in job.fields),
         pl.coalesce("answered", "record_id", "past_id").alias("record_id"),
         _unknown(both, job),
+        *more,
     )
 
 

@@ -1,205 +1,167 @@
-"""Snapshots on disk: `ROOT/SYNC/DIGEST/` with a manifest and one data file per generation.
+"""Snapshots as they are kept: `SYNC/DIGEST/` with a manifest, and segments that never change.
 
-A commit writes the new data file, then renames the new manifest over the old one: that rename is the
-commit. A crash at any point leaves the old snapshot or the new one, and a checksum tells if a file
-is not what was written.
+A commit writes new files, then puts the new manifest in place of the old one: that is the commit. A crash
+at any point leaves the old snapshot or the new one, and a checksum tells if a file is not what was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
-from tailrace.canonical import dtype, type_of
-from tailrace.changes import SnapshotData
 from tailrace.errors import SnapshotError
-from tailrace.snapshot.files import (
-    folder,
-    make_folder,
-    parquet,
-    replace_file,
-    sha256_of,
-    sync_folder,
-    told,
-    write_new,
-)
+from tailrace.snapshot.commit import Commit, Delivered
+from tailrace.snapshot.compaction import due
+from tailrace.snapshot.files import make_folder
 from tailrace.snapshot.identity import Identity
-from tailrace.snapshot.manifest import NAME, FileEntry, Manifest, damaged, read_manifest
-from tailrace.values import LogicalType
+from tailrace.snapshot.manifest import NAME, Manifest, damaged, parse_manifest
+from tailrace.snapshot.reading import Snapshot
+from tailrace.snapshot.revision import advanced, committed, compacted, without
+from tailrace.snapshot.storage import LocalStorage, Place, Storage, checked_name
 
-__all__ = ["Identity", "Snapshot", "SnapshotStore"]
+if TYPE_CHECKING:
+    from tailrace.diff.digests import Digests
+    from tailrace.snapshot.segments import Places
 
-_FIXED: dict[str, pl.DataType] = {"record_id": pl.String(), "unknown": pl.List(pl.String)}
+__all__ = ["Delivered", "Identity", "Snapshot", "SnapshotStore"]
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One generation of a sync's snapshot; generation 0 is empty and was never saved."""
-
-    identity: Identity
-    folder: Path
-    manifest: Manifest | None = None
-
-    @property
-    def generation(self) -> int:
-        """Counts commits; 0 when there is no snapshot."""
-        return self.manifest.generation if self.manifest else 0
-
-    @property
-    def run_id(self) -> str | None:
-        """The run that saved it."""
-        return self.manifest.run_id if self.manifest else None
-
-    @property
-    def saved_at(self) -> datetime | None:
-        """When it was saved, in UTC."""
-        return self.manifest.saved_at if self.manifest else None
-
-    @property
-    def types(self) -> Mapping[str, LogicalType]:
-        """Pinned types by column. A column in which no row has a value pins nothing, and is absent."""
-        return self.manifest.types if self.manifest else {}
-
-    @property
-    def rows(self) -> int:
-        """Rows in it."""
-        return self.manifest.rows if self.manifest else 0
-
-    def frame(self) -> pl.DataFrame:
-        """All rows, checksum verified; SnapshotError says which file is damaged and what to do."""
-        if self.manifest is None:
-            return pl.DataFrame(schema=_FIXED)
-        parts = [self._read(entry) for entry in self.manifest.files]
-        frame = pl.concat(parts, how="vertical")
-        if frame.height != self.manifest.rows:
-            raise damaged(self.folder / NAME, f"says {self.rows} rows, found {frame.height}", self.identity.sync)
-        return frame
-
-    def data(self) -> SnapshotData | None:
-        """What the diff compares with; None when there is no snapshot."""
-        return None if self.manifest is None else SnapshotData(self.frame(), self.types)
-
-    def _read(self, entry: FileEntry) -> pl.DataFrame:
-        path, sync = self.folder / entry.name, self.identity.sync
-        if not path.is_file():
-            raise damaged(path, "is missing", sync)
-        with told(path, "read"):
-            if path.stat().st_size != entry.size:
-                raise damaged(path, f"has {path.stat().st_size} bytes, {entry.size} were written", sync)
-            if sha256_of(path) != entry.sha256:
-                raise damaged(path, "does not match its checksum", sync)
-            return pl.read_parquet(path, memory_map=False)
+GRACE: Final = timedelta(hours=1)
+"""How long files that no row needs any more stay, for readers that began before."""
 
 
 class SnapshotStore:
-    """All snapshots under one folder. Commits of one sync must be serialised by its lease."""
+    """All snapshots in one storage. Commits of one sync must be serialised by its lease.
 
-    def __init__(self, root: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._root = root
+    `work` is a local folder for files in the making; on the disk of the snapshots, nothing is copied.
+    """
+
+    def __init__(
+        self,
+        storage: Storage | str | Path,
+        *,
+        work: Path | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._storage = LocalStorage(storage) if isinstance(storage, str | Path) else storage
+        self._work = work or Path(tempfile.gettempdir())
         self._clock = clock
 
     def open(self, identity: Identity) -> Snapshot:
         """The latest snapshot; an empty one when there is none."""
-        place = self._place(identity)
-        manifest = read_manifest(place, identity.sync)
-        if manifest is not None and manifest.identity != identity:
-            raise damaged(place / NAME, "belongs to another sync or account", identity.sync)
-        return Snapshot(identity, place, manifest if manifest and manifest.generation else None)
+        place = Place(self._storage, identity.sync, identity.digest)
+        source = place.read(NAME)
+        if source is None:
+            _refuse_orphans(place, identity.sync)
+            return Snapshot(identity, place)
+        manifest = parse_manifest(source, place.path(NAME), identity.sync)
+        if manifest.identity != identity:
+            raise damaged(place.path(NAME), "belongs to another sync or account", identity.sync)
+        return Snapshot(identity, place, manifest, source)
 
     def commit(
-        self, snapshot: Snapshot, frame: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str
+        self, snapshot: Snapshot, delivered: Delivered, run_id: str, *, digests: Digests | None = None
     ) -> Snapshot:
         """Save the next generation, durably and at once; SnapshotError leaves the old one in place.
 
-        `types` may leave out columns that are no longer mapped: they keep the type they had.
+        `digests` stand for the values of fields where those may not be kept.
         """
-        self._refuse_stale(snapshot)
-        make_folder(snapshot.folder)
-        if snapshot.generation == 0:
-            self._save(snapshot, Manifest(snapshot.identity, 0, run_id, self._clock(), {}, 0, ()))
-        path = snapshot.folder / f"data-{snapshot.generation + 1}.parquet"
-        write_new(path, parquet(frame))
-        manifest = Manifest(
-            identity=snapshot.identity,
-            generation=snapshot.generation + 1,
-            run_id=run_id,
-            saved_at=self._clock(),
-            types=_pinned(frame, {**snapshot.types, **types}),
-            rows=frame.height,
-            files=(_entry(path),),
-        )
-        self._save(snapshot, manifest)
-        _remove_others(snapshot.folder, path)
-        return Snapshot(snapshot.identity, snapshot.folder, manifest)
+        with self._scratch() as work:
+            begun = self._begun(snapshot, run_id)
+            moved = Commit(begun, delivered, work, digests=digests).run()
+            manifest = committed(begun, delivered, moved, work, digests)
+            saved = self._save(begun, advanced(begun, manifest, run_id, self._clock()))
+            return self._maintained(saved, work)
+
+    def drop(self, snapshot: Snapshot, places: Places, run_id: str) -> Snapshot:
+        """Save the next generation without the rows at some places."""
+        with self._scratch() as work:
+            manifest = replace(_manifest(snapshot), segments=without(snapshot, places, work))
+            return self._save(snapshot, advanced(snapshot, manifest, run_id, self._clock()))
+
+    def maintain(self, snapshot: Snapshot) -> Snapshot:
+        """Merge segments where it pays, and remove what nobody needs any more. The content stays the same."""
+        if snapshot.manifest is None:
+            return snapshot
+        with self._scratch() as work:
+            return self._maintained(snapshot, work)
 
     def forget(self, identity: Identity) -> None:
         """Remove a snapshot, damaged or not; nothing happens when there is none."""
-        place = self._place(identity)
-        if not place.exists():
-            return
-        with told(place, "remove"):
-            # The manifest goes last: a crash in between is found as damage, not taken for a new sync.
-            for path in sorted(place.iterdir(), key=lambda item: item.name == NAME):
-                path.unlink()
-            place.rmdir()
-            sync_folder(place.parent)
+        place = Place(self._storage, identity.sync, identity.digest)
+        # The manifest goes last: a crash in between is found as damage, not taken for a new sync.
+        place.remove(sorted(place.names(), key=lambda name: name == NAME))
 
     def others(self, identity: Identity) -> tuple[Identity, ...]:
         """Identities this sync had before, whose snapshots are still there; damaged ones are left out."""
-        found = [_identity_in(path.parent, identity.sync) for path in self._manifests(identity.sync)]
+        found = [self._identity_at(identity.sync, digest) for digest in self._digests(identity.sync)]
         return tuple(sorted((item for item in found if item and item != identity), key=lambda item: item.digest))
 
-    def _save(self, snapshot: Snapshot, manifest: Manifest) -> None:
-        replace_file(snapshot.folder / NAME, lambda file: file.write(manifest.to_json()))
+    def _begun(self, snapshot: Snapshot, run_id: str) -> Snapshot:
+        """The snapshot with a manifest: an empty one is written before any data, so that data are never without."""
+        if snapshot.manifest is not None:
+            return snapshot
+        return self._save(snapshot, Manifest(snapshot.identity, 0, 0, run_id, self._clock(), {}, 0))
 
-    def _manifests(self, sync: str) -> list[Path]:
-        return list(folder(self._root, sync).glob(f"*/{NAME}"))
+    def _save(self, snapshot: Snapshot, manifest: Manifest) -> Snapshot:
+        data = manifest.to_json()
+        snapshot.place.replace(NAME, data, was=snapshot.source)
+        return Snapshot(snapshot.identity, snapshot.place, manifest, data)
 
-    def _place(self, identity: Identity) -> Path:
-        return folder(self._root, identity.sync, identity.digest)
+    def _maintained(self, snapshot: Snapshot, work: Path) -> Snapshot:
+        manifest = _manifest(snapshot)
+        segments = due(manifest)
+        if segments:
+            snapshot = self._save(snapshot, compacted(snapshot, segments, work, self._clock()))
+        return self._collected(snapshot)
 
-    def _refuse_stale(self, snapshot: Snapshot) -> None:
-        present = self.open(snapshot.identity).generation
-        if present != snapshot.generation:
-            raise SnapshotError(
-                f"the snapshot of {snapshot.identity.sync!r} is at generation {present}, not {snapshot.generation}: "
-                "another run has saved it meanwhile",
-                hint="Run the sync again.",
-            )
+    def _collected(self, snapshot: Snapshot) -> Snapshot:
+        """Remove files that no row has needed for a while."""
+        manifest = _manifest(snapshot)
+        before = self._clock() - GRACE
+        old = [item for item in manifest.garbage if item.since <= before]
+        if not old:
+            return snapshot
+        snapshot.place.remove(item.name for item in old)
+        left = tuple(item for item in manifest.garbage if item.since > before)
+        return self._save(snapshot, replace(manifest, revision=manifest.revision + 1, garbage=left))
+
+    def _digests(self, sync: str) -> list[str]:
+        names = self._storage.names(f"{checked_name(sync)}/")
+        return [parts[1] for parts in (name.split("/") for name in names) if len(parts) == _DEPTH and parts[2] == NAME]
+
+    def _identity_at(self, sync: str, digest: str) -> Identity | None:
+        place = Place(self._storage, sync, digest)
+        try:
+            manifest = parse_manifest(place.read(NAME) or b"", place.path(NAME), sync)
+        except SnapshotError:
+            return None
+        return manifest.identity if manifest.generation else None
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        make_folder(self._work)
+        work = Path(tempfile.mkdtemp(prefix="commit-", dir=self._work))
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def _entry(path: Path) -> FileEntry:
-    with told(path, "read"):
-        return FileEntry(path.name, sha256_of(path), path.stat().st_size)
+_DEPTH = 3
 
 
-def _identity_in(place: Path, sync: str) -> Identity | None:
-    try:
-        manifest = read_manifest(place, sync)
-    except SnapshotError:
-        return None
-    return manifest.identity if manifest and manifest.generation else None
+def _manifest(snapshot: Snapshot) -> Manifest:
+    assert snapshot.manifest is not None  # noqa: S101 - callers have seen to it
+    return snapshot.manifest
 
 
-def _pinned(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> dict[str, LogicalType]:
-    """Types of the columns that hold a value; one that holds none may take any type later."""
-    named = {name: kind for name, kind in frame.schema.items() if name not in _FIXED}
-    held = {name: kind for name, kind in named.items() if frame[name].null_count() < frame.height}
-    return {name: _agreeing(types.get(name), kind) for name, kind in held.items()}
-
-
-def _agreeing(logical: LogicalType | None, physical: pl.DataType) -> LogicalType:
-    return logical if logical is not None and dtype(logical) == physical else type_of(physical)
-
-
-def _remove_others(place: Path, keep: Path) -> None:
-    # Left-overs cost only space: the manifest no longer names them, and the next commit tries again.
-    for path in place.glob("data-*.parquet"):
-        if path != keep:
-            with suppress(OSError):
-                path.unlink()
+def _refuse_orphans(place: Place, sync: str) -> None:
+    # The first commit writes an empty manifest before any data, so that this is never a mere crash.
+    if any(name.endswith((".parquet", ".names")) for name in place.names()):
+        raise damaged(place.path(NAME), "is missing, though data files are there", sync)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tailrace.canonical import canonical_frame, python_values
 from tailrace.changes import DiffSpec, SnapshotData
-from tailrace.diff import diff
+from tailrace.diff.core import difference as diff
 from tailrace.snapshot.fold import fold
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=4) | st.sampled_from(["", " ", "\0", "'\"\\", "ß", "\u017f", "İ"])

@@ -9,7 +9,7 @@ import pytest
 from tailrace.canonical import canonical_frame
 from tailrace.changes import DiffSpec, SnapshotData
 from tailrace.destination import Capabilities, Operation
-from tailrace.diff import diff
+from tailrace.diff.core import difference as diff
 from tailrace.planning import Basis, Surroundings, build
 from tailrace.project.config import SyncConfig
 

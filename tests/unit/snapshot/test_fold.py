@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tailrace.canonical import canonical_frame
 from tailrace.changes import DiffSpec, SnapshotData
-from tailrace.diff import diff
+from tailrace.diff.core import difference as diff
 from tailrace.snapshot.fold import fold
 from tailrace.snapshot.kept import KEPT, kept_message
 

@@ -1,0 +1,364 @@
+"""Compares the model with a snapshot at any size: streams, narrows down, then compares exactly.
+
+1. The model streams by once. A row whose fingerprint is among the names of the snapshot's rows needs
+   nothing; the others are written to a file (`tailrace.diff.probe`).
+2. What nobody saw of the snapshot was changed or has left the model: its rows are fetched.
+3. Rows of both that concern each other, by key or by match value, are compared in memory, together
+   (`tailrace.diff.core`): all at once where they are few, else bucket by bucket. Rows of the model
+   that concern no other row are plainly inserts, and stay where they are.
+
+The result is what `tailrace.diff.core.difference` would say of the whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from tailrace.canonical.types import dtype
+from tailrace.changes import ChangeSet
+from tailrace.diff.buckets import Buckets
+from tailrace.diff.changefiles import BITS, NAMES, PLAIN, Bulk, Layout, write_bits
+from tailrace.diff.columns import role
+from tailrace.diff.digests import Digests
+from tailrace.diff.exact import Comparison, Together
+from tailrace.diff.fingerprint import Recipe
+from tailrace.diff.groups import KEY, MATCH, Marks, buckets, digests, marks, single
+from tailrace.diff.hashset import HashSet
+from tailrace.diff.invalid import keyless
+from tailrace.diff.pinning import Pinning, Stored, pin
+from tailrace.diff.probe import Journal, Misses, Probe, stream
+from tailrace.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from tailrace.canonical.source import ModelRows
+    from tailrace.changes import DiffSpec
+    from tailrace.diff.hashset import Hashes
+    from tailrace.rowset import Rows, Step
+
+MEMORY = 1024**3
+"""Bytes that a comparison aims to stay below, where nothing else is asked for."""
+GROUP_ROWS = 65_536
+"""Rows of a group in files that are large and may become part of a snapshot."""
+FEW_ROWS = 8_192
+"""The same where few rows are expected: a group in the making keeps the buffers alive that its texts came from."""
+MIN_ROWS = 20_000
+"""So many rows of both sides are always compared at once."""
+MAX_BUCKETS = 256
+_SAMPLE = 2_000
+_SHARE = 4
+"""The part of the memory that rows being compared may take: the other parts are libraries, names, and buffers."""
+_COPIES = 4
+"""How often a row is in memory while it is compared, by measurement."""
+
+
+class Known(Stored, Protocol):
+    """What a comparison must know of a snapshot; `tailrace.snapshot.reading.Snapshot` is one."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def shared(self) -> bool: ...
+
+    @property
+    def folds(self) -> frozenset[str]: ...
+
+    def repeated(self, columns: Sequence[str], digest: Step) -> Hashes: ...
+
+    def names(self, recipe: Recipe, work: Path) -> Any: ...
+
+    def live_names(self, names: Any) -> tuple[Hashes, Hashes | None]: ...
+
+    def named(self, names: Any, wanted: HashSet) -> Hashes: ...
+
+    def live_places(self) -> Hashes: ...
+
+    def matching(self, columns: Sequence[str], digest: Step, wanted: HashSet) -> Hashes: ...
+
+    def fetch(self, places: Hashes, columns: Sequence[str] | None = None) -> pl.LazyFrame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compare."""
+
+    memory: int = MEMORY
+    """Bytes to stay below."""
+    full: bool = False
+    """Take every field of every row as unknown, so that all is sent again."""
+    wide: bool = False
+    """Fingerprints of 128 bits."""
+    secret: bytes = b""
+    """Makes fingerprints, and digests of values, such that outsiders cannot try values out."""
+    hashed: bool = False
+    """The snapshot has digests in place of its fields' values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the comparison stood on, for a commit that follows."""
+
+    spec: DiffSpec
+    recipe: Recipe
+    revision: int
+    pinning: Pinning
+    names: Any
+    """The snapshot's names by the recipe, `tailrace.snapshot.naming.Names`; None when they were not needed."""
+    folder: Path
+    layout: Layout
+    rows: Rows
+    """All changes, whatever a plan makes of them."""
+    told: bool
+    """Whether the changes say all there is to know of the old rows."""
+    shared: bool
+    """Whether two known rows have one match value."""
+    left: Rows
+    """Stored rows without a change of their own that the model does not have as they are: `loc`, `m:`."""
+    touched: Rows
+    """Rows that need nothing, but have another name than the snapshot knows: stored columns, `loc`, and `name`."""
+    hashed: bool
+
+
+def diff(
+    rows: ModelRows, snapshot: Known, spec: DiffSpec, folder: Path, options: Options | None = None
+) -> ChangeSet:
+    """Compare the model's rows with a snapshot; the result's files are in the folder, which must be empty.
+
+    SnapshotError when the key changed its type in a way that leaves nothing to compare by, or a file of
+    the snapshot is damaged; WarehouseError when the model cannot be read to its end.
+    """
+    return _Diff(rows, snapshot, spec, folder, options or Options()).run()
+
+
+class _Diff:
+    def __init__(self, rows: ModelRows, snapshot: Known, spec: DiffSpec, folder: Path, options: Options) -> None:
+        self._rows, self._snapshot, self._spec, self._folder, self._options = rows, snapshot, spec, folder, options
+        carriers = {n: c.carrier for n, c in rows.columns.items() if snapshot.types.get(n, c.type) == c.type}
+        self._recipe = Recipe.of(spec, carriers, secret=options.secret, wide=options.wide)
+        self._names: Any = None
+
+    def run(self) -> ChangeSet:
+        """Stream, narrow down, compare."""
+        probe = self._probe()
+        path, many = self._folder / PLAIN, not self._snapshot.rows
+        size = GROUP_ROWS if many else FEW_ROWS
+        misses = stream(self._rows, self._recipe, self._snapshot.types, probe, path, group_rows=size)
+        model_rows, hits, unseen = probe.rows, probe.hits, probe.unseen()
+        del probe
+        self._pinning = pin(self._rows, misses, self._snapshot, self._spec)
+        self._retype(misses)
+        places = self._missing(unseen, hits)
+        self._repeated = self._twins()
+        comparison = self._comparison()
+        bulk = self._compare(misses, places, hits, comparison)
+        layout = Layout(tuple(comparison.flat), bulk)
+        counts = {"insert": 0, "update": 0, "delete": 0, **comparison.counts}
+        counts["insert"] += bulk.inserts if bulk else 0
+        return ChangeSet(
+            rows=layout.read(self._folder, self._pinning.types),
+            types=self._pinning.types,
+            model_rows=model_rows,
+            snapshot_rows=self._snapshot.rows,
+            unchanged=hits + comparison.unchanged,
+            counts=counts,
+            occupied=comparison.occupied,
+            invalid=comparison.invalid,
+            events=self._pinning.events,
+            origin=self._origin(layout, comparison),
+        )
+
+    def _probe(self) -> Probe:
+        """The names of all rows that may be found unchanged."""
+        journal = Journal([self._folder / name for name in NAMES[: 2 if self._options.wide else 1]])
+        compared = {part.column for part in self._recipe.parts}
+        if self._options.full or not self._snapshot.rows or not compared <= set(self._snapshot.columns):
+            return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
+        self._names = self._snapshot.names(self._recipe, self._folder)
+        first, second = self._snapshot.live_names(self._names)
+        if second is not None:
+            order = np.argsort(first)
+            first, second = first[order], second[order]
+        return Probe(HashSet(first), second, journal)
+
+    def _missing(self, unseen: Hashes, hits: int) -> Hashes:
+        """The places of all rows of the snapshot that the model does not have as they are."""
+        if self._names is None:
+            return self._snapshot.live_places()
+        places = self._snapshot.named(self._names, HashSet(unseen))
+        if places.size != self._snapshot.rows - hits:
+            raise SnapshotError(
+                f"the snapshot's names do not fit its rows: {places.size} rows for {self._snapshot.rows - hits} names",
+                hint="Report this, please; `tailrace adopt SYNC` makes a snapshot anew from what the destination holds.",
+            )
+        return places
+
+    def _retype(self, misses: Misses) -> None:
+        """Rewrite the model's rows where they came in other types than they are compared under."""
+        if all(self._pinning.types[name] == column.type for name, column in self._rows.columns.items()):
+            return
+        path = self._folder / "retyped.parquet"
+        self._pinning.model(pl.scan_parquet(misses.path), self._rows.types).sink_parquet(
+            path, compression="zstd", compression_level=1, statistics=False, row_group_size=GROUP_ROWS
+        )
+        path.replace(misses.path)
+        _remove(misses.names)
+
+    def _comparison(self) -> Comparison:
+        return Comparison(
+            self._spec,
+            self._pinning,
+            self._recipe,
+            self._snapshot.types,
+            self._folder,
+            full=self._options.full,
+            digests=Digests(self._options.secret) if self._options.hashed else None,
+        )
+
+    def _compare(self, misses: Misses, places: Hashes, hits: int, comparison: Comparison) -> Bulk | None:
+        model = pl.scan_parquet(misses.path, row_index_name="row").with_columns(pl.col("row").cast(pl.Int64))
+        limit = self._limit(model)
+        if misses.rows + places.size <= limit:
+            self._at_once(model.collect(engine="streaming"), places, hits, comparison)
+            _remove((misses.path, *misses.names))
+            return None
+        return self._in_buckets(model, misses.rows, places, hits, comparison, limit)
+
+    def _limit(self, model: pl.LazyFrame) -> int:
+        """Rows of both sides that may be in memory at once."""
+        sample = model.head(_SAMPLE).collect()
+        width = sample.estimated_size() / sample.height if sample.height else 16 * len(self._rows.columns)
+        return max(MIN_ROWS, int(self._options.memory / _SHARE / (width * _COPIES)))
+
+    def _at_once(self, model: pl.DataFrame, places: Hashes, hits: int, comparison: Comparison) -> None:
+        stored = self._snapshot.fetch(places).collect(engine="streaming")
+        new = marks(model.lazy(), model.height, self._spec)
+        old = marks(self._comparable(stored.lazy()), stored.height, self._spec)
+        near = self._snapshot.fetch(self._near(new, old, places, hits)).collect(engine="streaming")
+        comparison.add(Together(model, pl.concat([stored, near], how="vertical_relaxed"), near))
+
+    def _in_buckets(
+        self, model: pl.LazyFrame, rows: int, places: Hashes, hits: int, comparison: Comparison, limit: int
+    ) -> Bulk | None:
+        narrow = [name for name in self._snapshot.columns if name[:2] in {"k:", "m:"}]
+        new = marks(model, rows, self._spec)
+        old = marks(self._comparable(self._snapshot.fetch(places, narrow)), places.size, self._spec)
+        near = self._near(new, old, places, hits)
+        if near.size:
+            places = np.sort(np.concatenate([places, near]))
+            old = marks(self._comparable(self._snapshot.fetch(places, narrow)), places.size, self._spec)
+        plain = single(new, old, matched=bool(self._spec.match))
+        count = max(1, min(MAX_BUCKETS, -(-(rows - int(plain.sum()) + places.size) // limit)))
+        with Buckets(self._folder, "model") as theirs, Buckets(self._folder, "stored") as ours:
+            if places.size or not plain.all():
+                of_model, of_stored = buckets(new, old, count)
+                of_model[plain] = -1
+                of_model[~new.keyed] = count  # one more bucket, of rows without a key
+                del new, old
+                _fill(theirs, model, of_model)
+                _fill(ours, self._snapshot.fetch(places), of_stored)
+        self._compare_buckets(theirs, ours, near, count, comparison)
+        if not plain.any():
+            _remove(self._folder / name for name in (PLAIN, *NAMES))
+            return None
+        write_bits(self._folder / BITS, plain)
+        nullable = tuple(sorted(self._spec.skip_nulls | self._spec.fill_empty))
+        return Bulk(rows, int(plain.sum()), comparison.seq, nullable)
+
+    def _compare_buckets(
+        self, theirs: Buckets, ours: Buckets, near: Hashes, count: int, comparison: Comparison
+    ) -> None:
+        empty = pl.scan_parquet(self._folder / PLAIN).head(0).with_columns(row=pl.lit(None, pl.Int64)).collect()
+        nothing = self._snapshot.fetch(np.empty(0, np.uint64)).collect()
+        beside = pl.Series("loc", near).implode()
+        comparison.set_aside(keyless(theirs.batches(count), self._pinning.types, self._spec))
+        for bucket in range(count):
+            model, stored = theirs.read(bucket), ours.read(bucket)
+            held = nothing if stored is None else stored
+            part = Together(empty if model is None else model, held, held.filter(pl.col("loc").is_in(beside)))
+            comparison.add(part, lambda: theirs.batches(count))
+            theirs.drop(bucket)
+            ours.drop(bucket)
+        theirs.drop(count)
+
+    def _near(self, new: Marks, old: Marks, places: Hashes, hits: int) -> Hashes:
+        """The places of unchanged rows whose key or match value another row of the model has as well."""
+        if not hits:
+            return np.empty(0, np.uint64)
+        if not new.rows:
+            return np.setdiff1d(self._repeated, places)
+        keys = _fresh(new.key[new.keyed], old.key[old.keyed])
+        near = self._snapshot.matching(role("k", self._spec.key), self._digested(KEY), keys)
+        if self._spec.match and not (self._spec.match_is_key and not self._spec.fold_match):
+            matches = _fresh(new.match[new.matched], old.match[old.matched])
+            found = self._snapshot.matching(role("m", self._spec.match), self._digested(MATCH), matches)
+            near = np.union1d(near, found)
+        near = np.union1d(near, self._repeated)
+        return np.setdiff1d(near, places)
+
+    def _twins(self) -> Hashes:
+        """The places of known rows that share a match value with each other, if there may be any."""
+        spec, snapshot = self._spec, self._snapshot
+        if not (spec.match and snapshot.rows) or not (snapshot.shared or snapshot.folds != spec.fold_match):
+            return np.empty(0, np.uint64)
+        return snapshot.repeated(role("m", spec.match), self._digested(MATCH))
+
+    def _digested(self, which: int) -> Step:
+        def hashed(lazy: pl.LazyFrame) -> pl.LazyFrame:
+            comparable = self._pinning.stored(lazy, self._snapshot.types)
+            return comparable.select(digests(self._spec, comparable.collect_schema(), which).alias("digest"))
+
+        return hashed
+
+    def _comparable(self, stored: pl.LazyFrame) -> pl.LazyFrame:
+        """Stored rows under today's types; a match field that cannot be compared is null."""
+        made = self._pinning.stored(stored, self._snapshot.types)
+        there = made.collect_schema().names()
+        absent = [f"m:{name}" for name in self._spec.match if f"m:{name}" not in there]
+        return made.with_columns(pl.lit(None, dtype(self._pinning.types[name])).alias(name) for name in absent)
+
+    def _origin(self, layout: Layout, comparison: Comparison) -> Origin:
+        return Origin(
+            spec=self._spec,
+            recipe=self._recipe,
+            revision=self._snapshot.revision,
+            pinning=self._pinning,
+            names=self._names,
+            folder=self._folder,
+            layout=layout,
+            rows=layout.read(self._folder, self._pinning.types),
+            told=comparison.told,
+            shared=bool(self._repeated.size),
+            touched=comparison.touched,
+            left=comparison.left,
+            hashed=self._options.hashed,
+        )
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _fresh(new: Hashes, old: Hashes) -> HashSet:
+    """The hashes on the new side that the old side lacks."""
+    return HashSet(new[~HashSet(old).contains(new)])
+
+
+def _fill(into: Buckets, rows: pl.LazyFrame, bucket: NDArray[np.int64]) -> None:
+    at = 0
+
+    def take(batch: pl.DataFrame) -> None:
+        nonlocal at
+        into.add(batch, bucket[at : at + batch.height])
+        at += batch.height
+
+    rows.sink_batches(take)

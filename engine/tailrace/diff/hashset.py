@@ -1,0 +1,110 @@
+"""A set of 64-bit hashes in one sorted array: eight bytes a member, found in a step or two.
+
+Hashes are spread evenly, so that their top bits tell where in the array to look: a table says where
+the members with each prefix begin, and what is left to search is a handful of neighbours.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Hashes: TypeAlias = NDArray[np.uint64]
+Positions: TypeAlias = NDArray[np.uint32]
+Mask: TypeAlias = NDArray[np.bool_]
+
+_DENSE_BITS = 24
+"""Above so many members the table has one entry for every two to four of them, to spare memory."""
+MAX_MEMBERS = 2**32 - 1
+_PIECE = 1 << 17
+"""Hashes looked up at once: few enough for what is computed of them to stay in the processor's cache."""
+_SIEVE_BITS = 21
+_FEW = 1 << (_SIEVE_BITS - 2)
+_SIEVE_SHIFT = np.uint64(64 - _SIEVE_BITS)
+
+
+class HashSet:
+    """Members in ascending order. Takes the array over and sorts it in place; duplicates may stay."""
+
+    def __init__(self, members: Hashes) -> None:
+        if members.size > MAX_MEMBERS:
+            raise ValueError(f"{members.size} members are more than {MAX_MEMBERS}")
+        members.sort()
+        self.members = members
+        bits = max(1, members.size.bit_length() - 1)
+        bits = max(_DENSE_BITS, bits - 1) if bits > _DENSE_BITS else bits
+        self._shift = np.uint64(64 - bits)
+        self._starts = _starts(members, bits, self._shift)
+
+    def __len__(self) -> int:
+        return int(self.members.size)
+
+    def find(self, hashes: Hashes) -> tuple[Positions, Mask]:
+        """Per hash the position of the first member not less than it, and whether it is equal.
+
+        Where it is not, the position means nothing.
+        """
+        count = self.members.size
+        if not count:
+            return np.zeros(hashes.size, np.uint32), np.zeros(hashes.size, np.bool_)
+        at = self._starts.take((hashes >> self._shift).view(np.int64))
+        found = self.members.take(at, mode="clip")
+        behind = np.flatnonzero(found < hashes)
+        while behind.size:
+            step = at[behind] + np.uint32(1)
+            value = self.members.take(step, mode="clip")
+            at[behind], found[behind] = step, value
+            behind = behind[(value < hashes[behind]) & (step < count)]
+        return at, found == hashes
+
+    def contains(self, hashes: Hashes) -> Mask:
+        """Which of the hashes are members."""
+        found = np.zeros(hashes.size, np.bool_)
+        sieve = self._sieve
+        for begin in range(0, hashes.size, _PIECE):
+            piece = hashes[begin : begin + _PIECE]
+            if sieve is None:
+                found[begin : begin + _PIECE] = self.find(piece)[1]
+            else:
+                maybe = np.flatnonzero(sieve.take((piece >> _SIEVE_SHIFT).view(np.int64)))
+                found[begin + maybe] = self.find(piece[maybe])[1]
+        return found
+
+    def repeated(self) -> Hashes:
+        """Members that are there more than once, each once."""
+        return repeats(self.members)
+
+    @cached_property
+    def _sieve(self) -> Mask | None:
+        """By the top bits: whether there may be a member. Where members are few, most other hashes fall through."""
+        if self.members.size > _FEW:
+            return None
+        sieve = np.zeros(1 << _SIEVE_BITS, np.bool_)
+        sieve[(self.members >> _SIEVE_SHIFT).view(np.int64)] = True
+        return sieve
+
+
+def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:
+    """A column of hashes as an array, and which rows have one; None for the mask says that all do."""
+    if not column.null_count():
+        return column.to_numpy(), None
+    return column.fill_null(0).to_numpy(), column.is_not_null().to_numpy()
+
+
+def repeats(ordered: Hashes) -> Hashes:
+    """Values that an ascending array has more than once, each once."""
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _starts(members: Hashes, bits: int, shift: np.uint64) -> Positions:
+    """Where the members of each prefix begin; one entry more than there are prefixes."""
+    starts = np.zeros((1 << bits) + 1, np.uint32)
+    for begin in range(0, members.size, _PIECE):
+        prefixes = (members[begin : begin + _PIECE] >> shift).view(np.int64)
+        # Of members with the same prefix the last one is written last: what stands there is where the next begin.
+        starts[prefixes + 1] = np.arange(begin + 1, begin + 1 + prefixes.size, dtype=np.uint32)
+    return np.maximum.accumulate(starts, out=starts)

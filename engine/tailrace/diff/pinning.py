@@ -1,0 +1,145 @@
+"""Under which type each column is compared, and what has to be said of a change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from tailrace.canonical.convert import caster, convert_rows
+from tailrace.canonical.types import dtype
+from tailrace.changes import SchemaEvent
+from tailrace.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from tailrace.canonical.source import ModelRows
+    from tailrace.changes import DiffSpec
+    from tailrace.diff.probe import Misses
+    from tailrace.values import LogicalType
+
+TO_DO = "cast it back in the model, or let the field be sent once more where it differs"
+
+
+class Stored(Protocol):
+    """What must be known of a snapshot to compare types."""
+
+    @property
+    def rows(self) -> int:
+        """Live rows."""
+
+    @property
+    def types(self) -> Mapping[str, LogicalType]:
+        """Pinned types."""
+
+    @property
+    def stored_types(self) -> Mapping[str, LogicalType]:
+        """What the columns are stored as: digests of values are text."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Stored columns."""
+
+    def converts(self, column: str, target: LogicalType) -> bool:
+        """Whether every live value of a column can be had under another type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinning:
+    """The types from now on."""
+
+    types: Mapping[str, LogicalType]
+    retyped: frozenset[str]
+    """Columns that leave their pinned type."""
+    lost: frozenset[str]
+    """Those of them whose stored values cannot be compared any more."""
+    events: tuple[SchemaEvent, ...]
+    fixed: frozenset[str] = frozenset()
+    """Columns that are stored otherwise than as their values."""
+
+    def model(self, rows: pl.LazyFrame, found: Mapping[str, LogicalType]) -> pl.LazyFrame:
+        """Rows of the model under these types."""
+        return rows.with_columns(self._casts(found, frozenset()))
+
+    def stored(self, rows: pl.LazyFrame, pinned: Mapping[str, LogicalType]) -> pl.LazyFrame:
+        """Stored rows under these types, without columns that cannot be compared."""
+        present = rows.collect_schema().names()
+        return rows.with_columns(self._casts(pinned, self.lost, present)).drop(self.lost & set(present))
+
+    def _casts(
+        self, before: Mapping[str, LogicalType], without: frozenset[str], present: Collection[str] | None = None
+    ) -> Iterator[pl.Expr]:
+        for name, target in self.types.items():
+            source = before.get(name)
+            if source is None or source == target or name in without | self.fixed or (present is not None and name not in present):
+                continue
+            yield pl.col(name).map_batches(caster(source, target), return_dtype=dtype(target), is_elementwise=True)
+
+
+def pin(rows: ModelRows, misses: Misses, stored: Stored, spec: DiffSpec) -> Pinning:
+    """Decide on the types; SnapshotError when the key cannot be compared any more.
+
+    A pinned type stays as long as every value fits. Rows without a known name tell: a value that does not
+    fit is never in a row that has one.
+    """
+    types: dict[str, LogicalType] = {}
+    retyped, lost = set(), set()
+    events = []
+    for name in rows.columns:
+        found, pinned = rows.columns[name].type, stored.types.get(name)
+        keeps = pinned is not None and (pinned == found or _fit(misses, name, found, pinned))
+        types[name] = pinned if keeps and pinned is not None else found
+        if pinned is not None and not keeps:
+            retyped.add(name)
+            comparable = stored.converts(name, found)
+            if not comparable:
+                lost.add(name)
+            events.append(_retyped(name, pinned, found, comparable=comparable))
+        elif pinned is None:
+            events += _unpinned(name, rows, stored)
+    _refuse_keys(lost, events)
+    fixed = frozenset(name for name in types if stored.stored_types.get(name) != stored.types.get(name))
+    return Pinning(types, frozenset(retyped), frozenset(lost), (*events, *_removed(stored, spec)), fixed)
+
+
+def _fit(misses: Misses, name: str, found: LogicalType, pinned: LogicalType) -> bool:
+    fits = True
+
+    def look(batch: pl.DataFrame) -> None:
+        nonlocal fits
+        values = batch[name]
+        fits = fits and convert_rows(values, found, pinned).null_count() == values.null_count()
+
+    pl.scan_parquet(misses.path).select(name).sink_batches(look)
+    return fits
+
+
+def _retyped(name: str, pinned: LogicalType, found: LogicalType, *, comparable: bool) -> SchemaEvent:
+    why = "not every value fits the old type" if comparable else "its values cannot be compared with the old ones"
+    return SchemaEvent(name[2:], "retyped", f"{name[2:]} was {pinned} and is now {found}: {why}; {TO_DO}")
+
+
+def _unpinned(name: str, rows: ModelRows, stored: Stored) -> Iterator[SchemaEvent]:
+    if stored.rows and name not in stored.columns:
+        yield SchemaEvent(name[2:], "added", f"{name[2:]} is new to the mapping")
+    elif name in rows.watch.notes:
+        yield SchemaEvent(name[2:], "retyped", f"{name[2:]} {rows.watch.notes[name]}")
+
+
+def _removed(stored: Stored, spec: DiffSpec) -> Iterator[SchemaEvent]:
+    if stored.rows:
+        for name in (column[2:] for column in stored.columns if column.startswith("f:")):
+            if name not in spec.fields:
+                message = f"{name} is no longer mapped; the destination keeps its values"
+                yield SchemaEvent(name, "removed", message)
+
+
+def _refuse_keys(lost: set[str], events: list[SchemaEvent]) -> None:
+    for event in events:
+        if f"k:{event.column}" in lost:
+            raise SnapshotError(
+                f"the key column cannot be matched with the snapshot: {event.message}",
+                hint="Cast the column to its old type in the model; or start over: `tailrace reset SYNC`, then "
+                "`tailrace adopt SYNC`.",
+            )

@@ -1,0 +1,156 @@
+"""The manifest that follows another: which segments stay, which rows of them are still live, what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tailrace.canonical.types import dtype
+from tailrace.diff.pinning import Pinning
+from tailrace.snapshot.compaction import merged
+from tailrace.snapshot.manifest import Garbage, Manifest, Segment
+from tailrace.snapshot.naming import naming_of, stored_names
+from tailrace.snapshot.writing import publish, write_live
+
+if TYPE_CHECKING:
+    from tailrace.diff.digests import Digests
+    from tailrace.rowset import Step
+    from tailrace.snapshot.commit import Delivered, Moved
+    from tailrace.snapshot.reading import Snapshot
+    from tailrace.snapshot.segments import Places
+    from tailrace.values import LogicalType
+
+
+def committed(
+    snapshot: Snapshot, delivered: Delivered, moved: Moved, work: Path, digests: Digests | None
+) -> Manifest:
+    """The manifest after a commit, still without number and date."""
+    old = _of(snapshot)
+    origin = delivered.origin if moved.named else None
+    names = origin.names if origin is not None else None
+    step = _rewriting(snapshot, delivered, digests)
+    if step is None:
+        kept = without(snapshot, moved.gone, work, names.made if names is not None else {})
+    else:
+        kept = _rewritten(snapshot, moved.gone, work, step)
+    segments = (*kept, *(draft.publish(snapshot.place) for draft in moved.drafts))
+    retyped = {n: kind for n, kind in delivered.types.items() if n in old.types and old.types[n] != kind}
+    naming = naming_of(origin.recipe) if origin is not None else old.naming
+    return replace(
+        old,
+        types={**old.types, **retyped, **moved.pinned},
+        segments=segments,
+        naming=naming,
+        values="clear" if digests is None else "hashed",
+        shared=moved.shared or (origin.shared if origin is not None else old.shared),
+    )
+
+
+def without(
+    snapshot: Snapshot, gone: Places, work: Path, made: Mapping[str, Path] | None = None
+) -> tuple[Segment, ...]:
+    """The segments less the rows at some places; `made` are new names of their rows, by segment."""
+    return tuple(_still_live(snapshot, gone, work, made or {}))
+
+
+def advanced(snapshot: Snapshot, manifest: Manifest, run_id: str, at: datetime) -> Manifest:
+    """The manifest as the next generation."""
+    return _numbered(snapshot, replace(manifest, generation=manifest.generation + 1, run_id=run_id, saved_at=at), at)
+
+
+def compacted(snapshot: Snapshot, segments: Collection[Segment], work: Path, at: datetime) -> Manifest:
+    """The manifest with some segments merged into one."""
+    old = _of(snapshot)
+    positions = [position for position, segment in enumerate(old.segments) if segment in segments]
+    readers = snapshot.readers
+    names = stored_names(readers, wide=old.naming.wide) if old.naming else None
+    draft = merged(snapshot, positions, work, f"s{old.revision + 1}-m", names=names)
+    kept = [segment for segment in old.segments if segment not in segments]
+    merged_one = [draft.publish(snapshot.place)] if draft.rows else []
+    return _numbered(snapshot, replace(old, segments=(*kept, *merged_one)), at)
+
+
+def _numbered(snapshot: Snapshot, manifest: Manifest, at: datetime) -> Manifest:
+    """The next revision; files that it no longer names become garbage."""
+    old = _of(snapshot)
+    named = {file.name for file in manifest.files}
+    dropped = [Garbage(file.name, at) for file in old.files if file.name not in named]
+    return replace(
+        manifest,
+        revision=old.revision + 1,
+        rows=sum(segment.live_rows for segment in manifest.segments),
+        garbage=(*manifest.garbage, *dropped),
+    )
+
+
+def _of(snapshot: Snapshot) -> Manifest:
+    assert snapshot.manifest is not None  # noqa: S101 - callers have seen to it
+    return snapshot.manifest
+
+
+def _still_live(snapshot: Snapshot, gone: Places, work: Path, made: Mapping[str, Path]) -> Iterator[Segment]:
+    revision = snapshot.revision + 1
+    for reader in snapshot.readers:
+        segment = reader.segment
+        dead = snapshot.rows_in(gone, reader.position)
+        if dead.size:
+            live = reader.live()
+            live = np.ones(segment.rows, np.bool_) if live is None else live.copy()
+            live[dead] = False
+            left = int(live.sum())
+            if not left:
+                continue
+            path = write_live(work / f"{segment.id}.live", live)
+            entry = publish(snapshot.place, f"{segment.id}.r{revision}.live", path)
+            segment = replace(segment, live=entry, live_rows=left)
+        if segment.id in made:
+            entry = publish(snapshot.place, f"{segment.id}.r{revision}.names", made[segment.id])
+            segment = replace(segment, names=entry)
+        yield segment
+
+
+def _rewriting(snapshot: Snapshot, delivered: Delivered, digests: Digests | None) -> Step | None:
+    """What makes of stored rows such as are stored from now on; None where they are so already."""
+    types = snapshot.types
+    retyped = [name for name, kind in delivered.types.items() if types.get(name, kind) != kind]
+    hides = digests is not None and snapshot.values == "clear" and snapshot.rows
+    if not retyped and not hides:
+        return None
+    pinning = delivered.origin.pinning if delivered.origin else _convertible(snapshot, delivered, retyped)
+
+    def rewrite(rows: pl.LazyFrame) -> pl.LazyFrame:
+        made = pinning.stored(rows, types)
+        return _digested(made, digests, {**types, **delivered.types}) if digests is not None and hides else made
+
+    return rewrite
+
+
+def _convertible(snapshot: Snapshot, delivered: Delivered, retyped: Sequence[str]) -> Pinning:
+    lost = frozenset(name for name in retyped if not snapshot.converts(name, delivered.types[name]))
+    fixed = frozenset(name for name in snapshot.types if snapshot.stored_types[name] != snapshot.types[name])
+    return Pinning(delivered.types, frozenset(retyped), lost, (), fixed)
+
+
+def _digested(rows: pl.LazyFrame, digests: Digests, types: Mapping[str, LogicalType]) -> pl.LazyFrame:
+    fields = [name for name in rows.collect_schema().names() if name.startswith("f:")]
+    return rows.with_columns(
+        pl.col(name).map_batches(
+            lambda values, name=name: digests.series(values, types[name], name),
+            return_dtype=dtype(digests.type),
+            is_elementwise=True,
+        )
+        for name in fields
+    )
+
+
+def _rewritten(snapshot: Snapshot, gone: Places, work: Path, step: Step) -> tuple[Segment, ...]:
+    positions = range(len(snapshot.readers))
+    identity = f"s{snapshot.revision + 1}-w"
+    draft = merged(snapshot, positions, work, identity, names=None, without=gone, step=step)
+    return (draft.publish(snapshot.place),) if draft.rows else ()

@@ -1,0 +1,209 @@
+"""The streaming diff says what the exact one says of the whole, and its snapshot is what was acknowledged."""
+
+import datetime as dt
+import itertools
+import math
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tailrace.canonical import CanonicalRows, canonical_frame
+from tailrace.canonical.source import ModelRows
+from tailrace.changes import DiffSpec, SnapshotData
+from tailrace.diff import engine
+from tailrace.diff.core import difference
+from tailrace.diff.engine import Options, diff
+from tailrace.snapshot.fold import fold
+from tailrace.snapshot.store import Delivered, Identity, SnapshotStore
+
+IDENTITY = Identity("contacts", "crm", "00D1", "Contact", ("id", "no"), ("ext",))
+FIELDS = {
+    "bool": (pa.bool_(), st.booleans()),
+    "int": (pa.int64(), st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2)),
+    "float": (pa.float64(), st.floats() | st.sampled_from([0.0, -0.0, math.nan])),
+    "decimal": (pa.decimal128(38, 3), st.decimals(-(10**30), 10**30, places=3) | st.just(Decimal(0))),
+    "text": (pa.string(), st.text(max_size=3) | st.sampled_from(["", " ", "\0", "'\"\\", "ß"])),
+    "day": (pa.date32(), st.dates()),
+    "zoned": (pa.timestamp("us", "UTC"), st.datetimes(timezones=st.just(dt.UTC))),
+    "list": (pa.list_(pa.string()), st.lists(st.none() | st.text(max_size=2), max_size=2)),
+}
+SCHEMA = pa.schema(
+    [("k:id", pa.string()), ("k:no", pa.int64()), ("m:ext", pa.string())]
+    + [(f"f:{name}", arrow) for name, (arrow, _) in FIELDS.items()]
+)
+KEYS = st.tuples(st.sampled_from(["", "a", "\0'"]), st.integers(0, 3))
+PAYLOAD = st.fixed_dictionaries({f"f:{name}": st.none() | values for name, (_, values) in FIELDS.items()})
+
+
+@st.composite
+def rows(draw):
+    """Rows of a model, sound or not: missing and repeated keys, missing and shared match values."""
+    keys = draw(st.lists(KEYS, max_size=7))
+    payloads = draw(st.lists(PAYLOAD, min_size=1, max_size=3))
+    made = []
+    for key in keys:
+        loses = draw(st.integers(0, 14))
+        made.append(
+            {
+                "k:id": None if loses == 0 else key[0],
+                "k:no": None if loses == 1 else key[1],
+                "m:ext": None if loses == 2 else draw(st.sampled_from("pqrstuvwxyzPQ")),
+                **draw(st.sampled_from(payloads)),
+            }
+        )
+    return made
+
+
+def specs():
+    """Any policies, and match values that compare with or without case."""
+    names = st.frozensets(st.sampled_from(sorted(FIELDS)), max_size=3)
+    return st.builds(
+        lambda skip, create, fill, fold: DiffSpec(
+            ("id", "no"), ("ext",), tuple(FIELDS), skip - fill, create - fill, fill, fold
+        ),
+        names,
+        names,
+        names,
+        st.sampled_from([frozenset(), frozenset({"ext"})]),
+    )
+
+
+def batch(made):
+    """The rows as a warehouse hands them over."""
+    return pa.RecordBatch.from_pylist(made, SCHEMA)
+
+
+def comparable(frame):
+    """A change frame's rows as text, in an order of their own; NaN is itself there."""
+    kept = frame.drop("seq", "row", "loc", strict=False)
+    return sorted(repr(row) for row in kept.select(sorted(kept.columns)).to_dicts())
+
+
+def groups(invalid):
+    """Invalid rows by reason."""
+    return {item.reason: item.rows for item in invalid}
+
+
+def outcomes(frame, choices):
+    """Outcomes for the rows of a change frame, as chosen."""
+    said = [choice for _, choice in zip(range(frame.height), itertools.cycle(choices), strict=False)]
+    return pl.DataFrame(
+        {
+            "seq": frame["seq"],
+            "status": [status for status, _ in said],
+            "record_id": [f"R{row['k:id']}{row['k:no']}" for row in frame.select("k:id", "k:no").to_dicts()],
+            "code": [code for _, code in said],
+            "message": [None] * frame.height,
+        },
+        schema={"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String},
+    )
+
+
+CHOICES = st.lists(
+    st.sampled_from(
+        [
+            ("acknowledged", None),
+            ("acknowledged", None),
+            ("rejected", "NO"),
+            ("unknown", "LOST"),
+            ("skipped", "exists"),
+            ("skipped", "not_found"),
+        ]
+    ),
+    min_size=1,
+    max_size=7,
+)
+LAWS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+
+
+class World:
+    """A store in a folder of its own, and the same snapshot kept by the pure functions alone."""
+
+    def __init__(self, root, **options):
+        self.root = Path(root)
+        self.store = SnapshotStore(self.root / "snapshots", work=self.root / "work")
+        self.options = Options(**options)
+        self.frame = None
+        self.types = {}
+        self.runs = 0
+
+    def compare(self, made, spec):
+        """Both change sets."""
+        self.runs += 1
+        folder = self.root / f"run-{self.runs}"
+        folder.mkdir()
+        snapshot = self.store.open(IDENTITY)
+        found = diff(ModelRows.from_batches([batch(made)]), snapshot, spec, folder, self.options)
+        known = canonical_frame([batch(made)], self.types)
+        before = None if self.frame is None else SnapshotData(self.frame, self.types)
+        exact = difference(CanonicalRows(known.frame, known.types), before, spec, full=self.options.full)
+        return snapshot, found, exact
+
+    def step(self, made, spec, choices):
+        """Compare, check that both agree, commit what was chosen, check again."""
+        snapshot, found, exact = self.compare(made, spec)
+        changes = found.rows.collect()
+        assert comparable(changes) == comparable(exact.frame)
+        assert groups(found.invalid) == groups(exact.invalid)
+        assert (found.model_rows, found.snapshot_rows, found.unchanged) == (
+            exact.model_rows,
+            exact.snapshot_rows,
+            exact.unchanged,
+        )
+        assert comparable(found.occupied) == comparable(exact.occupied)
+        said = outcomes(changes, choices)
+        self.last, self.said = changes, said
+        self.frame = fold(self.frame, changes.drop("row", "loc"), said, types=found.types, old_types=self.types)
+        self.types = dict(found.types)
+        delivered = Delivered(found.rows, found.types, said, spec, found.origin)
+        self.store.commit(snapshot, delivered, f"run-{self.runs}")
+        self.check()
+
+    def check(self):
+        """What is stored is what was folded."""
+        stored = self.store.open(IDENTITY).frame()
+        assert stored.height == self.frame.height, (stored.drop("^f:.*$"), self.frame.drop("^f:.*$"), self.last.drop("^[noc]:.*$"), self.said)
+        if self.frame.is_empty():
+            return
+        order = ["k:id", "k:no", "m:ext", *(f"f:{name}" for name in FIELDS), "record_id", "unknown"]
+        held = [name for name in order if name in stored.columns]
+        theirs = stored.select(held).with_columns(pl.col("unknown").list.sort())
+        ours = self.frame.select(held).with_columns(pl.col("unknown").list.sort())
+        assert theirs.sort("k:id", "k:no").equals(ours.sort("k:id", "k:no")), (theirs, ours)
+
+
+@pytest.fixture(params=["at once", "in buckets"])
+def size(request, monkeypatch):
+    """Both ways to compare: everything in memory, or bucket by bucket."""
+    if request.param == "in buckets":
+        monkeypatch.setattr(engine, "MIN_ROWS", 2)
+        monkeypatch.setattr(engine, "MAX_BUCKETS", 3)
+        return {"memory": 1}
+    return {}
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@LAWS
+@given(generations=st.lists(st.tuples(rows(), CHOICES), min_size=2, max_size=4), spec=specs())
+def test_any_generations_agree_with_the_exact_comparison(size, wide, generations, spec):
+    """Whatever the rows, policies and outcomes: the same changes, the same invalid rows, the same snapshot."""
+    with tempfile.TemporaryDirectory() as root:
+        world = World(root, wide=wide, **size)
+        for made, choices in generations:
+            world.step(made, spec, choices)
+
+
+@LAWS
+@given(generations=st.lists(st.tuples(rows(), CHOICES, specs()), min_size=2, max_size=4))
+def test_policies_may_change_between_runs(size, generations):
+    """A policy that changes changes what is compared, and nothing is taken for known that is not."""
+    with tempfile.TemporaryDirectory() as root:
+        world = World(root, **size)
+        for made, choices, spec in generations:
+            world.step(made, spec, choices)
