@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,8 @@ LIBRARIES = ("duckdb", "polars", "pyarrow", "sqlalchemy", "psycopg", "hubspot-ap
 FLOORS = {"sqlite": 20_000, "hubspot": 5_000}
 """Rows per second below which the engine would be the bottleneck."""
 STARTUP_LIMIT = 0.3
+DIFF = ("<!-- diff -->", "<!-- /diff -->")
+"""Between these lines of the page is the section on the diff."""
 
 BUSY = """
 **The machine was busy with other work**: times are longer, and rows per second fewer, than on a quiet one; processor
@@ -104,10 +106,24 @@ def bare(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> str:
+def with_section(page: str, section: str) -> str:
+    """The page with its section on the diff replaced, or put at its end where it has none."""
+    begin, end = DIFF
+    before, _, rest = page.partition(begin)
+    after = rest.partition(end)[2]
+    return f"{before.rstrip()}\n\n{begin}\n{section.strip()}\n{end}\n{after.lstrip()}"
+
+
+def section_of(page: str) -> str:
+    """The page's section on the diff, which `benchmarks.diff` writes; empty where it has none."""
+    begin, end = DIFF
+    return page.partition(begin)[2].partition(end)[0]
+
+
+def machine(names: Sequence[str] = LIBRARIES) -> str:
     """Processor, cores, memory, system and libraries."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    libraries = ", ".join(f"{name} {version(name)}" for name in names)
     return (
         f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, "
         f"Python {platform.python_version()} ({libraries})"

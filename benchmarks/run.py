@@ -44,7 +44,9 @@ def main() -> None:
     (ROOT / ".tailrace").mkdir(exist_ok=True)
     (ROOT / ".tailrace" / "bench.json").write_text(json.dumps(figures, indent=2), encoding="utf-8")
     if scale == 1:
-        (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+        page = ROOT / "docs" / "benchmarks.md"
+        section = report.section_of(page.read_text(encoding="utf-8")) if page.exists() else ""
+        page.write_text(report.with_section(text, section) if section else text, encoding="utf-8")
     else:
         say("docs/benchmarks.md is written at scale 1 only")
 

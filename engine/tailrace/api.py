@@ -108,7 +108,8 @@ class Project:
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Write a plan to a file that `apply` takes; the file is there whole or not at all."""
-        save_plan(plan, Path(path))
+        with self._session.work.scratch() as work:
+            save_plan(plan, Path(path), work)
 
     def run(
         self,
@@ -143,7 +144,7 @@ class Project:
             raise UsageError(
                 f"there is no guard {', '.join(sorted(unknown))}", hint=f"guards are {', '.join(sorted(OVERRIDABLE))}"
             )
-        expected = load_plan(Path(path))
+        expected = load_plan(Path(path), self._session.work.new())
         request = RunRequest(
             PlanRequest(full=expected.basis.full), expected=expected, overrides=overrides, progress=progress, stop=stop
         )

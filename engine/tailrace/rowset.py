@@ -10,6 +10,7 @@ from typing import TypeAlias
 import polars as pl
 
 Step: TypeAlias = Callable[[pl.LazyFrame], pl.LazyFrame]
+Columns: TypeAlias = Sequence[str | pl.Expr]
 
 BATCH_ROWS = 65_536
 
@@ -23,6 +24,8 @@ class Source:
     steps: tuple[Step, ...] = ()
     bulk: bool = False
     """Whether these are plain inserts, still in the file that the model was streamed to."""
+    origin: object = None
+    """What is known of that file."""
 
     def piped(self, start: int = 0, rows: int | None = None) -> pl.LazyFrame:
         """Some of the rows, or all, after all steps. Slicing comes first, so that only what is wanted is read."""
@@ -48,6 +51,11 @@ class Rows:
         """Rows of a parquet file."""
         return cls((Source(pl.scan_parquet(path), rows),))
 
+    @property
+    def schema(self) -> pl.Schema:
+        """Columns and their physical types."""
+        return self.sources[0].piped().collect_schema() if self.sources else pl.Schema()
+
     def then(self, *steps: Step) -> Rows:
         """The rows after more steps; each must make of a slice what it would make of it within the whole."""
         return replace(self, sources=tuple(replace(source, steps=(*source.steps, *steps)) for source in self.sources))
@@ -56,24 +64,57 @@ class Rows:
         """The rows for which a condition holds."""
         return self.then(lambda lazy: lazy.filter(condition))
 
+    def numbered(self, seqs: Iterable[int]) -> Rows:
+        """The rows with these numbers (`seq`)."""
+        return self.where(pl.col("seq").is_in(_numbers(seqs)))
+
+    def without(self, seqs: Iterable[int]) -> Rows:
+        """The rows but for those with these numbers (`seq`)."""
+        numbers = _numbers(seqs)
+        return self.where(~pl.col("seq").is_in(numbers)) if len(numbers.first()) else self
+
     def part(self, *, bulk: bool) -> Rows:
         """The plain inserts that are still in their own file, or all other rows."""
         return replace(self, sources=tuple(source for source in self.sources if source.bulk == bulk))
 
-    def lazy(self, columns: Sequence[str | pl.Expr] | None = None) -> pl.LazyFrame:
+    def lazy(self, columns: Columns | None = None) -> pl.LazyFrame:
         """All rows as one query: for a few narrow columns, or a few rows."""
         parts = [source.piped() for source in self.sources] or [pl.LazyFrame()]
-        whole = pl.concat(parts, how="vertical_relaxed") if len(parts) > 1 else parts[0]
-        return whole if columns is None else whole.select(columns)
+        parts = parts if columns is None else [part.select(columns) for part in parts]
+        return pl.concat(parts, how="vertical_relaxed") if len(parts) > 1 else parts[0]
 
-    def collect(self, columns: Sequence[str | pl.Expr] | None = None) -> pl.DataFrame:
+    def collect(self, columns: Columns | None = None) -> pl.DataFrame:
         """All rows in memory: for what is known to be small."""
         return self.lazy(columns).collect(engine="streaming")
 
-    def batches(
-        self, size: int = BATCH_ROWS, columns: Sequence[str | pl.Expr] | None = None
-    ) -> Iterator[pl.DataFrame]:
-        """The rows in order, in frames made from `size` rows at most; none of them is empty."""
+    def batches(self, size: int = BATCH_ROWS, columns: Columns | None = None) -> Iterator[pl.DataFrame]:
+        """The rows in order, in frames of exactly `size` rows but for the last one, which has fewer."""
+        left: pl.DataFrame | None = None
+        for piece in self._pieces(max(size, BATCH_ROWS), columns):
+            frame = piece if left is None else pl.concat([left, piece], how="vertical_relaxed")
+            whole = frame.height - frame.height % size
+            for start in range(0, whole, size):
+                yield frame.slice(start, size)
+            left = frame.slice(whole) if whole < frame.height else None
+        if left is not None:
+            yield left
+
+    def head(self, rows: int) -> pl.DataFrame:
+        """The first rows."""
+        for frame in self.batches(rows) if rows else ():
+            return frame
+        return self.lazy().head(0).collect()
+
+    def take(self, seqs: Iterable[int]) -> pl.DataFrame:
+        """The rows with these numbers, in the order of the rows."""
+        return self.numbered(seqs).collect()
+
+    def count(self, condition: pl.Expr | None = None) -> int:
+        """How many rows there are, or for how many a condition holds."""
+        chosen = self if condition is None else self.where(condition)
+        return int(chosen.lazy([pl.len()]).sum().collect(engine="streaming").item() or 0)
+
+    def _pieces(self, size: int, columns: Columns | None) -> Iterator[pl.DataFrame]:
         for source in self.sources:
             for start in range(0, source.rows, size):
                 lazy = source.piped(start, size)
@@ -81,12 +122,7 @@ class Rows:
                 if frame.height:
                     yield frame
 
-    def count(self, condition: pl.Expr | None = None) -> int:
-        """How many rows there are, or for how many a condition holds."""
-        chosen = self if condition is None else self.where(condition)
-        return int(chosen.lazy([pl.len()]).collect(engine="streaming").item())
 
-    def take(self, seqs: Iterable[int]) -> pl.DataFrame:
-        """The rows with these numbers, in the order of the rows."""
-        wanted = pl.Series("seq", list(seqs), dtype=pl.Int64)
-        return self.where(pl.col("seq").is_in(wanted.implode())).collect()
+def _numbers(seqs: Iterable[int]) -> pl.Series:
+    """Numbers as a list in a series of one, which is what membership is asked of."""
+    return pl.Series("seq", list(seqs), dtype=pl.Int64).implode()

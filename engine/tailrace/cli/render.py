@@ -34,7 +34,7 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> st
     lines += [f"  note: {note}" for note in made.notes]
     lines += [f"  STOPPED by {guard}" for guard in made.tripped]
     lines += [_change(change) for change in made.changes(limit)]
-    left = made.frame.height - limit if limit else 0
+    left = made.height - limit if limit else 0
     lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
     lines += [_saved(made, saved)] if saved else []
     return "\n".join(lines)
@@ -64,7 +64,7 @@ def _counts(made: Plan) -> str:
 
 def _cost(made: Plan) -> str:
     cost = made.cost
-    if not made.frame.height:
+    if not made.height:
         return "  nothing to send"
     quota = ""
     if cost.quota_left is not None:

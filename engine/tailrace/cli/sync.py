@@ -92,7 +92,7 @@ def _plan(
             say(render.plan(made, project.syncs[name], shown, saved=out))
     if as_json:
         print_json({"plans": [made.to_json(shown) for made in plans]})
-    return max(failures, default=0), any(made.frame.height for made in plans)
+    return max(failures, default=0), any(made.height for made in plans)
 
 
 def run(

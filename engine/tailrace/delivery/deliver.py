@@ -24,6 +24,7 @@ from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
+from tailrace.rowset import Rows
 
 _CHUNK = 1_024
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
@@ -35,7 +36,7 @@ _SHRINK = 4
 
 def deliver(
     job: Job,
-    frame: pl.DataFrame,
+    rows: Rows,
     destination: Destination,
     journal: JournalLike,
     *,
@@ -45,7 +46,7 @@ def deliver(
     sleep: Callable[[float], object] | None = None,
     first_number: int = 1,
 ) -> DeliveryReport:
-    """Send all rows of a plan frame, and say what became of each.
+    """Send all rows of a plan, and say what became of each.
 
     Errors of the destination end up in the report. LeaseLost, StateError and WriteForbidden are
     raised, after the batches in flight have ended. `stop` ends the delivery after the batches in
@@ -53,7 +54,7 @@ def deliver(
     """
     delivery = _Delivery(
         job,
-        frame,
+        rows,
         destination,
         journal,
         limiter=limiter,
@@ -92,7 +93,7 @@ class _Delivery:
     def __init__(
         self,
         job: Job,
-        frame: pl.DataFrame,
+        rows: Rows,
         destination: Destination,
         journal: JournalLike,
         *,
@@ -102,15 +103,16 @@ class _Delivery:
         sleep: Callable[[float], object] | None,
         first_number: int,
     ) -> None:
-        self._job, self._frame, self._journal, self._limiter = job, frame, journal, limiter
+        self._job, self._rows, self._journal, self._limiter = job, rows, journal, limiter
+        self._height = rows.count()
         self._capabilities = destination.capabilities
         self._retries = Retries(limiter, stop=stop, sleep=sleep)
         finder = Finder(job, destination, self._retries)
-        fresh = Fresh(frame)
+        fresh = Fresh(job, rows)
         self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, sleep=sleep or time.sleep)
-        self._preparer = Preparer(job, self._capabilities, finder, initial_fields(frame))
-        self._vacancies = Vacancies(frame, job.match, self._capabilities.case_insensitive_match)
-        self._ledger = Ledger(frame.height)
+        self._preparer = Preparer(job, self._capabilities, finder, initial_fields(rows))
+        self._vacancies = Vacancies(rows, job.match, self._capabilities.case_insensitive_match)
+        self._ledger = Ledger(self._height)
         self._progress = progress
         self._stop = stop or threading.Event()
         self._numbers = count(first_number)
@@ -133,10 +135,9 @@ class _Delivery:
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
-        for phase in writes(self._frame, self._job.match, self._capabilities.case_insensitive_match):
+        for phase in writes(self._rows, self._job.match, self._capabilities.case_insensitive_match):
             self._run_phase(phase)
-        leaving = self._frame.filter(~pl.col("seq").is_in(self._supersede()))
-        for phase in removals(leaving):
+        for phase in removals(self._rows.without(self._supersede())):
             self._run_phase(phase)
 
     def report(self) -> DeliveryReport:
@@ -153,8 +154,8 @@ class _Delivery:
             retries=self._retries.count,
             throttled_s=self._limiter.throttled_s - throttled_s,
             stopped=self._stopped,
-            interrupted=self._stop.is_set() and self._stopped is None and sum(counts.values()) < self._frame.height,
-            errors=self._ledger.errors(self._job, self._frame),
+            interrupted=self._stop.is_set() and self._stopped is None and sum(counts.values()) < self._height,
+            errors=self._ledger.errors(self._job, self._rows),
         )
 
     @property
@@ -174,7 +175,7 @@ class _Delivery:
             groups.setdefault((action, sent_again), []).append(seq)
         self._again = []
         return [
-            Part(action, self._frame.filter(pl.col("seq").is_in(seqs)), sent_again)
+            Part(action, Rows.of_frame(self._rows.take(seqs)), sent_again)
             for (action, sent_again), seqs in groups.items()
         ]
 
@@ -188,7 +189,7 @@ class _Delivery:
 
     def _works(self, part: Part) -> Iterator[_Work]:
         size = max(1, self._job.batch_size // _SHRINK**part.round)
-        for piece in part.frame.iter_slices(size * max(1, _CHUNK // size)):
+        for piece in part.rows.batches(size * max(1, _CHUNK // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
             for start in range(0, len(prepared.rows), size):
                 rows = prepared.rows[start : start + size]
@@ -269,7 +270,7 @@ class _Delivery:
         """Settle removals whose record has a new owner; gives the seqs that must not be sent."""
         outcomes, folded = self._ledger.frame(), self._capabilities.case_insensitive_match
         owned, doubtful = (
-            superseded(self._frame, outcomes, self._job.match, folded, status).to_list()
+            superseded(self._rows, outcomes, self._job.match, folded, status)
             for status in ("acknowledged", "unknown")
         )
         self._settle_unsent([acknowledged(str(seq)) for seq in owned])
@@ -277,11 +278,14 @@ class _Delivery:
 
 
 class Fresh:
-    """Tells of a row's marker whether the row is new to the snapshot."""
+    """Tells of a row's marker whether the row is new to the snapshot; asked in mode append alone."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
+    def __init__(self, job: Job, rows: Rows) -> None:
+        known = rows.part(bulk=False)
+        asked = job.mode == "append" and bool(known.sources)
+        changed = known.where(pl.col("op") != "insert").collect(["seq"])["seq"] if asked else ()
+        self._changed = frozenset(map(str, changed))
 
     def __call__(self, marker: str) -> bool:
         """True for a row the plan inserts."""
-        return self._frame.filter(pl.col("seq") == int(marker))["op"].to_list() == ["insert"]
+        return marker not in self._changed

@@ -16,6 +16,7 @@ from tailrace.state.packing import Columns, columns_of
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
+    from tailrace.rowset import Rows
     from tailrace.values import Value
 
 SCHEMA = {"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String}
@@ -55,12 +56,13 @@ class Ledger:
         """Where the delivery stands."""
         return Progress(sum(self.counts.values()), self._total, **self.counts)
 
-    def errors(self, job: Job, frame: pl.DataFrame) -> tuple[ErrorGroup, ...]:
-        """Rejected and unknown rows by code, the largest group first; `frame` is the plan's."""
+    def errors(self, job: Job, rows: Rows) -> tuple[ErrorGroup, ...]:
+        """Rejected and unknown rows by code, the largest group first; `rows` are the plan's."""
         groups = sorted(self._groups.items(), key=lambda group: (-group[1][0], group[0]))
+        examples = rows.take(seq for _, (_, seq, _) in groups) if groups else pl.DataFrame()
         return tuple(
-            ErrorGroup(code, rows, _key(job, frame.filter(pl.col("seq") == seq)), message)
-            for code, (rows, seq, message) in groups
+            ErrorGroup(code, size, _key(job, examples.filter(pl.col("seq") == seq)), message)
+            for code, (size, seq, message) in groups
         )
 
     def _group(self, seq: int, outcome: Outcome) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tailrace.destination import Status
 from tailrace.diff.columns import match_values
 from tailrace.diff.moves import claiming, held_values, moving
+
+if TYPE_CHECKING:
+    from tailrace.rowset import Rows
 
 WRITES = ("upsert", "create", "update")
 REMOVALS = ("archive", "clear", "delete")
@@ -20,56 +24,68 @@ class Part:
     """Rows of one action; `round` counts how often they were sent again after being refused for now."""
 
     action: str
-    frame: pl.DataFrame
+    rows: Rows
     round: int = 0
 
 
-def writes(frame: pl.DataFrame, match: Sequence[str], fold: Collection[str]) -> Iterator[list[Part]]:
+def writes(rows: Rows, match: Sequence[str], fold: Collection[str]) -> Iterator[list[Part]]:
     """Phases of what creates or changes records; each phase ends before the next begins.
 
     Rows whose match value moves go first: another row may take the value they leave, and would
     otherwise be written over their record.
     """
-    moves = moving(match, fold, frame.schema)
-    yield _parts(frame.filter(moves), ["update"])
-    yield _parts(frame.filter(~moves), WRITES)
+    moves = moving(match, fold, rows.schema)
+    # A plain insert moves nothing, and there may be very many of them.
+    yield _parts(rows.part(bulk=False).where(moves), ["update"])
+    yield _parts(rows.where(~moves), WRITES)
 
 
-def removals(frame: pl.DataFrame) -> Iterator[list[Part]]:
+def removals(rows: Rows) -> Iterator[list[Part]]:
     """Phases of what takes records away; deletes come last."""
-    yield _parts(frame, ["archive", "clear"])
-    yield _parts(frame, ["delete"])
+    known = rows.part(bulk=False)
+    yield _parts(known, ["archive", "clear"])
+    yield _parts(known, ["delete"])
 
 
 def superseded(
-    frame: pl.DataFrame, outcomes: pl.DataFrame, match: Sequence[str], fold: Collection[str], status: Status
-) -> pl.Series:
-    """The seqs of removals whose record now belongs to another row, written in this run with that status.
+    rows: Rows, outcomes: pl.DataFrame, match: Sequence[str], fold: Collection[str], status: Status
+) -> list[int]:
+    """The numbers of removals whose record now belongs to another row, written in this run with that status.
 
     A row that left the model may have passed its match value, and so its record, to a new row:
     removing it then would remove the new row's record. `outcomes` are those of the writes.
     """
-    leaving = frame.filter(pl.col("action").is_in(REMOVALS))
-    written = frame.filter(pl.col("action").is_in(WRITES))
-    kept = outcomes.filter(pl.col("status") == status).select("seq", owned="record_id")
-    owners = written.join(kept, on="seq", how="inner")
-    by_id = leaving.join(owners.select("owned").drop_nulls(), left_on="record_id", right_on="owned", how="semi")
+    known = rows.part(bulk=False)
+    names = [*(f"om:{name}" for name in match), *(f"m:{name}" for name in match)]
+    narrow = known.collect(["seq", "action", "record_id", *names])
+    leaving = narrow.filter(pl.col("action").is_in(REMOVALS))
+    if leaving.is_empty():
+        return []
+    kept = outcomes.filter(pl.col("status") == status).join(leaving, on="seq", how="anti")
+    owned = kept.select(pl.col("record_id").alias("owned")).drop_nulls()
+    by_id = leaving.join(owned, left_on="record_id", right_on="owned", how="semi")["seq"]
     if not match:
-        return by_id["seq"]
-    names = [f"h:{name}" for name in match]
+        return by_id.to_list()
+    # Plain inserts have no match value that a row of the snapshot has.
+    owners = narrow.filter(pl.col("action").is_in(WRITES)).join(kept.select("seq"), on="seq", how="semi")
+    labels = [f"h:{name}" for name in match]
     new = owners.select(
-        value.alias(n) for n, value in zip(names, match_values("m", match, fold, frame.schema), strict=True)
+        value.alias(n) for n, value in zip(labels, match_values("m", match, fold, narrow.schema), strict=True)
     )
-    by_match = held_values(leaving, match, fold).join(new, on=names, how="semi")
-    return pl.concat([by_id["seq"], by_match["seq"]]).unique()
+    by_match = held_values(leaving, match, fold).join(new, on=labels, how="semi")["seq"]
+    return pl.concat([by_id, by_match]).unique().to_list()
 
 
 class Vacancies:
     """Which match values are free: a row whose record moves frees the old one when its move is acknowledged."""
 
-    def __init__(self, frame: pl.DataFrame, match: Sequence[str], fold: Collection[str]) -> None:
+    def __init__(self, rows: Rows, match: Sequence[str], fold: Collection[str]) -> None:
         self._match, self._fold = match, fold
-        self._held = held_values(frame.filter(moving(match, fold, frame.schema)), match, fold)
+        known = rows.part(bulk=False)
+        names = ["seq", *(f"om:{name}" for name in match)]
+        moves = known.where(moving(match, fold, rows.schema)) if match else None
+        held = moves.collect(names) if moves is not None and moves.sources else pl.DataFrame()
+        self._held = held_values(held, match, fold) if held.height else held
 
     def admit(self, part: Part, outcomes: Callable[[], pl.DataFrame]) -> Part:
         """The part without rows that would be written over a record that has not moved away.
@@ -80,11 +96,10 @@ class Vacancies:
             return part
         gone = outcomes().filter(pl.col("status") == "acknowledged")
         held = self._held.join(gone, on="seq", how="anti").drop("seq")
-        new = part.frame.filter((pl.col("op") == "insert") | (part.action != "update"))
+        new = part.rows.where((pl.col("op") == "insert") | pl.lit(part.action != "update"))
         waiting = claiming(new, held, self._match, self._fold)
-        return replace(part, frame=part.frame.filter(~pl.col("seq").is_in(waiting.to_list())))
+        return replace(part, rows=part.rows.without(waiting))
 
 
-def _parts(frame: pl.DataFrame, actions: Sequence[str]) -> list[Part]:
-    parts = [Part(action, frame.filter(pl.col("action") == action)) for action in actions]
-    return [part for part in parts if part.frame.height]
+def _parts(rows: Rows, actions: Sequence[str]) -> list[Part]:
+    return [Part(action, rows.where(pl.col("action") == action)) for action in actions] if rows.sources else []

@@ -19,6 +19,7 @@ from tailrace.delivery.rows import make_batch, make_rows
 from tailrace.delivery.send import Sender, Sent
 from tailrace.destination import Destination, Operation
 from tailrace.errors import DestinationError
+from tailrace.rowset import Rows
 from tailrace.state.records import Doubt
 
 
@@ -43,27 +44,28 @@ class Recovery:
 
 def recover(
     job: Job,
-    frame: pl.DataFrame,
+    rows: Rows,
     destination: Destination,
     journal: DoubtfulJournal,
     *,
     limiter: Limiter,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Recovery:
-    """Settle every doubtful batch of a dead run. `job` and `frame` are that run's own.
+    """Settle every doubtful batch of a dead run. `job` and `rows` are that run's own.
 
     Rows that an adapter can send twice without making second records are left to the next plan.
     Created ones are looked up by match after `job.settle` seconds; where that cannot tell,
     `job.on_unknown` decides.
     """
     finder = Finder(job, destination, Retries(limiter, sleep=sleep))
-    sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(frame), sleep=_no_wait)
+    sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(job, rows), sleep=_no_wait)
     doubts = journal.doubts()
     if finder.works and any(doubt.operation == Operation.CREATE for doubt in doubts):
         sleep(job.settle)  # once for all: a request of the dead run may still be on its way
     tally = Counter[str]()
+    created = rows.take(seq for doubt in doubts if doubt.operation == Operation.CREATE for seq in doubt.seqs)
     for doubt in doubts:
-        sent = _resolve(job, frame, sender, doubt)
+        sent = _resolve(job, created, sender, doubt)
         if sent.error is not None:
             return _recovery(tally, sent.error)
         journal.settle(doubt.number, list(sent.outcomes.values()))
@@ -72,10 +74,10 @@ def recover(
     return _recovery(tally, None)
 
 
-def _resolve(job: Job, frame: pl.DataFrame, sender: Sender, doubt: Doubt) -> Sent:
+def _resolve(job: Job, created: pl.DataFrame, sender: Sender, doubt: Doubt) -> Sent:
     if doubt.operation != Operation.CREATE:
         return Sent()
-    rows = make_rows(job, frame.filter(pl.col("seq").is_in(doubt.seqs)), "create")
+    rows = make_rows(job, created.filter(pl.col("seq").is_in(doubt.seqs)), "create")
     return sender.resolve(make_batch(job, Operation.CREATE, rows))
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tailrace.delivery.job import Job
+    from tailrace.rowset import Rows
 
 _BY_OLD_MATCH = frozenset({"update", "clear", "delete", "archive"})
 
@@ -41,9 +42,9 @@ def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
     return list(map(Row, markers, keys, match, values, ids))
 
 
-def initial_fields(frame: pl.DataFrame) -> frozenset[str]:
+def initial_fields(rows: Rows) -> frozenset[str]:
     """The fields of a plan that are written only if that makes the record."""
-    return frozenset(name[2:] for name in frame.columns if name.startswith("w:"))
+    return frozenset(name[2:] for name in rows.schema if name.startswith("w:"))
 
 
 def make_batch(job: Job, operation: Operation, rows: Sequence[Row], attempt: int = 0) -> Batch:

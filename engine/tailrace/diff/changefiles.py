@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
 from tailrace.canonical.types import dtype
 from tailrace.diff.hashset import Mask
@@ -45,6 +46,15 @@ class Bulk:
     nullable: tuple[str, ...]
     """Fields that are not written where the model has NULL."""
 
+    def to_json(self) -> list[Any]:
+        """As kept with the file."""
+        return [self.rows, self.inserts, self.first_seq, list(self.nullable)]
+
+    @classmethod
+    def from_json(cls, data: Sequence[Any]) -> Bulk:
+        """Back from that; TypeError, IndexError or ValueError when it is none."""
+        return cls(int(data[0]), int(data[1]), int(data[2]), tuple(map(str, data[3])))
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -53,33 +63,11 @@ class Layout:
     flat: tuple[Flat, ...]
     bulk: Bulk | None = None
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of all files, in the order they are read."""
-        return (*(item.file for item in self.flat), *((PLAIN, BITS) if self.bulk else ()))
-
-    def to_json(self) -> dict[str, Any]:
-        """As kept with the files."""
-        bulk = self.bulk
-        return {
-            "flat": [[item.file, item.rows] for item in self.flat],
-            "bulk": [bulk.rows, bulk.inserts, bulk.first_seq, list(bulk.nullable)] if bulk else None,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Layout:
-        """Back from that; KeyError, TypeError or ValueError when it is none."""
-        bulk = data["bulk"]
-        return cls(
-            tuple(Flat(str(file), int(rows)) for file, rows in data["flat"]),
-            Bulk(int(bulk[0]), int(bulk[1]), int(bulk[2]), tuple(map(str, bulk[3]))) if bulk else None,
-        )
-
     def read(self, folder: Path, types: Mapping[str, LogicalType]) -> Rows:
         """The rows in the files of a folder."""
         sources = [Source(pl.scan_parquet(folder / item.file), item.rows) for item in self.flat]
         if self.bulk is not None:
-            sources.append(_bulk_source(folder, self.bulk, types))
+            sources += bulk_rows(folder / PLAIN, folder / BITS, self.bulk, types).sources
         return Rows(tuple(sources)) if sources else Rows.of_frame(pl.DataFrame())
 
 
@@ -100,9 +88,10 @@ def read_bits(path: Path, rows: int) -> Mask:
     return np.unpackbits(np.fromfile(path, np.uint8), count=rows, bitorder="little").view(np.bool_)
 
 
-def _bulk_source(folder: Path, bulk: Bulk, types: Mapping[str, LogicalType]) -> Source:
-    scan = pl.scan_parquet(folder / PLAIN, row_index_name="row")
-    chosen = read_bits(folder / BITS, bulk.rows)
+def bulk_rows(plain: Path, bits: Path, bulk: Bulk, types: Mapping[str, LogicalType]) -> Rows:
+    """The plain inserts of a file, chosen by the bits in another."""
+    scan = pl.scan_parquet(plain, row_index_name="row")
+    chosen = read_bits(bits, bulk.rows)
     names = [name for name in scan.collect_schema().names() if name != "row"]
     first = next(name for name in names if name.startswith("k:"))
 
@@ -114,7 +103,7 @@ def _bulk_source(folder: Path, bulk: Bulk, types: Mapping[str, LogicalType]) -> 
         picked = lazy.filter(pl.map_batches(["row", first], inserts, return_dtype=pl.Boolean, is_elementwise=True))
         return picked.select(_as_inserts(names, bulk, types))
 
-    return Source(scan, bulk.rows, (step,), bulk=True)
+    return Rows((Source(scan, bulk.rows, (step,), bulk=True, origin=bulk),))
 
 
 def _as_inserts(names: Sequence[str], bulk: Bulk, types: Mapping[str, LogicalType]) -> list[pl.Expr]:
@@ -142,3 +131,29 @@ def _field(name: str, bulk: Bulk, types: Mapping[str, LogicalType]) -> tuple[pl.
 
 def _null(name: str, types: Mapping[str, LogicalType]) -> pl.Expr:
     return pl.lit(None, dtype(types[name]))
+
+
+class FrameFile:
+    """A parquet file that takes frames one after the other. A context manager; `rows` reads it when it has ended."""
+
+    def __init__(self, path: Path, schema: pl.Schema) -> None:
+        self._path = path
+        self._rows = 0
+        self._schema = pl.DataFrame(schema=schema).to_arrow().schema
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Write a frame; its columns may be in any order."""
+        self._writer.write_table(frame.select(self._schema.names).to_arrow().cast(self._schema))
+        self._rows += frame.height
+
+    @property
+    def rows(self) -> Rows:
+        """What was written."""
+        return Rows.of_file(self._path, self._rows)

@@ -148,10 +148,10 @@ class _Diff:
 
     def run(self) -> ChangeSet:
         """Stream, narrow down, compare."""
-        probe = self._probe()
-        path, many = self._folder / PLAIN, not self._snapshot.rows
-        size = GROUP_ROWS if many else FEW_ROWS
-        misses = stream(self._rows, self._recipe, self._snapshot.types, probe, path, group_rows=size)
+        path, size = self._folder / PLAIN, FEW_ROWS if self._snapshot.rows else GROUP_ROWS
+        with Journal([self._folder / name for name in NAMES[: 2 if self._options.wide else 1]]) as journal:
+            probe = self._probe(journal)
+            misses = stream(self._rows, self._recipe, self._snapshot.types, probe, path, group_rows=size)
         model_rows, hits, unseen = probe.rows, probe.hits, probe.unseen()
         del probe
         self._pinning = pin(self._rows, misses, self._snapshot, self._spec)
@@ -176,9 +176,8 @@ class _Diff:
             origin=self._origin(layout, comparison),
         )
 
-    def _probe(self) -> Probe:
+    def _probe(self, journal: Journal) -> Probe:
         """The names of all rows that may be found unchanged."""
-        journal = Journal([self._folder / name for name in NAMES[: 2 if self._options.wide else 1]])
         compared = {part.column for part in self._recipe.parts}
         if self._options.full or not self._snapshot.rows or not compared <= set(self._snapshot.columns):
             return Probe(HashSet(np.empty(0, np.uint64)), None, journal)

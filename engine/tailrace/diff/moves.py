@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from tailrace.diff.columns import match_values
+
+if TYPE_CHECKING:
+    from tailrace.rowset import Rows
 
 
 def moving(match: Sequence[str], fold: Collection[str], schema: pl.Schema) -> pl.Expr:
@@ -32,10 +37,11 @@ def held_values(frame: pl.DataFrame, match: Sequence[str], fold: Collection[str]
     return frame.select(*(name for name in ("seq",) if name in frame.columns), *values)
 
 
-def claiming(rows: pl.DataFrame, held: pl.DataFrame, match: Sequence[str], fold: Collection[str]) -> pl.Series:
-    """The seqs of those rows whose new match value is among the held ones."""
-    if not match or held.is_empty():
-        return rows["seq"].clear()
+def claiming(rows: Rows, held: pl.DataFrame, match: Sequence[str], fold: Collection[str]) -> list[int]:
+    """The numbers of those rows whose new match value is among the held ones."""
+    if not match or held.is_empty() or not rows.sources:
+        return []
     names = [f"h:{name}" for name in match]
     new = [value.alias(name) for name, value in zip(names, match_values("m", match, fold, rows.schema), strict=True)]
-    return rows.select("seq", *new).join(held, on=names, how="semi")["seq"]
+    claimed = rows.lazy(["seq", *new]).join(held.lazy(), on=names, how="semi")
+    return claimed.select("seq").collect(engine="streaming")["seq"].to_list()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Names of the misses as they come, in files that are put in order at the end: the rows' own may be others."""
+    """Names of the misses as they come, in files that are in the order of the rows when the block ends."""
 
     def __init__(self, lanes: Sequence[Path]) -> None:
         self.paths = tuple(lanes)
@@ -30,19 +30,21 @@ class Journal:
         self._pieces: list[tuple[int, int]] = []
         """First row, and how many names, of each piece."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for file in self._files:
+            file.close()
+        if kind is None and sorted(self._pieces) != self._pieces:
+            for path in self.paths:
+                self._order(path)
+
     def add(self, first: int, lanes: Sequence[pl.Series]) -> None:
         """Take the names of some rows."""
         self._pieces.append((first, len(lanes[0])))
         for file, lane in zip(self._files, lanes, strict=True):
             lane.to_numpy().tofile(file)
-
-    def close(self) -> None:
-        """Bring the files into the order of the rows."""
-        ordered = sorted(self._pieces) == self._pieces
-        for file, path in zip(self._files, self.paths, strict=True):
-            file.close()
-            if not ordered:
-                self._order(path)
 
     def _order(self, path: Path) -> None:
         starts = np.cumsum([0, *(size for _, size in self._pieces)])
@@ -159,5 +161,4 @@ def stream(
         )
     )
     rows.finish()
-    probe.journal.close()
     return Misses(path, probe.journal.paths, probe.rows - probe.hits)

@@ -12,14 +12,15 @@ import polars as pl
 from tailrace.diff.moves import claiming, held_values, moving
 from tailrace.planning.cost import estimate
 from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
-from tailrace.planning.modes import count_ops, renumbered, with_actions
-from tailrace.planning.payload import keys, payload_hashes
+from tailrace.planning.modes import count_ops, with_actions
+from tailrace.planning.payload import keys, numbers, payload_hashes
 from tailrace.planning.plan import Basis, Plan
 
 if TYPE_CHECKING:
     from tailrace.changes import ChangeSet
     from tailrace.destination import Capabilities, Rate
     from tailrace.project.config import SyncConfig
+    from tailrace.rowset import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +48,30 @@ def build(
     sync: str, config: SyncConfig, changes: ChangeSet, basis: Basis, around: Surroundings, *, at: datetime, plan_id: str
 ) -> Plan:
     """Put a change set through mode, held rows, guards and cost."""
-    acted = with_actions(changes.frame, config)
-    due = _without_held(_confined(acted, changes, around), changes, around)
-    waiting = _waiting(due, acted, changes, config, around)
-    sendable = due.filter(~pl.col("seq").is_in(waiting))
-    frame = renumbered(_limited(sendable, changes, config, around))
+    acted = with_actions(changes.rows, config)
+    named = _named(acted, changes, around)
+    due, held = _due(acted, named, changes, around)
+    waiting = _waiting(due, acted, changes, config, around, held)
+    sendable = due.without(waiting)
+    rows = _limited(sendable, named, config, around)
     return Plan(
         sync=sync,
         mode=config.mode,
         plan_id=plan_id,
         made_at=at,
         basis=basis,
-        frame=frame,
+        rows=rows,
         types=changes.types,
+        counts=count_ops(rows),
         model_rows=changes.model_rows,
         snapshot_rows=changes.snapshot_rows,
         unchanged=changes.unchanged,
-        held=acted.height - due.height if around.only is None else 0,
-        standing=_standing(acted, changes, around),
+        held=len(held),
+        standing=around.tracked & named.keys(),
         invalid=changes.invalid,
         guards=_guards(config, changes, sendable, around),
         cost=estimate(
-            frame,
+            rows,
             config,
             around.capabilities,
             batch_size=around.batch_size,
@@ -80,54 +83,68 @@ def build(
     )
 
 
-def _confined(frame: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> pl.DataFrame:
-    if around.only is None:
-        return frame
-    return frame.filter(pl.Series([key in around.only for key in keys(frame, changes.types)], dtype=pl.Boolean))
+def _named(acted: Rows, changes: ChangeSet, around: Surroundings) -> dict[str, int]:
+    """The numbers of rows that the state or the request names, by key text."""
+    return numbers(acted, changes.types, {*around.held, *around.tracked, *(around.only or ())})
 
 
-def _without_held(frame: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> pl.DataFrame:
-    if not around.held or frame.is_empty():
-        return frame
-    known = pl.Series([key in around.held for key in keys(frame, changes.types)], dtype=pl.Boolean)
-    suspects = frame.filter(known)
+def _due(acted: Rows, named: Mapping[str, int], changes: ChangeSet, around: Surroundings) -> tuple[Rows, list[int]]:
+    """The rows that may be sent now, and the numbers of those that are held back though they were asked for."""
+    if around.only is not None:
+        return acted.numbered(named[key] for key in around.only if key in named), []
+    suspects = acted.take(named[key] for key in around.held if key in named)
+    if suspects.is_empty():
+        return acted, []
     hashes = zip(keys(suspects, changes.types), payload_hashes(suspects, changes.types), strict=True)
     blocked = [around.held[key] in {None, payload} for key, payload in hashes]
-    stay = suspects.filter(pl.Series(blocked, dtype=pl.Boolean))
-    return frame.join(stay.select("seq"), on="seq", how="anti", maintain_order="left")
+    held = suspects.filter(pl.Series(blocked, dtype=pl.Boolean))["seq"].to_list()
+    return acted.without(held), held
 
 
 def _waiting(
-    due: pl.DataFrame, acted: pl.DataFrame, changes: ChangeSet, config: SyncConfig, around: Surroundings
+    due: Rows, acted: Rows, changes: ChangeSet, config: SyncConfig, around: Surroundings, held: Collection[int]
 ) -> list[int]:
-    """The seqs of new rows whose match value still belongs to the record of a row that is not sent now.
+    """The numbers of new rows whose match value still belongs to the record of a row that is not sent now.
 
     To send them would write over that record.
     """
     match, fold = tuple(config.match), around.capabilities.case_insensitive_match
-    claims = due.filter((pl.col("op") == "insert") & pl.col("action").is_in(["upsert", "update"]))
-    if not match or claims.is_empty():
+    names = [*(f"om:{name}" for name in match), *(f"m:{name}" for name in match)]
+    if not match:
         return []
-    staying = acted.filter(moving(match, fold, acted.schema)).join(due, on="seq", how="anti")
-    parts = [part for part in (staying.drop("seq"), changes.occupied) if not part.is_empty()]
+    kept = _moving(acted, match, fold).collect(["seq", *names])
+    if around.only is None:
+        kept = kept.filter(pl.col("seq").is_in(list(held)))
+    else:
+        kept = kept.join(due.collect(["seq"]), on="seq", how="anti")
+    parts = [part for part in (kept.drop("seq"), changes.occupied) if not part.is_empty()]
+    claims = due.where((pl.col("op") == "insert") & pl.col("action").is_in(["upsert", "update"]))
     found = [claiming(claims, held_values(part, match, fold), match, fold) for part in parts]
     return sorted({seq for seqs in found for seq in seqs})
 
 
-def _limited(frame: pl.DataFrame, changes: ChangeSet, config: SyncConfig, around: Surroundings) -> pl.DataFrame:
+def _moving(rows: Rows, match: tuple[str, ...], fold: Collection[str]) -> Rows:
+    """Rows whose records are to go by another match value; plain inserts are none."""
+    known = rows.part(bulk=False)
+    return known.where(moving(match, fold, known.schema)) if known.sources else known
+
+
+def _limited(rows: Rows, named: Mapping[str, int], config: SyncConfig, around: Surroundings) -> Rows:
     """As many rows as the limit permits.
 
     Those that move to another match value go first, as others may wait for it; those that were in trouble before
     go last, or a few rows that are refused every time would keep a canary from ever sending another.
     """
     if around.limit is None:
-        return frame
-    moves = pl.lit(value=False)
-    if config.match:
-        moves = moving(tuple(config.match), around.capabilities.case_insensitive_match, frame.schema)
-    troubled = pl.Series([key in around.tracked for key in keys(frame, changes.types)], dtype=pl.Boolean)
-    ordered = frame.with_columns(first=moves, last=troubled).sort(~pl.col("first"), "last", maintain_order=True)
-    return ordered.head(around.limit).drop("first", "last").sort("seq")
+        return rows
+    match, fold = tuple(config.match), around.capabilities.case_insensitive_match
+    troubled = {named[key] for key in around.tracked if key in named}
+    moves = _moving(rows, match, fold).collect(["seq"])["seq"].to_list() if match else []
+    first = rows.without([*moves, *troubled]).head(around.limit)["seq"].to_list()
+    last = sorted(troubled.difference(moves))
+    present = set(rows.numbered(last).collect(["seq"])["seq"]) if last else set()
+    ordered = dict.fromkeys([*moves, *first, *(seq for seq in last if seq in present)])
+    return rows.numbered(list(ordered)[: around.limit])
 
 
 def _told(waiting: int) -> tuple[str, ...]:
@@ -137,14 +154,8 @@ def _told(waiting: int) -> tuple[str, ...]:
     return (f"{rows}: the match value still belongs to the record of another row, which is not sent now",)
 
 
-def _standing(acted: pl.DataFrame, changes: ChangeSet, around: Surroundings) -> frozenset[str]:
-    return around.tracked & frozenset(keys(acted, changes.types)) if around.tracked else frozenset()
-
-
-def _guards(
-    config: SyncConfig, changes: ChangeSet, frame: pl.DataFrame, around: Surroundings
-) -> tuple[GuardResult, ...]:
-    counted = count_ops(frame)
+def _guards(config: SyncConfig, changes: ChangeSet, rows: Rows, around: Surroundings) -> tuple[GuardResult, ...]:
+    counted = count_ops(rows)
     figures = Figures(
         model_rows=changes.model_rows,
         snapshot_rows=changes.snapshot_rows,

@@ -12,6 +12,7 @@ from tailrace.destination import Capabilities, Rate
 
 if TYPE_CHECKING:
     from tailrace.project.config import SyncConfig
+    from tailrace.rowset import Rows
 
 FIND_CHUNK = 100
 """Rows per look-up request that estimates count with; adapters may fit more."""
@@ -31,7 +32,7 @@ class Cost:
 
 
 def estimate(
-    frame: pl.DataFrame,
+    rows: Rows,
     config: SyncConfig,
     capabilities: Capabilities,
     *,
@@ -39,23 +40,25 @@ def estimate(
     rates: tuple[Rate, ...],
     quota_left: int | None,
 ) -> Cost:
-    """The cost of delivering a plan frame, retries not counted."""
-    calls = sum(math.ceil(rows / batch_size) for _, rows in frame.group_by("action").len().iter_rows())
-    calls += math.ceil(frame.filter(_looked_up(config, capabilities)).height / FIND_CHUNK)
+    """The cost of delivering a plan's rows, retries not counted."""
+    grouped = rows.lazy(["action"]).group_by("action").len().collect(engine="streaming")
+    calls = sum(math.ceil(size / batch_size) for _, size in grouped.iter_rows())
+    found = _looked_up(config, capabilities)
+    calls += math.ceil(rows.count(pl.any_horizontal(found)) / FIND_CHUNK) if found else 0
     return Cost(calls, quota_left, shortest(calls, rates))
 
 
-def _looked_up(config: SyncConfig, capabilities: Capabilities) -> pl.Expr:
-    """Which rows' records must be found before they can be written."""
-    wanted = pl.lit(config.mode == "insert") & (pl.col("action") == "create")
+def _looked_up(config: SyncConfig, capabilities: Capabilities) -> list[pl.Expr]:
+    """Which rows' records must be found before they can be written: those for which one of these holds."""
+    wanted = [pl.col("action") == "create"] if config.mode == "insert" else []
     if capabilities.addresses == "record_id":
         by_id = pl.col("action").is_in(["update", "delete", "archive", "clear"])
-        wanted |= by_id & pl.col("record_id").is_null()
+        wanted.append(by_id & pl.col("record_id").is_null())
     for name, spec in config.fields.items():
         if spec.write == "empty":
-            wanted |= pl.col("action").is_in(["upsert", "update"]) & pl.col(f"c:{name}")
+            wanted.append(pl.col("action").is_in(["upsert", "update"]) & pl.col(f"c:{name}"))
         elif spec.write == "create":
-            wanted |= (pl.col("action") == "upsert") & pl.col(f"c:{name}")
+            wanted.append((pl.col("action") == "upsert") & pl.col(f"c:{name}"))
     return wanted
 
 

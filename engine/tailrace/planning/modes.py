@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
@@ -12,6 +11,7 @@ from tailrace.destination import Capabilities, Operation
 if TYPE_CHECKING:
     from tailrace.changes import Op
     from tailrace.project.config import SyncConfig
+    from tailrace.rowset import Rows
 
 Action: TypeAlias = Literal["upsert", "update", "create", "delete", "archive", "clear"]
 
@@ -87,21 +87,22 @@ def _cause(config: SyncConfig, operation: Operation) -> str:
     return f"mode {config.mode}"
 
 
-def with_actions(changes: pl.DataFrame, config: SyncConfig) -> pl.DataFrame:
-    """The rows of a change frame that the mode acts on, with their `action`, in sending order."""
+def with_actions(changes: Rows, config: SyncConfig) -> Rows:
+    """The changes that the mode acts on, with their `action`.
+
+    Fields that go with new records only are marked (`w:`): an upsert may make one, an update never does.
+    """
     chosen: dict[str, str] = dict(actions(config).items())
-    acted = changes.with_columns(
-        pl.col("op").replace_strict(chosen, default=None, return_dtype=pl.String).alias("action")
-    ).filter(pl.col("action").is_not_null())
-    return _with_initial(acted, config)
-
-
-def _with_initial(acted: pl.DataFrame, config: SyncConfig) -> pl.DataFrame:
-    """Mark fields that go with new records only: an upsert may make one (`w:`), an update never does."""
     names = [name for name, spec in config.fields.items() if spec.write == "create"]
-    updates = pl.col("action") == "update"
-    written = [pl.col(f"c:{name}") & ~updates for name in names]
-    return acted.with_columns(*written, *((pl.col("action") == "upsert").alias(f"w:{name}") for name in names))
+    action = pl.col("op").replace_strict(chosen, default=None, return_dtype=pl.String).alias("action")
+    updates, makes = pl.col("action") == "update", pl.col("action") == "upsert"
+
+    def act(lazy: pl.LazyFrame) -> pl.LazyFrame:
+        acted = lazy.with_columns(action).filter(pl.col("action").is_not_null())
+        marked = [*(pl.col(f"c:{name}") & ~updates for name in names), *(makes.alias(f"w:{name}") for name in names)]
+        return acted.with_columns(marked) if marked else acted
+
+    return changes.then(act)
 
 
 def shown_op() -> pl.Expr:
@@ -109,12 +110,7 @@ def shown_op() -> pl.Expr:
     return pl.col("action").replace_strict(SHOWN_AS, default=pl.col("op"), return_dtype=pl.String)
 
 
-def renumbered(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with `seq` counting its rows from 0."""
-    return frame.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("seq"))
-
-
-def count_ops(frame: pl.DataFrame) -> dict[str, int]:
+def count_ops(rows: Rows) -> dict[Op, int]:
     """Rows per shown op."""
-    counted: Iterable[tuple[str, int]] = frame.group_by(shown_op().alias("op")).len().iter_rows()
-    return {"insert": 0, "update": 0, "delete": 0, **dict(counted)}
+    counted = rows.lazy([shown_op().alias("op")]).group_by("op").len().collect(engine="streaming")
+    return {"insert": 0, "update": 0, "delete": 0, **dict(counted.iter_rows())}

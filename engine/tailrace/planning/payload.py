@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
 from tailrace.canonical import python_values
 from tailrace.jsonform import key_json, to_json
+from tailrace.rowset import Rows
 from tailrace.values import LogicalType
 
 
@@ -19,6 +20,19 @@ def keys(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> list[str]:
     columns = [python_values(frame[name], types[name]) for name in names]
     shown = [name[2:] for name in names]
     return [key_json(dict(zip(shown, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def numbers(rows: Rows, types: Mapping[str, LogicalType], texts: Collection[str]) -> dict[str, int]:
+    """The numbers (`seq`) of the rows with these keys as text; keys that no row has are left out."""
+    if not texts:
+        return {}
+    names = [name for name in rows.schema if name.startswith("k:")]
+    return {
+        text: seq
+        for frame in rows.batches(columns=["seq", *names])
+        for text, seq in zip(keys(frame, types), frame["seq"].to_list(), strict=True)
+        if text in texts
+    }
 
 
 def payload_hashes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> list[str]:

@@ -13,13 +13,18 @@ from typing import Any
 import polars as pl
 
 from tailrace.canonical import python_values
-from tailrace.changes import InvalidRows, SchemaEvent
+from tailrace.changes import InvalidRows, Op, SchemaEvent
 from tailrace.jsonform import to_json
 from tailrace.planning.cost import Cost
 from tailrace.planning.guards import GuardResult
-from tailrace.planning.modes import count_ops, shown_op
-from tailrace.snapshot.bundle import content_hash
+from tailrace.planning.modes import shown_op
+from tailrace.rowset import Rows
+from tailrace.snapshot.content import content_hash
 from tailrace.values import LogicalType
+
+
+_SHOWN = 10_000
+"""Changes made into Python objects at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +82,17 @@ class Basis:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known before anything is written. `frame` has one row per change, see `tailrace.changes`."""
+    """All that is known before anything is written. `rows` are the changes to send, see `tailrace.changes`."""
 
     sync: str
     mode: str
     plan_id: str
     made_at: datetime
     basis: Basis
-    frame: pl.DataFrame = field(repr=False)
+    rows: Rows = field(repr=False)
     types: Mapping[str, LogicalType] = field(repr=False)
+    counts: Mapping[Op, int]
+    """Changes by what they are shown as."""
     model_rows: int
     snapshot_rows: int
     unchanged: int
@@ -112,14 +119,14 @@ class Plan:
             list(self.basis.match),
             self.basis.generation,
             self.basis.full,
-            content_hash(self.frame),
+            content_hash(self.rows.batches()),
         ]
         return hashlib.sha256(json.dumps(basis).encode()).hexdigest()
 
-    @cached_property
-    def counts(self) -> Mapping[str, int]:
-        """Changes by what they are shown as: insert, update, delete."""
-        return count_ops(self.frame)
+    @property
+    def height(self) -> int:
+        """All changes."""
+        return sum(self.counts.values())
 
     @property
     def inserts(self) -> int:
@@ -147,10 +154,9 @@ class Plan:
         return tuple(guard for guard in self.guards if guard.tripped)
 
     def changes(self, limit: int = 0) -> Iterator[Change]:
-        """The changes in sending order, at most `limit` of them; 0 gives all."""
-        frame = self.frame.head(limit) if limit else self.frame
-        for start in range(0, frame.height, 10_000):
-            yield from _changes(frame.slice(start, 10_000), self.types)
+        """The changes in the order of their numbers, at most `limit` of them; 0 gives all."""
+        for frame in [self.rows.head(limit)] if limit else self.rows.batches(_SHOWN):
+            yield from _changes(frame, self.types)
 
     def to_json(self, limit: int = 20) -> dict[str, Any]:
         """The form of `plan --json`, with at most `limit` changes; 0 gives all."""

@@ -15,11 +15,12 @@ from tailrace.planning.plan import Basis, Plan
 from tailrace.snapshot.bundle import read_bundle, write_bundle
 from tailrace.values import LogicalType
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 the hash is another one: a plan of format 1 must be made again."""
 
 
-def save_plan(plan: Plan, path: Path) -> None:
-    """Write the plan; SnapshotError when the file cannot be written."""
+def save_plan(plan: Plan, path: Path, work: Path) -> None:
+    """Write the plan; SnapshotError when the file cannot be written. `work` is a folder for it in the making."""
     shown = plan.to_json(limit=1)
     basis = asdict(plan.basis)
     saved_at = plan.basis.snapshot_saved_at
@@ -31,16 +32,21 @@ def save_plan(plan: Plan, path: Path) -> None:
         "standing": sorted(plan.standing),
         **{name: value for name, value in shown.items() if name != "changes"},
     }
-    write_bundle(path, header, plan.frame)
+    write_bundle(path, header, plan.rows, work)
 
 
-def load_plan(path: Path) -> Plan:
-    """Read a plan; UsageError when the file is no plan, was edited, or comes from a newer version."""
+def load_plan(path: Path, work: Path) -> Plan:
+    """Read a plan, whose rows are unpacked to `work`.
+
+    UsageError when the file is no plan, was edited, or comes from another version.
+    """
     if not path.is_file():
         raise UsageError(f"there is no plan file {path}", hint="tailrace plan SYNC --out FILE makes one")
-    header, frame = read_bundle(path)
+    header, rows = read_bundle(path, work)
     if header.get("format") != FORMAT:
-        raise UsageError(f"{path} is no plan this version can read (format {header.get('format')!r})")
+        raise UsageError(
+            f"{path} is no plan this version can read (format {header.get('format')!r})", hint="make the plan again"
+        )
     try:
         plan = Plan(
             sync=header["sync"],
@@ -48,8 +54,9 @@ def load_plan(path: Path) -> Plan:
             plan_id=header["plan_id"],
             made_at=datetime.fromisoformat(header["made_at"]),
             basis=_basis(header["basis"]),
-            frame=frame,
+            rows=rows,
             types={name: LogicalType.parse(text) for name, text in header["types"].items()},
+            counts={op: header[f"{op}s"] for op in ("insert", "update", "delete")},
             model_rows=header["model_rows"],
             snapshot_rows=header["snapshot_rows"],
             unchanged=header["unchanged"],

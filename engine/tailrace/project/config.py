@@ -25,6 +25,7 @@ from tailrace.project.types import (
     Filled,
     Interval,
     Limit,
+    Memory,
     ModelName,
     NameText,
     Percent,
@@ -136,12 +137,26 @@ WarehouseConfig: TypeAlias = Annotated[
 ]
 
 
+class SnapshotConfig(Model):
+    """What a snapshot keeps of the values a destination acknowledged."""
+
+    values: Literal["clear", "hashed"] = "clear"
+    """`hashed` keeps keyed digests only."""
+    key: Secret | None = None
+    """Of the digests; without one, a key is made once and kept in the state database."""
+    fingerprint: Literal[64, 128] = 64
+    """Bits that stand for a row while it is compared."""
+
+
 class ProjectConfig(Model):
     """`tailrace.yml`: connections and defaults."""
 
     state: SecretUrl = SecretUrl.literal("sqlite:///.tailrace/state.db")
     lease: Interval = 60.0
+    memory: Memory = None
+    """What comparing may take."""
     snapshots: Filled = ".tailrace/snapshots"
+    snapshot: SnapshotConfig = SnapshotConfig()
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
     destinations: dict[NameText, Any] = Field(default_factory=dict)
     """Accounts to write to; in a loaded project, instances of the adapters' own models."""
@@ -313,6 +328,8 @@ class SyncConfig(Model):
     guards: Guards = Guards()
     rejects: Rejects = Rejects()
     on_unknown: OnUnknown = "hold"
+    snapshot: SnapshotConfig | None = None
+    """In place of the project's."""
     batch_size: Count | None = None
     tags: tuple[Filled, ...] = ()
 

@@ -52,6 +52,7 @@ class Sync:
             create_only=frozenset(name for name, field in fields.items() if field.write == "create"),
             fill_empty=frozenset(name for name, field in fields.items() if field.write == "empty"),
             fold_match=frozenset(fold_match) & frozenset(self.config.match),
+            match_is_key=set(self.config.match.values()) == set(self.config.key),
         )
 
     def lookups(self) -> Mapping[str, Lookup]:
@@ -70,7 +71,7 @@ class Sync:
         line ends and outer blank space of the SQL. Secrets count by their references.
         """
         meaning = {
-            "sync": self.config.model_dump(mode="json", exclude={"description", "tags", "schedule", "warehouse"}),
+            "sync": self.config.model_dump(mode="json", exclude={"description", "tags", "schedule", "warehouse", "snapshot"}),
             "options": self.options.model_dump(mode="json") if self.options else None,
             "warehouse": self.warehouse,
             "sql": "\n".join(self.sql.splitlines()).strip(),

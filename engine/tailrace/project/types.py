@@ -25,6 +25,7 @@ __all__ = [
     "Filled",
     "Interval",
     "Limit",
+    "Memory",
     "ModelName",
     "NameText",
     "Percent",
@@ -34,10 +35,14 @@ __all__ = [
     "Text",
 ]
 
+_BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,6})?"
 DURATION_PATTERN = rf"^{_NUMBER}(?:ms|s|m|h|d){END}"
 INTERVAL_PATTERN = rf"^(?=[0-9.]*[1-9]){_NUMBER}(?:ms|s|m|h|d){END}"
+MEMORY_PATTERN = rf"^(?=[0-9.]*[1-9]){_NUMBER}(?:KiB|MiB|GiB|TiB){END}"
+LEAST_MEMORY = 256 * 1024**2
+"""Bytes: the libraries alone take about half of that."""
 PERCENT_PATTERN = rf"^(?:100(?:\.0{{1,6}})?|[0-9]{{1,2}}(?:\.[0-9]{{1,6}})?)%{END}"
 NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9_\-]{{0,99}}{END}"
 
@@ -70,6 +75,26 @@ Interval: TypeAlias = Annotated[
     float, _duration(INTERVAL_PATTERN, " above zero"), WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN})
 ]
 """Seconds, above zero, written with a unit."""
+
+
+
+def _memory(value: object, info: core_schema.ValidationInfo) -> int | None:
+    if value is None and info.context is None:
+        return None
+    size = value if isinstance(value, int) and info.context is None else None
+    if isinstance(value, str) and re.match(MEMORY_PATTERN, value):
+        size = int(float(value[:-3]) * _BYTES[value[-3:]])
+    if size is not None and size >= LEAST_MEMORY:
+        return size
+    raise problem("should be an amount of memory with its unit, at least 256MiB: 512MiB or 2GiB")
+
+
+Memory: TypeAlias = Annotated[
+    int | None,
+    GetPydanticSchema(lambda _source, _handler: core_schema.with_info_plain_validator_function(_memory)),
+    WithJsonSchema({"type": "string", "pattern": MEMORY_PATTERN}),
+]
+"""Bytes, written with a unit; None where nothing is said."""
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 """A whole number, 1 or more."""

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tailrace.diff import diff
+from tailrace.diff.changefiles import FrameFile
 from tailrace.errors import UsageError
 from tailrace.running.coerce import column
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.lookup import records_of
-from tailrace.running.planner import ask, identity, read_rows
+from tailrace.running.planner import ask, compare, identity, opened
 from tailrace.running.record import Entry, recorded, verdict
 from tailrace.running.recovery import recover
-from tailrace.running.settle import save_snapshot
+from tailrace.running.settle import Settled, save_snapshot
 from tailrace.state import Counts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tailrace.changes import ChangeSet
     from tailrace.destination import Destination, Record
     from tailrace.project import Sync
+    from tailrace.rowset import Rows
     from tailrace.running.session import Session, Target
     from tailrace.snapshot.store import Snapshot
     from tailrace.state import Lease
+
+BATCH = 10_000
+"""Rows looked up before what was found is written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,12 @@ def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
         account = ask(session, sync, target, destination).account
         recover(session, sync, target, lease, destination, but="")
         snapshot = session.store.open(identity(sync, account))
-        with recorded(session, sync, lease, snapshot.identity, "adopt") as entry:
-            changes = _rows(session, sync, target, snapshot)
+        with recorded(session, sync, lease, snapshot.identity, "adopt") as entry, session.work.scratch() as folder:
+            changes = _rows(session, sync, target, snapshot, folder)
             known = Counts(model_rows=changes.model_rows, snapshot_rows=snapshot.rows)
             session.state.set_plan(entry.run_id, None, known)
-            found = _trusted(changes) if trust else _looked_up(session, sync, target, destination, changes)
-            _save(session, lease, entry, snapshot, changes, found)
+            found = _trusted(changes) if trust else _looked_up(session, sync, target, destination, changes, folder)
+            _save(session, sync, lease, entry, snapshot, changes, found)
             return _told(sync, changes, found, entry)
 
 
@@ -77,44 +83,75 @@ def _refuse(sync: Sync, target: Target, *, trust: bool) -> None:
         )
 
 
-def _rows(session: Session, sync: Sync, target: Target, snapshot: Snapshot) -> ChangeSet:
+def _rows(session: Session, sync: Sync, target: Target, snapshot: Snapshot, folder: Path) -> ChangeSet:
     """The model's valid rows, all of them as inserts, in the types the snapshot pins."""
-    folded = frozenset(sync.config.match) & target.capabilities.case_insensitive_match
-    return diff(read_rows(session, sync, snapshot), None, sync.diff_spec(folded))
+    spec = sync.diff_spec(frozenset(sync.config.match) & target.capabilities.case_insensitive_match)
+    with opened(session, sync) as rows:
+        return compare(session, sync, rows, snapshot.emptied(), spec, folder)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Found:
-    """Change frames of the rows that were found, with what the destination holds, and of the others."""
+    """The model's rows, with what the destination holds of them, and an outcome for each."""
 
-    present: pl.DataFrame
-    ids: Sequence[str | None]
-    absent: pl.DataFrame
-    ambiguous: pl.DataFrame
-
-    @property
-    def left_out(self) -> pl.DataFrame:
-        return pl.concat([self.absent, self.ambiguous])
+    rows: Rows
+    outcomes: list[pl.DataFrame] = field(default_factory=list)
+    left_out: list[pl.DataFrame] = field(default_factory=list)
+    """Number, key and match values of rows that have no record, or several."""
+    adopted: int = 0
+    absent: int = 0
+    ambiguous: int = 0
 
 
 def _trusted(changes: ChangeSet) -> _Found:
-    nothing = changes.frame.clear()
-    return _Found(changes.frame, [None] * changes.frame.height, nothing, nothing)
+    found = _Found(changes.rows)
+    for batch in changes.rows.batches(columns=["seq"]):
+        found.outcomes.append(verdict(batch, "acknowledged"))
+        found.adopted += batch.height
+    return found
 
 
-def _looked_up(session: Session, sync: Sync, target: Target, destination: Destination, changes: ChangeSet) -> _Found:
+def _looked_up(
+    session: Session, sync: Sync, target: Target, destination: Destination, changes: ChangeSet, folder: Path
+) -> _Found:
     fields = tuple(name for name, spec in sync.config.fields.items() if not spec.lookup)
     limiter = session.limiter(target, read_only=True)
-    records = records_of(job(sync, target, "", changes.types), changes.frame, destination, limiter, fields)
+    asked = job(sync, target, "", changes.types)
+    found = _Found(changes.rows)
+    with FrameFile(folder / "adopted.parquet", changes.rows.schema) as file:
+        for batch in changes.rows.batches(BATCH):
+            records = records_of(asked, batch, destination, limiter, fields)
+            file.add(_take_in(sync, changes, batch, records, fields, found))
+    found.rows = file.rows
+    return found
+
+
+def _take_in(
+    sync: Sync,
+    changes: ChangeSet,
+    batch: pl.DataFrame,
+    records: list[list[Record]],
+    fields: tuple[str, ...],
+    found: _Found,
+) -> pl.DataFrame:
+    """Note what became of a batch, and give its rows with what the destination holds."""
     numbers = pl.Series([len(each) for each in records], dtype=pl.Int64)
     single = [each[0] for each in records if len(each) == 1]
-    frame = changes.frame.filter(numbers == 1).with_columns(_columns(sync, changes, single, fields))
-    return _Found(
-        frame,
-        [record.id for record in single],
-        _unsent(changes.frame.filter(numbers == 0)),
-        _unsent(changes.frame.filter(numbers > 1)),
-    )
+    present = batch.filter(numbers == 1).with_columns(_columns(sync, changes, single, fields))
+    absent, ambiguous = (_unsent(batch.filter(chosen)) for chosen in (numbers == 0, numbers > 1))
+    ids = pl.Series("record_id", [record.id for record in single], dtype=pl.String)
+    found.outcomes += [
+        verdict(present, "acknowledged").with_columns(ids),
+        verdict(absent, None, "ABSENT", "no record has its match value"),
+        verdict(ambiguous, None, "AMBIGUOUS_MATCH", "several records have its match value"),
+    ]
+    found.adopted += present.height
+    found.absent += absent.height
+    found.ambiguous += ambiguous.height
+    named = [name for name in batch.columns if name[:2] in {"k:", "m:"}]
+    left_out = pl.concat([absent, ambiguous])
+    found.left_out.append(left_out.select("seq", *named))
+    return pl.concat([present, left_out.select(present.columns)])
 
 
 def _unsent(frame: pl.DataFrame) -> pl.DataFrame:
@@ -134,39 +171,49 @@ def _columns(sync: Sync, changes: ChangeSet, records: list[Record], fields: tupl
     return made
 
 
-def _save(session: Session, lease: Lease, entry: Entry, snapshot: Snapshot, changes: ChangeSet, found: _Found) -> None:
+def _save(
+    session: Session, sync: Sync, lease: Lease, entry: Entry, snapshot: Snapshot, changes: ChangeSet, found: _Found
+) -> None:
     """Keep what was found as the entry's changes, and move the snapshot: rows left out leave it."""
-    frame = pl.concat([found.present, found.left_out.select(found.present.columns)])
-    files, sync = session.files, snapshot.identity.sync
-    files.save_changes(sync, entry.run_id, frame.with_columns(action=pl.lit("adopt")), changes.types, snapshot.identity)
+    files, types = session.files, changes.types
+    adopted = found.rows.then(lambda lazy: lazy.with_columns(action=pl.lit("adopt")))
+    folder = changes.origin.folder
+    files.save_changes(sync.name, entry.run_id, adopted, types, snapshot.identity, files=folder)
     lease.renew()  # whoever lost the sync must not move the snapshot
-    taken = verdict(found.present, "acknowledged").with_columns(pl.Series("record_id", found.ids, dtype=pl.String))
-    forgotten = _without_moving(found.left_out, snapshot)
-    left = pl.col("seq").is_in(forgotten["seq"].to_list())
-    moves = frame.with_columns(op=pl.when(left).then(pl.lit("delete")).otherwise(pl.col("op")), action=pl.lit("upsert"))
-    settled = pl.concat([taken, verdict(forgotten, "acknowledged")])
-    save_snapshot(session, snapshot, moves, changes.types, settled, entry.run_id)
-    absent = verdict(found.absent, None, "ABSENT", "no record has its match value")
-    ambiguous = verdict(found.ambiguous, None, "AMBIGUOUS_MATCH", "several records have its match value")
-    files.save_outcomes(sync, entry.run_id, pl.concat([taken, absent, ambiguous]))
+    outcomes = pl.concat(found.outcomes) if found.outcomes else verdict(pl.DataFrame({"seq": []}), None)
+    forgotten = [seq for batch in found.left_out for seq in _forgotten(batch, snapshot, changes)]
+    gone = pl.Series(forgotten, dtype=pl.Int64).implode()
+    leaves = pl.when(pl.col("seq").is_in(gone)).then(pl.lit("delete")).otherwise(pl.col("op")).alias("op")
+    moves = found.rows.then(lambda lazy: lazy.with_columns(leaves, action=pl.lit("upsert"))) if forgotten else found.rows
+    settled = outcomes.filter(pl.col("status") == "acknowledged")
+    left = verdict(pl.DataFrame({"seq": pl.Series(forgotten, dtype=pl.Int64)}), "acknowledged")
+    # Only of an empty snapshot may the changes say where its rows are: they were not compared with any.
+    origin = changes.origin if found.rows is changes.rows and not snapshot.rows else None
+    done = Settled(entry.run_id, moves, types, pl.concat([settled, left]).sort("seq"), origin)
+    save_snapshot(session, sync, snapshot, done)
+    files.save_outcomes(sync.name, entry.run_id, outcomes)
+    session.finish_files(sync, entry.run_id)
 
 
-def _without_moving(left_out: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
-    """Leave out rows that the snapshot knows under another match value: their record is there, and is to move."""
+def _forgotten(left_out: pl.DataFrame, snapshot: Snapshot, changes: ChangeSet) -> Iterator[int]:
+    """Numbers of rows to forget: not those known under another match value, whose record is there, and is to move."""
     keys, match = snapshot.identity.key, snapshot.identity.match
-    if left_out.is_empty() or not (snapshot.generation and match):
-        return left_out
-    names = {f"m:{name}": f"held:{name}" for name in match}
-    columns = [*(f"k:{key}" for key in keys), *names]
-    cast = [pl.col(column).cast(left_out.schema[column], strict=False) for column in columns]
-    known = snapshot.frame().select(cast).rename(names)
-    both = left_out.join(known, on=[f"k:{key}" for key in keys], how="inner")
-    moving = both.filter(pl.any_horizontal(pl.col(now).ne_missing(pl.col(held)) for now, held in names.items()))
-    return left_out.join(moving, on="seq", how="anti", maintain_order="left")
+    if left_out.is_empty():
+        return
+    if not (snapshot.rows and match):
+        yield from left_out["seq"]
+        return
+    names = [f"k:{key}" for key in keys]
+    held = snapshot.with_keys(left_out.select(names), changes.types)
+    known = snapshot.under(snapshot.fetch(held, [*names, *(f"m:{name}" for name in match)]), changes.types)
+    both = left_out.join(known.collect(), on=names, how="inner", suffix=":held")
+    differs = [pl.col(f"m:{name}").ne_missing(pl.col(f"m:{name}:held")) for name in match]
+    moving = both.filter(pl.any_horizontal(differs))
+    yield from left_out.join(moving, on="seq", how="anti", maintain_order="left")["seq"]
 
 
 def _told(sync: Sync, changes: ChangeSet, found: _Found, entry: Entry) -> Adopted:
-    told = Adopted(sync.name, changes.model_rows, found.present.height, found.absent.height, found.ambiguous.height)
+    told = Adopted(sync.name, changes.model_rows, found.adopted, found.absent, found.ambiguous)
     entry.settled = told.adopted
     entry.message = f"adopted {told.adopted} rows; {told.absent} absent, {told.ambiguous} ambiguous"
     return told

@@ -42,7 +42,7 @@ def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType
 def past_job(sync: Sync, target: Target, saved: SavedRun, identity: Identity, mode: Mode) -> Job:
     """How an earlier run delivered its rows: the sync may have been edited since."""
     today = job(sync, target, saved.run_id, saved.types)
-    fields = frozenset(name[2:] for name in saved.frame.columns if name.startswith("n:"))
+    fields = frozenset(name[2:] for name in saved.rows.schema if name.startswith("n:"))
     return replace(
         today,
         object=identity.object,

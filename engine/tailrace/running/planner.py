@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailrace.canonical import CanonicalRows, canonical_frame
+from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
-from tailrace.diff import diff
+from tailrace.diff.engine import MEMORY, Options, diff
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
 from tailrace.running.session import Session, Target
 from tailrace.snapshot.store import Identity, Snapshot
 
 if TYPE_CHECKING:
+    from tailrace.changes import ChangeSet, DiffSpec
     from tailrace.destination import Destination, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
@@ -41,6 +44,8 @@ class Planned:
     issues: tuple[RowIssue, ...]
     """Rows of earlier runs that were rejected or are of unknown outcome."""
     seconds: Mapping[str, float]
+    changes: ChangeSet
+    """All that differs, whatever the plan makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +102,11 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
     account, notes = (asked.account, ()) if asked else known_account(session, target)
     snapshot = session.store.open(identity(sync, account))
     started = time.perf_counter()
-    rows = read_rows(session, sync, snapshot)
-    queried = time.perf_counter()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
-    changes = diff(rows, snapshot.data(), sync.diff_spec(folded), full=request.full)
+    folder = session.work.new()
+    with opened(session, sync) as rows:
+        queried = time.perf_counter()
+        changes = compare(session, sync, rows, snapshot, sync.diff_spec(folded), folder, full=request.full)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     around = replace(
         _surroundings(session, sync, target, issues, request),
@@ -110,7 +116,7 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
     basis = _basis(sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
     seconds = {"query": queried - started, "diff": time.perf_counter() - queried}
-    return Planned(plan, snapshot, issues, seconds)
+    return Planned(plan, snapshot, issues, seconds, changes)
 
 
 def _surroundings(
@@ -130,15 +136,39 @@ def _surroundings(
     )
 
 
-def read_rows(session: Session, sync: Sync, snapshot: Snapshot) -> CanonicalRows:
-    """The model's rows as the warehouse has them now, in the types the snapshot pins."""
+@contextmanager
+def opened(session: Session, sync: Sync) -> Iterator[ModelRows]:
+    """The model's rows as the warehouse has them now, a stream to be read once within the block."""
     try:
         with session.warehouse(sync.warehouse).read(sync.projection()) as batches:
-            return canonical_frame(batches, snapshot.types)
+            yield ModelRows.from_batches(batches)
     except WarehouseError as error:
         raise WarehouseError(
             f"{sync.name} (models/{sync.config.model}.sql): {error.message}", hint=error.hint
         ) from error
+
+
+def compare(
+    session: Session,
+    sync: Sync,
+    rows: ModelRows,
+    snapshot: Snapshot,
+    spec: DiffSpec,
+    folder: Path,
+    *,
+    full: bool = False,
+) -> ChangeSet:
+    """The difference between the model and a snapshot, under the sync's settings; its files are in the folder."""
+    keeping = session.keeping(sync)
+    snapshot.check_key(keeping.secret)
+    options = Options(
+        memory=session.project.config.memory or MEMORY,
+        full=full,
+        wide=keeping.wide,
+        secret=keeping.secret,
+        hashed=snapshot.values == "hashed",
+    )
+    return diff(rows, snapshot, spec, folder, options)
 
 
 def held(issues: Collection[RowIssue], sync: Sync) -> dict[str, str | None]:

@@ -14,7 +14,7 @@ from tailrace.delivery import recover as look_up_doubtful
 from tailrace.destination import ANSWER_LOST, Operation, Outcome
 from tailrace.running.job import past_job
 from tailrace.running.result import Recovered
-from tailrace.running.settle import save_issues, save_snapshot
+from tailrace.running.settle import Settled, save_issues, save_snapshot
 from tailrace.state import Journal, Tallies
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _look_up(
     if identity is None or (identity.destination, identity.account) != here:
         return _hold(journal)
     past = past_job(sync, target, saved, identity, cast("Mode", run.mode))
-    found = look_up_doubtful(past, saved.frame, destination, journal, limiter=session.limiter(target))
+    found = look_up_doubtful(past, saved.rows, destination, journal, limiter=session.limiter(target))
     if found.error is not None:
         raise found.error
     return found.left
@@ -101,6 +101,8 @@ def _hold(journal: Journal) -> int:
 
 def _fold_in(session: Session, sync: Sync, saved: SavedRun, identity: Identity, outcomes: pl.DataFrame) -> None:
     snapshot = session.store.open(identity)
-    save_snapshot(session, snapshot, saved.frame, saved.types, outcomes, saved.run_id)
-    save_issues(session, sync, identity.digest, saved.frame, saved.types, outcomes, saved.run_id)
+    done = Settled(saved.run_id, saved.rows, saved.types, outcomes)
+    save_snapshot(session, sync, snapshot, done)
+    save_issues(session, sync, identity.digest, done)
     session.files.save_outcomes(sync.name, saved.run_id, outcomes)
+    session.finish_files(sync, saved.run_id)

@@ -10,12 +10,14 @@ import polars as pl
 from tailrace.destination import ANSWER_LOST
 from tailrace.errors import UsageError
 from tailrace.planning import keys
+from tailrace.planning.payload import numbers
+from tailrace.rowset import Rows
 from tailrace.running.job import past_job
 from tailrace.running.lease import leased
 from tailrace.running.lookup import records_of
 from tailrace.running.record import recorded, verdict
 from tailrace.running.recovery import recover
-from tailrace.running.settle import forget_issues, save_snapshot
+from tailrace.running.settle import Settled, forget_issues, save_snapshot
 from tailrace.snapshot.kept import KEPT, kept_message
 
 if TYPE_CHECKING:
@@ -87,20 +89,24 @@ class _Resolution:
             )
         settled = [issue for issue in issues if issue.key_text not in still_held]
         forget_issues(self._session, self._sync, issues[0].identity, [issue.key_text for issue in settled])
+        if saved is not None:
+            self._session.finish_files(self._sync, run_id)
         return settled
 
     def _conclude(self, saved: SavedRun, identity: Identity, texts: set[str]) -> set[str]:
         """Record what is made of the rows, and take the delivered ones into the snapshot; gives those still held."""
         session, sync = self._session, self._sync.name
         with recorded(session, self._sync, self._lease, identity, "resolve") as entry:
-            chosen = pl.Series([text in texts for text in keys(saved.frame, saved.types)], dtype=pl.Boolean)
-            frame = saved.frame.filter(chosen)
+            frame = saved.rows.take(numbers(saved.rows, saved.types, texts).values())
+            rows = Rows.of_frame(frame)
             outcomes = self._outcomes(saved, identity, frame)
-            as_resolved = frame.with_columns(action=pl.lit("resolve"))
+            as_resolved = rows.then(lambda lazy: lazy.with_columns(action=pl.lit("resolve")))
             session.files.save_changes(sync, entry.run_id, as_resolved, saved.types, identity)
             self._lease.renew()  # whoever lost the sync must not move the snapshot
-            save_snapshot(session, session.store.open(identity), frame, saved.types, outcomes, entry.run_id)
+            done = Settled(entry.run_id, rows, saved.types, outcomes)
+            save_snapshot(session, self._sync, session.store.open(identity), done)
             session.files.save_outcomes(sync, entry.run_id, outcomes)
+            session.finish_files(self._sync, entry.run_id)
             held = frame.join(outcomes.filter(pl.col("status") == "unknown"), on="seq", how="semi")
             entry.settled = outcomes.filter(pl.col("status") == "acknowledged").height
             entry.message = f"{self._way}: {frame.height - held.height} of {frame.height} rows of run {saved.run_id}"

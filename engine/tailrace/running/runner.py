@@ -19,7 +19,7 @@ from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
 from tailrace.running.recovery import recover
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
-from tailrace.running.settle import forget_issues, save_issues, save_snapshot
+from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
 from tailrace.state import Counts, Journal, Lease, Tallies
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class _Run:
             if blocked is not None:
                 return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
             self._forget_stale(planned)
-            if planned.plan.frame.is_empty():
+            if not planned.plan.height:
                 return replace(self.known, status="nothing_to_do")
             return self._deliver(lease, destination, planned)
 
@@ -207,12 +207,13 @@ class _Run:
     def _deliver(self, lease: Lease, destination: Destination, planned: Planned) -> RunResult:
         plan = planned.plan
         identity = planned.snapshot.identity
-        self.session.files.save_changes(self.sync.name, self.run_id, plan.frame, plan.types, identity)
+        folder = planned.changes.origin.folder
+        self.session.files.save_changes(self.sync.name, self.run_id, plan.rows, plan.types, identity, files=folder)
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
         report = deliver(
             job(self.sync, self.target, self.run_id, plan.types),
-            plan.frame,
+            plan.rows,
             destination,
             self.journal,
             limiter=self.session.limiter(self.target),
@@ -230,9 +231,11 @@ class _Run:
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
         lease.renew()  # a run that lost its sync must not move the snapshot
         plan, digest = planned.plan, planned.snapshot.identity.digest
-        save_snapshot(self.session, planned.snapshot, plan.frame, plan.types, report.outcomes, self.run_id)
-        save_issues(self.session, self.sync, digest, plan.frame, plan.types, report.outcomes, self.run_id)
+        done = Settled(self.run_id, plan.rows, plan.types, report.outcomes, planned.changes.origin)
+        save_snapshot(self.session, self.sync, planned.snapshot, done)
+        save_issues(self.session, self.sync, digest, done)
         self.session.files.save_outcomes(self.sync.name, self.run_id, report.outcomes)
+        self.session.finish_files(self.sync, self.run_id)
         self.settled = True
 
 

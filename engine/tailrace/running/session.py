@@ -7,19 +7,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from tailrace.delivery import Limiter
 from tailrace.destination import Capabilities, Context, Destination, Plugin, Rate, plugins
+from tailrace.diff.digests import Digests
 from tailrace.errors import UsageError
 from tailrace.extras import need
 from tailrace.planning import refusals
 from tailrace.project import LoadedProject, Sync
 from tailrace.project.config import DestinationConfig
 from tailrace.snapshot.history import RunFiles
+from tailrace.snapshot.remote import open_storage
+from tailrace.snapshot.storage import Storage
 from tailrace.snapshot.store import SnapshotStore
+from tailrace.snapshot.work import Workplace
 from tailrace.state import StateDB
 from tailrace.warehouses import Warehouse, open_warehouse
+
+WORK, CACHE = ".tailrace/work", ".tailrace/cache"
+"""Folders of the project: for files in the making, and for what was fetched from an object store."""
+WIDE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,20 @@ class Target:
     def hint(self) -> str:
         """What of the configuration tells accounts apart."""
         return self.plugin.account_hint(self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How a snapshot keeps values: in clear, or with a secret as digests."""
+
+    wide: bool = False
+    """Whether fingerprints have 128 bits."""
+    secret: bytes = b""
+
+    @property
+    def digests(self) -> Digests | None:
+        """What makes digests of values; None where they are kept in clear."""
+        return Digests(self.secret) if self.secret else None
 
 
 class Session:
@@ -68,24 +89,39 @@ class Session:
         return state
 
     @cached_property
-    def snapshot_root(self) -> Path:
-        """The folder of all snapshots."""
-        root = self.project.config.snapshots
-        if "://" in root or root == "warehouse":
-            raise UsageError(
-                f"snapshots: {root} is not supported yet", hint="give a folder, such as .tailrace/snapshots"
-            )
-        return self.project.root / root
+    def work(self) -> Workplace:
+        """Folders for files in the making."""
+        work = Workplace(self.project.root / WORK)
+        self._stack.callback(work.close)
+        return work
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where snapshots and runs are kept."""
+        return open_storage(self.project.config.snapshots, self.project.root, self.project.root / CACHE)
 
     @cached_property
     def store(self) -> SnapshotStore:
         """The snapshots."""
-        return SnapshotStore(str(self.snapshot_root))
+        return SnapshotStore(self.storage, work=self.work)
 
     @cached_property
     def files(self) -> RunFiles:
         """The changes and outcomes of runs."""
-        return RunFiles(str(self.snapshot_root))
+        return RunFiles(self.storage, work=self.work)
+
+    def keeping(self, sync: Sync) -> Keeping:
+        """How the snapshot of a sync keeps values."""
+        config = sync.config.snapshot or self.project.config.snapshot
+        if config.values == "clear":
+            return Keeping(wide=config.fingerprint == WIDE)
+        key = config.key.reveal().encode() if config.key is not None else self.state.key("snapshot")
+        return Keeping(wide=config.fingerprint == WIDE, secret=key)
+
+    def finish_files(self, sync: Sync, run_id: str) -> None:
+        """To be called when a run is settled: values that may not be kept are forgotten once no row of it is held."""
+        if self.keeping(sync).secret and not any(issue.run_id == run_id for issue in self.state.held(sync.name)):
+            self.files.forget_values(sync.name, run_id)
 
     def release_warehouses(self) -> None:
         """Close all warehouses; the next use opens them anew, and sees what was written meanwhile."""

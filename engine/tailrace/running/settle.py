@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tailrace.changes import DiffSpec
 from tailrace.planning import keys, payload_hashes
 from tailrace.planning.modes import shown_op
+from tailrace.planning.payload import numbers
 from tailrace.redact import redact
 from tailrace.running.session import Session
-from tailrace.snapshot.fold import fold
+from tailrace.snapshot.store import Delivered
 from tailrace.state import NewIssue
 
 if TYPE_CHECKING:
+    from tailrace.diff.engine import Origin
     from tailrace.project import Sync
+    from tailrace.rowset import Rows
     from tailrace.snapshot.store import Snapshot
     from tailrace.values import LogicalType
 
@@ -23,52 +28,65 @@ SETTLED = pl.col("status").is_in(["acknowledged", "skipped"])
 """Outcomes after which nothing is owed to a row until it changes, or is looked up again."""
 
 
-def save_snapshot(
-    session: Session,
-    snapshot: Snapshot,
-    frame: pl.DataFrame,
-    types: Mapping[str, LogicalType],
-    outcomes: pl.DataFrame,
-    run_id: str,
-) -> Snapshot:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Rows of a run, and what became of them."""
+
+    run_id: str
+    rows: Rows
+    types: Mapping[str, LogicalType]
+    outcomes: pl.DataFrame
+    origin: Origin | None = None
+    """What the rows were made from, where that was just now."""
+
+
+def save_snapshot(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> Snapshot:
     """The next generation: the old snapshot and the acknowledged rows. Nothing acknowledged, nothing written."""
-    if outcomes.filter(SETTLED).is_empty() or snapshot.run_id == run_id:
+    settled = done.outcomes.filter(SETTLED)
+    if settled.is_empty() or snapshot.run_id == done.run_id:
         return snapshot
     twin = session.store.open(snapshot.identity.twin)
-    if twin.generation:
+    if twin.rows:
         # First, as it may be repeated: a crash in between must not leave two snapshots that contradict each other.
-        _drop(session, twin, keys(frame.join(outcomes.filter(SETTLED), on="seq", how="semi"), types), run_id)
-    before = snapshot.frame() if snapshot.generation else None
-    after = fold(before, frame, outcomes, types=types, old_types=snapshot.types)
-    return session.store.commit(snapshot, after, {**snapshot.types, **types}, run_id)
+        _drop(session, twin, done, settled)
+    spec = done.origin.spec if done.origin is not None else _spec(session, sync, snapshot, done)
+    delivered = Delivered(done.rows, done.types, done.outcomes, spec, done.origin)
+    return session.store.commit(snapshot, delivered, done.run_id, digests=session.keeping(sync).digests)
 
 
-def _drop(session: Session, twin: Snapshot, gone: Iterable[str], run_id: str) -> None:
+def _spec(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> DiffSpec:
+    """How rows of an earlier run are told apart: the sync may have been edited since."""
+    identity = snapshot.identity
+    fields = tuple(name[2:] for name in done.rows.schema if name.startswith("n:"))
+    folded = session.target(sync).capabilities.case_insensitive_match & frozenset(identity.match)
+    return DiffSpec(identity.key, identity.match, fields, fold_match=folded)
+
+
+def _drop(session: Session, twin: Snapshot, done: Settled, settled: pl.DataFrame) -> None:
     """Take keys out of the other snapshot of the same records: a deleted record no longer has its values."""
-    frame, leaving = twin.frame(), frozenset(gone)
-    stay = pl.Series([key not in leaving for key in keys(frame, twin.types)], dtype=pl.Boolean)
-    if not stay.all():
-        session.store.commit(twin, frame.filter(stay), twin.types, run_id)
+    names = [f"k:{name}" for name in twin.identity.key]
+    gone = done.rows.lazy(["seq", *names]).join(settled.select("seq").lazy(), on="seq", how="semi").select(names)
+    places = twin.with_keys(gone.collect(engine="streaming"), done.types)
+    if places.size:
+        session.store.drop(twin, places, done.run_id)
 
 
-def save_issues(
-    session: Session,
-    sync: Sync,
-    digest: str,
-    frame: pl.DataFrame,
-    types: Mapping[str, LogicalType],
-    outcomes: pl.DataFrame,
-    run_id: str,
-) -> None:
+def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> None:
     """Keep rejected and unknown rows with their reasons; forget those that went through."""
-    troubled = outcomes.filter(pl.col("status").is_in(["rejected", "unknown"]))
+    troubled = done.outcomes.filter(pl.col("status").is_in(["rejected", "unknown"]))
     if not troubled.is_empty():
         session.state.record_issues(
-            sync.name, digest, run_id, _issues(frame, types, troubled), max_attempts=sync.config.rejects.max_attempts
+            sync.name,
+            digest,
+            done.run_id,
+            _issues(done, troubled),
+            max_attempts=sync.config.rejects.max_attempts,
         )
-    if session.state.issues(sync.name, digest):
-        fine = frame.join(outcomes.filter(SETTLED).select("seq"), on="seq", how="semi", maintain_order="left")
-        forget_issues(session, sync, digest, keys(fine, types))
+    known = {issue.key_text for issue in session.state.issues(sync.name, digest)}
+    if known:
+        fine = frozenset(done.outcomes.filter(SETTLED)["seq"])
+        here = numbers(done.rows, done.types, known)
+        forget_issues(session, sync, digest, [text for text, seq in here.items() if seq in fine])
 
 
 def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]) -> None:
@@ -76,17 +94,19 @@ def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]
     session.state.resolve(sync.name, digest, gone)
 
 
-def _issues(frame: pl.DataFrame, types: Mapping[str, LogicalType], troubled: pl.DataFrame) -> Iterator[NewIssue]:
-    rows = frame.join(troubled.select("seq", "status", "code", "message"), on="seq", how="inner", maintain_order="left")
-    named = zip(
-        keys(rows, types),
-        rows.select(shown_op()).to_series().to_list(),
-        rows["action"].to_list(),
-        rows["status"].to_list(),
-        rows["code"].to_list(),
-        rows["message"].to_list(),
-        payload_hashes(rows, types),
-        strict=True,
-    )
-    for key, op, action, status, code, message, payload in named:
-        yield NewIssue(key, op, action, status, code, redact(message or ""), payload)
+def _issues(done: Settled, troubled: pl.DataFrame) -> Iterator[NewIssue]:
+    said = troubled.select("seq", "status", "code", "message")
+    for batch in done.rows.numbered(troubled["seq"]).batches():
+        rows = batch.join(said, on="seq", how="inner", maintain_order="left")
+        named = zip(
+            keys(rows, done.types),
+            rows.select(shown_op()).to_series().to_list(),
+            rows["action"].to_list(),
+            rows["status"].to_list(),
+            rows["code"].to_list(),
+            rows["message"].to_list(),
+            payload_hashes(rows, done.types),
+            strict=True,
+        )
+        for key, op, action, status, code, message, payload in named:
+            yield NewIssue(key, op, action, status, code, redact(message or ""), payload)

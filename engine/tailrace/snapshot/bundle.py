@@ -1,4 +1,4 @@
-"""A change frame and a header in one file: saved plans, and whatever else must travel whole.
+"""Rows of changes and a header in one file: saved plans, and whatever else must travel whole.
 
 The file is a ZIP archive with `header.json`, `changes.parquet` and `SHA256SUMS`, none of them
 compressed (parquet is so itself), so that a small file cannot unpack into a huge one.
@@ -7,20 +7,24 @@ compressed (parquet is so itself), so that a small file cannot unpack into a hug
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tailrace.errors import SnapshotError
-from tailrace.snapshot.content import content_hash
-from tailrace.snapshot.files import parquet, replace_file
+from tailrace.rowset import Rows
+from tailrace.snapshot.content import NUMBERING
+from tailrace.snapshot.files import replace_file, sha256_of, told
 
-__all__ = ["content_hash", "read_bundle", "write_bundle"]
+if TYPE_CHECKING:
+    from typing import IO
+
+__all__ = ["read_bundle", "write_bundle"]
 
 HEADER, CHANGES, SUMS = "header.json", "changes.parquet", "SHA256SUMS"
 MAX_HEADER = 4 * 1024 * 1024
@@ -29,12 +33,15 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _HINT = "Make the plan again with `tailrace plan --out FILE`."
 
 
-def write_bundle(path: str | Path, header: Mapping[str, Any], frame: pl.DataFrame) -> None:
-    """Write the file at once and durably; the same content gives the same bytes but for parquet's version."""
-    buffer = io.BytesIO()
-    parquet(frame)(buffer)
-    parts = {HEADER: _header_bytes(header), CHANGES: buffer.getvalue()}
-    replace_file(Path(path), lambda file: file.write(_archive(parts)))
+def write_bundle(path: str | Path, header: Mapping[str, Any], rows: Rows, work: Path) -> None:
+    """Write the file at once and durably; `work` is a folder for the rows on their way."""
+    head = _header_bytes(header)
+    changes = work / CHANGES
+    kept = [name for name in rows.schema if name not in NUMBERING - {"seq"}]
+    with told(changes, "write"):
+        rows.lazy(kept).sink_parquet(changes, compression="zstd", row_group_size=65_536)
+    sums = f"{hashlib.sha256(head).hexdigest()}  {HEADER}\n{sha256_of(changes)}  {CHANGES}\n"
+    replace_file(Path(path), lambda file: _write(file, head, changes, sums))
 
 
 def _header_bytes(header: Mapping[str, Any]) -> bytes:
@@ -44,23 +51,25 @@ def _header_bytes(header: Mapping[str, Any]) -> bytes:
     return data
 
 
-def _archive(parts: Mapping[str, bytes]) -> bytes:
-    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in parts.items())
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {**parts, SUMS: sums.encode()}.items():
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
-    return buffer.getvalue()
+def _write(file: IO[bytes], head: bytes, changes: Path, sums: str) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(HEADER, _EPOCH), head)
+        with changes.open("rb") as source, archive.open(zipfile.ZipInfo(CHANGES, _EPOCH), "w", force_zip64=True) as to:
+            shutil.copyfileobj(source, to)
+        archive.writestr(zipfile.ZipInfo(SUMS, _EPOCH), sums)
 
 
-def read_bundle(path: str | Path) -> tuple[dict[str, Any], pl.DataFrame]:
-    """Header and frame; SnapshotError for a file that is missing, damaged, or no bundle at all."""
+def read_bundle(path: str | Path, work: Path) -> tuple[dict[str, Any], Rows]:
+    """Header and rows; these are unpacked to the folder `work`, and read from there.
+
+    SnapshotError for a file that is missing, damaged, or no bundle at all.
+    """
     place = Path(path)
     if not place.is_file():
         raise SnapshotError(f"there is no file {place}", hint=_HINT)
     try:
-        parts = _parts(place)
-        return _header(parts[HEADER]), pl.read_parquet(io.BytesIO(parts[CHANGES]))
+        header = _unpack(place, work / CHANGES)
+        return header, Rows.of_file(work / CHANGES, pl.scan_parquet(work / CHANGES).select(pl.len()).collect().item())
     except SnapshotError:
         raise
     except OSError as error:
@@ -72,19 +81,21 @@ def read_bundle(path: str | Path) -> tuple[dict[str, Any], pl.DataFrame]:
         raise SnapshotError(f"{place} is damaged, or no file of Tailrace: {error}", hint=_HINT) from error
 
 
-def _parts(path: Path) -> dict[str, bytes]:
+def _unpack(path: Path, changes: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
         if sorted(info.filename for info in infos) != sorted((HEADER, CHANGES, SUMS)):
             raise ValueError("it holds other members than expected")
         for info in infos:
             _refuse_odd(info, path)
-        parts = {info.filename: archive.read(info) for info in infos}
-    sums = dict(line.split("  ", 1)[::-1] for line in parts[SUMS].decode().splitlines())
-    for name in (HEADER, CHANGES):
-        if sums.get(name) != hashlib.sha256(parts[name]).hexdigest():
+        with archive.open(CHANGES) as source, changes.open("wb") as to:
+            shutil.copyfileobj(source, to)
+        header, sums = archive.read(HEADER), archive.read(SUMS)
+    told_sums = dict(line.split("  ", 1)[::-1] for line in sums.decode().splitlines())
+    for name, found in ((HEADER, hashlib.sha256(header).hexdigest()), (CHANGES, sha256_of(changes))):
+        if told_sums.get(name) != found:
             raise ValueError(f"{name} does not match its checksum")
-    return parts
+    return _header(header)
 
 
 def _refuse_odd(info: zipfile.ZipInfo, path: Path) -> None:

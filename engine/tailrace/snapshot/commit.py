@@ -19,7 +19,6 @@ from tailrace.diff.columns import match_values
 from tailrace.diff.compare import settled
 from tailrace.diff.fingerprint import SALT, digest
 from tailrace.diff.hashset import HashSet
-from tailrace.diff.pinning import Pinning
 from tailrace.snapshot.bulk import BulkDraft, bulk_draft
 from tailrace.snapshot.fold import answers, enter
 from tailrace.snapshot.segments import UNKNOWN, Places
@@ -92,8 +91,6 @@ class Commit:
         self._writer = DeltaWriter(work, self._prefix)
         self._keys = [f"k:{name}" for name in delivered.spec.key]
         self._matches = [f"m:{name}" for name in delivered.spec.match]
-        # Stored fields under today's types are asked for only where a change says what they were.
-        self._types = Pinning(delivered.types, frozenset(), frozenset(), ())
 
     def run(self) -> Moved:
         """Take all changes in."""
@@ -143,19 +140,33 @@ class Commit:
 
     def _base(self, batch: pl.DataFrame) -> tuple[pl.DataFrame, Mapping[str, LogicalType]]:
         """The snapshot's rows of the batch's keys, with their places, and under which types they are."""
-        if self._origin is not None and self._origin.told:
-            return _told(batch), self._stored_types
+        told = self._origin is not None and self._origin.told
         places = batch["loc"].drop_nulls().to_numpy() if self._origin is not None else self._by_key(batch)
-        return self._snapshot.fetch(np.sort(places)).collect(engine="streaming"), self._snapshot.stored_types
+        if told or not places.size:
+            known = _told(batch if told else batch.clear())
+            return self._covered(known, self._delivered.types), self._stored_types
+        rows = self._snapshot.fetch(np.sort(places)).collect(engine="streaming")
+        types = self._snapshot.stored_types
+        if self._digests is not None and self._covers:
+            types = {name: self._digests.type if name[:2] == "f:" else kind for name, kind in types.items()}
+        return self._covered(rows, self._snapshot.types), types
+
+    @property
+    def _covers(self) -> bool:
+        """Whether values that are stored in clear are to be digests from now on."""
+        return self._digests is not None and self._snapshot.values == "clear"
+
+    def _covered(self, rows: pl.DataFrame, types: Mapping[str, LogicalType]) -> pl.DataFrame:
+        """Stored rows as they may be stored from now on."""
+        return self._digests.of(rows, types) if self._covers and self._digests is not None else rows
 
     def _by_key(self, batch: pl.DataFrame) -> Places:
-        wanted = _hashes(batch, [pl.col(name) for name in self._keys])
-        return self._snapshot.matching(self._keys, self._digested([pl.col(name) for name in self._keys]), wanted)
+        return self._snapshot.with_keys(batch.select(self._keys), self._delivered.types)
 
     def _digested(self, values: list[pl.Expr]) -> Step:
         """Stored rows under the changes' types, as the hash of some values."""
-        stored = self._snapshot.types
-        return lambda lazy: self._types.stored(lazy, stored).select(digest(values).alias("digest"))
+        snapshot, types = self._snapshot, self._delivered.types
+        return lambda lazy: snapshot.under(lazy, types).select(digest(values).alias("digest"))
 
     def _hidden(self, batch: pl.DataFrame) -> pl.DataFrame:
         """The changes as the snapshot may hold them."""
@@ -221,7 +232,7 @@ class Commit:
             return held.join(matches, on=self._matches, how="semi")["loc"].to_numpy()
         values = [pl.col(name) for name in self._matches]
         places = self._snapshot.matching(self._matches, self._digested(values), _hashes(matches, values))
-        found = self._types.stored(self._snapshot.fetch(places, [*self._keys, *self._matches]), self._snapshot.types)
+        found = self._snapshot.under(self._snapshot.fetch(places, [*self._keys, *self._matches]), self._delivered.types)
         own = self._delivered.rows.collect(self._keys)
         rows = found.collect().join(own, on=self._keys, how="anti").join(matches, on=self._matches, how="semi")
         return rows["loc"].to_numpy()
@@ -257,7 +268,7 @@ class Commit:
         if self._origin is not None and self._origin.names is not None:
             for batch in self._origin.touched.batches():
                 rows = batch.filter(~pl.col("loc").is_in(pl.Series(gone).implode()))
-                self._writer.add(rows.drop("loc"))
+                self._writer.add(self._covered(rows.drop("loc"), self._snapshot.types))
                 left.append(rows["loc"].to_numpy())
         return left
 
@@ -267,8 +278,8 @@ class Commit:
 
 def _told(batch: pl.DataFrame) -> pl.DataFrame:
     """The old rows, from what the changes say of them: all of it, where no field is unknown or no longer mapped."""
-    known = batch.filter(pl.col("loc").is_not_null())
-    return known.select(
+    known = batch.filter(pl.col("loc").is_not_null()) if "loc" in batch.columns else batch.clear()
+    return known.with_columns(loc=pl.lit(None, pl.UInt64) if "loc" not in batch.columns else pl.col("loc")).select(
         *(name for name in batch.columns if name[:2] == "k:"),
         *(pl.col(name).alias(name[1:]) for name in batch.columns if name[:3] == "om:"),
         *(pl.col(name).alias(f"f:{name[2:]}") for name in batch.columns if name[:2] == "o:"),

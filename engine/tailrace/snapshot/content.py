@@ -1,49 +1,69 @@
-"""A hash of what a change frame says, whatever the order of rows and columns and the library's version."""
+"""A hash of what change frames say, whatever the order of rows and columns and the library's version."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 from tailrace.canonical import text, type_of
 from tailrace.errors import SnapshotError
 
-_SLICE = 65_536
+NUMBERING = frozenset({"seq", "row", "loc"})
+"""Columns that only number the rows."""
+_BYTES = 64
+_MODULUS = 1 << (8 * _BYTES)
 _NULL = "~"
 
 
-def content_hash(frame: pl.DataFrame) -> str:
-    """SHA-256 in hex over the frame's values.
+def content_hash(frames: Iterable[pl.DataFrame]) -> str:
+    """SHA-256 in hex over the values of frames with the same columns.
 
-    Every value is written as `LENGTH:TEXT` in its canonical text, null as `~`; a row is its values in
-    the order of the columns' names; rows are hashed one by one and their hashes sorted. `seq` takes
-    no part, for it only numbers the rows.
+    A row is the values that it has, each as `COLUMN:LENGTH:TEXT` with the column's position among the
+    sorted names and the canonical text; of Booleans, one letter each. Each row is hashed to 512 bits and
+    those are added up, so that neither an order nor all rows at once are needed. It tells edits and other
+    rows apart; it is no signature against someone who can choose very many rows. Numbering takes no part.
     """
-    names = sorted(name for name in frame.columns if name != "seq")
-    total = hashlib.sha256()
-    for name in names:
-        total.update(f"{len(name)}:{name}={_kind(frame[name])};".encode())
-    for digest in sorted(_row_hashes(frame.select(names))):
-        total.update(digest)
-    return total.hexdigest()
+    total, rows, names = 0, 0, ""
+    for frame in frames:
+        wanted = frame.select(sorted(name for name in frame.columns if name not in NUMBERING))
+        names = names or "".join(f"{len(n)}:{n}={_kind(wanted[n])};" for n in wanted.columns)
+        total = (total + sum(_row_hashes(wanted))) % _MODULUS
+        rows += frame.height
+    return hashlib.sha256(f"{names}{rows};".encode() + total.to_bytes(_BYTES)).hexdigest()
 
 
 def _kind(series: pl.Series) -> str:
     return "list" if isinstance(series.dtype, pl.List) else str(type_of(series.dtype))
 
 
-def _row_hashes(frame: pl.DataFrame) -> Iterator[bytes]:
-    for part in frame.iter_slices(_SLICE):
-        columns = [_tagged(_text(series)) for series in part.get_columns()]
-        rows = pl.DataFrame(columns).select(pl.concat_str(pl.all()).alias("row")).to_series()
-        yield from (hashlib.sha256(row.encode()).digest() for row in rows)
+def _row_hashes(frame: pl.DataFrame) -> Iterator[int]:
+    columns = [
+        _tagged(_text(series), at)
+        for at, series in enumerate(frame.iter_columns())
+        if series.dtype != pl.Boolean and series.null_count() < len(series)
+    ]
+    columns.append(_flags(frame))
+    for row in pl.DataFrame(columns).select(pl.concat_str(pl.all(), ignore_nulls=True).alias("row")).to_series():
+        yield int.from_bytes(hashlib.blake2b(row.encode(), digest_size=_BYTES).digest())
 
 
-def _tagged(values: pl.Series) -> pl.Series:
+def _flags(frame: pl.DataFrame) -> pl.Series:
+    """All Booleans of a row as one text, a letter each, so that they can come last without a length."""
+    letters = [
+        pl.when(pl.col(name)).then(pl.lit("y")).when(pl.col(name).is_null()).then(pl.lit(_NULL)).otherwise(pl.lit("n"))
+        for name, kind in frame.schema.items()
+        if kind == pl.Boolean
+    ]
+    if not letters:
+        return pl.Series("flags", [""]).new_from_index(0, frame.height)
+    return frame.select(pl.concat_str(letters).alias("flags")).to_series()
+
+
+def _tagged(values: pl.Series, position: int) -> pl.Series:
     column = pl.col(values.name)
-    tagged = pl.concat_str(column.str.len_bytes().cast(pl.String), pl.lit(":"), column).fill_null(_NULL)
+    tagged = pl.concat_str(pl.lit(f"{position}:"), column.str.len_bytes().cast(pl.String), pl.lit(":"), column)
     return values.to_frame().select(tagged.alias(values.name)).to_series()
 
 

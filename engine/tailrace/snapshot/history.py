@@ -1,4 +1,4 @@
-"""What each run meant to do and what came of it, kept under `ROOT/SYNC/runs/RUN/`.
+"""What each run meant to do and what came of it, kept under `SYNC/runs/RUN/`.
 
 The changes are durable before the first byte is sent, the outcomes before the snapshot builds on
 them; both stay as the sync's history.
@@ -18,12 +18,17 @@ import polars as pl
 
 from tailrace.canonical import parse, python_values, text, type_of
 from tailrace.errors import SnapshotError, UsageError
-from tailrace.snapshot.files import folder, make_folder, parquet, replace_file, told
+from tailrace.rowset import Rows
+from tailrace.snapshot.files import told
 from tailrace.snapshot.identity import Identity
+from tailrace.snapshot.runrows import Kept, keep, read_rows, without_values
+from tailrace.snapshot.storage import LocalStorage, Place, Storage
+from tailrace.snapshot.work import Workplace
 from tailrace.values import LogicalType, Value
 
-CHANGES, OUTCOMES, META = "changes.parquet", "outcomes.parquet", "meta.json"
-FORMAT = 1
+OUTCOMES, META = "outcomes.parquet", "meta.json"
+FORMAT = 2
+"""Since 2 plain inserts may be in a file of their own."""
 _RUNS = "runs"
 _NO_OUTCOME: dict[str, pl.DataType] = {
     "seq": pl.Int64(),
@@ -57,74 +62,91 @@ class SavedRun:
     """What a run was about to do, as kept before it sent anything."""
 
     run_id: str
-    frame: pl.DataFrame
+    rows: Rows
     types: Mapping[str, LogicalType]
     identity: Identity | None
     """The snapshot it was planned on, where the run said so."""
 
 
 class RunFiles:
-    """Files of all runs under one folder. Run ids sort by time."""
+    """Files of all runs in one storage. Run ids sort by time. `work` is for files in the making."""
 
-    def __init__(self, root: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._root = root
+    def __init__(
+        self,
+        storage: Storage | str | Path,
+        *,
+        work: Workplace | Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._storage = LocalStorage(storage) if isinstance(storage, str | Path) else storage
+        self._work = Workplace.at(work)
         self._clock = clock
 
     def save_changes(
         self,
         sync: str,
         run_id: str,
-        frame: pl.DataFrame,
+        rows: Rows,
         types: Mapping[str, LogicalType],
         identity: Identity | None = None,
+        *,
+        files: Path | None = None,
     ) -> None:
-        """Keep a run's plan frame; durable when this returns."""
+        """Keep a run's rows; durable when this returns. `files` is the folder of plain inserts' own file."""
         place = self._place(sync, run_id)
-        make_folder(place)
-        replace_file(place / CHANGES, parquet(frame))
+        kept = keep(place, rows, self._work.folder, files)
         meta = {
             "format": FORMAT,
             "sync": sync,
             "run_id": run_id,
             "at": self._clock().isoformat(),
-            "rows": frame.height,
             "identity": identity.as_dict() if identity else None,
             "types": {name: str(logical) for name, logical in types.items()},
+            "rows": kept.to_json(),
         }
         # Last, so that a run with its meta has all its changes.
-        replace_file(place / META, lambda file: file.write(json.dumps(meta, indent=2).encode() + b"\n"))
+        place.replace(META, json.dumps(meta, indent=2).encode() + b"\n", was=place.read(META))
 
     def load(self, sync: str, run_id: str) -> SavedRun | None:
         """A run's changes and what they stand on; None when the run never got so far as to save them."""
-        path = self._place(sync, run_id) / META
-        if not path.exists():
+        place = self._place(sync, run_id)
+        data = place.read(META)
+        if data is None:
             return None
-        meta = _meta(path)
-        return SavedRun(run_id, self.load_changes(sync, run_id), _types(meta, path), _identity(meta, path))
-
-    def load_changes(self, sync: str, run_id: str) -> pl.DataFrame:
-        """A run's plan frame; SnapshotError when it is missing or damaged."""
-        return _read(self._place(sync, run_id) / CHANGES)
+        meta = _meta(data, place)
+        types = _types(meta, place)
+        return SavedRun(run_id, read_rows(place, _kept(meta, place), types), types, _identity(meta, place))
 
     def load_types(self, sync: str, run_id: str) -> dict[str, LogicalType]:
         """The logical types saved with a run's changes."""
-        path = self._place(sync, run_id) / META
-        return _types(_meta(path), path)
+        place = self._place(sync, run_id)
+        return _types(_meta(place.read(META) or b"", place), place)
+
+    def forget_values(self, sync: str, run_id: str) -> None:
+        """Keep of a run's changes which fields they wrote, and no longer what: for those who may not keep it."""
+        place = self._place(sync, run_id)
+        meta = _meta(place.read(META) or b"", place)
+        saved, kept = self.load(sync, run_id), _kept(meta, place)
+        if saved is None:
+            return
+        rest = without_values(place, saved.rows, self._work.folder)
+        data = json.dumps({**meta, "rows": rest.to_json()}, indent=2).encode() + b"\n"
+        place.replace(META, data, was=place.read(META))
+        place.remove(name for name in kept.files if name not in rest.files)
 
     def save_outcomes(self, sync: str, run_id: str, frame: pl.DataFrame) -> None:
         """Keep a run's outcomes; durable when this returns."""
         place = self._place(sync, run_id)
-        make_folder(place)
-        replace_file(place / OUTCOMES, parquet(frame))
-
-    def load_outcomes(self, sync: str, run_id: str) -> pl.DataFrame | None:
-        """A run's outcomes; None when it has saved none yet."""
-        path = self._place(sync, run_id) / OUTCOMES
-        return _read(path) if path.exists() else None
+        path = self._work.folder / f"{run_id}.outcomes"
+        with told(path, "write"):
+            frame.write_parquet(path, compression="zstd", row_group_size=65_536)
+        place.publish(OUTCOMES, path)
+        path.unlink()
 
     def runs(self, sync: str) -> list[str]:
         """Ids of all runs with saved changes, oldest first."""
-        return sorted(path.parent.name for path in folder(self._root, sync, _RUNS).glob(f"*/{META}"))
+        names = (name.split("/") for name in self._storage.names(f"{Place(self._storage, sync, _RUNS).name}/"))
+        return sorted(parts[2] for parts in names if len(parts) == _DEPTH and parts[3] == META)
 
     def row_history(self, sync: str, key: Mapping[str, Value]) -> list[RowEvent]:
         """All that the runs did to the row of that key, oldest first; UsageError when it is no key.
@@ -135,51 +157,52 @@ class RunFiles:
 
     def _events(self, sync: str, run_id: str, key: Mapping[str, Value]) -> Iterator[RowEvent]:
         place = self._place(sync, run_id)
-        meta = _meta(place / META)
-        types = _types(meta, place / META)
-        with told(place / CHANGES, "read"):
-            scan = pl.scan_parquet(place / CHANGES)
-            rows = scan.filter(_is_row(key, scan.collect_schema(), types)).collect()
+        meta = _meta(place.read(META) or b"", place)
+        types = _types(meta, place)
+        saved = read_rows(place, _kept(meta, place), types)
+        with told(place.path(META), "read"):
+            rows = saved.where(_is_row(key, saved.schema, types)).collect()
         if rows.height:
             at = datetime.fromisoformat(str(meta["at"]))
-            yield from _row_events(_with_outcomes(rows, place / OUTCOMES), types, run_id, at)
+            yield from _row_events(_with_outcomes(rows, place.local(OUTCOMES)), types, run_id, at)
 
-    def _place(self, sync: str, run_id: str) -> Path:
-        return folder(self._root, sync, _RUNS, run_id)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    with told(path, "read"):
-        return pl.read_parquet(path, memory_map=False)
+    def _place(self, sync: str, run_id: str) -> Place:
+        return Place(self._storage, sync, _RUNS, run_id)
 
 
-def _meta(path: Path) -> dict[str, Any]:
-    with told(path, "read"):
-        data = path.read_bytes()
-    with _sound(path):
+_DEPTH = 4
+
+
+def _meta(data: bytes, place: Place) -> dict[str, Any]:
+    with _sound(place):
         meta = dict(json.loads(data))
         if int(meta["format"]) <= FORMAT:
             return meta
-    raise SnapshotError(f"{path} was written by a newer version of Tailrace", hint="Upgrade Tailrace.")
+    raise SnapshotError(f"{place.path(META)} was written by a newer version of Tailrace", hint="Upgrade Tailrace.")
 
 
-def _types(meta: Mapping[str, Any], path: Path) -> dict[str, LogicalType]:
-    with _sound(path):
+def _kept(meta: Mapping[str, Any], place: Place) -> Kept:
+    with _sound(place):
+        return Kept.from_json(meta)
+
+
+def _types(meta: Mapping[str, Any], place: Place) -> dict[str, LogicalType]:
+    with _sound(place):
         return {name: LogicalType.parse(kind) for name, kind in meta["types"].items()}
 
 
-def _identity(meta: Mapping[str, Any], path: Path) -> Identity | None:
-    with _sound(path):
+def _identity(meta: Mapping[str, Any], place: Place) -> Identity | None:
+    with _sound(place):
         return Identity.from_dict(meta["identity"]) if meta.get("identity") else None
 
 
 @contextmanager
-def _sound(path: Path) -> Iterator[None]:
+def _sound(place: Place) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SnapshotError(
-            f"{path} is damaged", hint="Restore it from a backup, or remove this run's folder."
+            f"{place.path(META)} is damaged", hint="Restore it from a backup, or remove this run's folder."
         ) from error
 
 
@@ -205,9 +228,13 @@ def _as_text(value: Value, logical: LogicalType) -> pl.Series:
     return pl.Series([value]) if isinstance(value, str) else text(pl.Series([value]), logical)
 
 
-def _with_outcomes(rows: pl.DataFrame, path: Path) -> pl.DataFrame:
-    outcomes = _read(path) if path.exists() else pl.DataFrame(schema=_NO_OUTCOME)
-    answers = outcomes.unique("seq", keep="last").rename({"record_id": "answered"})
+def _with_outcomes(rows: pl.DataFrame, path: Path | None) -> pl.DataFrame:
+    outcomes = pl.DataFrame(schema=_NO_OUTCOME)
+    if path is not None:
+        with told(path, "read"):
+            wanted = rows["seq"].implode()
+            outcomes = pl.scan_parquet(path).filter(pl.col("seq").is_in(wanted)).collect()
+    answers = outcomes.unique("seq", keep="last", maintain_order=True).rename({"record_id": "answered"})
     return rows.join(answers.select("seq", "status", "answered", "code", "message"), on="seq", how="left")
 
 

@@ -95,6 +95,8 @@ class Manifest:
     segments: tuple[Segment, ...] = ()
     naming: Naming | None = None
     values: Values = "clear"
+    secret: str = ""
+    """Tells with which key values were made into digests."""
     shared: bool = False
     """Whether two live rows may have one match value."""
     garbage: tuple[Garbage, ...] = ()
@@ -116,6 +118,7 @@ class Manifest:
             "types": {name: str(logical) for name, logical in self.types.items()},
             "rows": self.rows,
             "values": self.values,
+            "secret": self.secret,
             "shared": self.shared,
             "naming": _naming_json(self.naming) if self.naming else None,
             "segments": [_segment_json(segment) for segment in self.segments],
@@ -184,6 +187,7 @@ def _second(body: dict[str, Any]) -> Manifest:
         _common(body),
         revision=int(body["revision"]),
         values=body["values"],
+        secret=str(body["secret"]),
         shared=bool(body["shared"]),
         naming=_naming(naming) if naming else None,
         segments=tuple(_segment(item) for item in body["segments"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,13 @@ import numpy as np
 import polars as pl
 
 from tailrace.canonical import dtype
-from tailrace.canonical.convert import convert_rows
+from tailrace.canonical.convert import caster, convert_rows
+from tailrace.diff.fingerprint import digest
 from tailrace.diff.hashset import HashSet, plain_hashes
+from tailrace.errors import SnapshotError
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.manifest import NAME, Manifest, Values, damaged
-from tailrace.snapshot.naming import NameFile, Names
+from tailrace.snapshot.naming import NameFile, Names, secret_tag
 from tailrace.snapshot.segments import ROW_BITS, UNKNOWN, Folder, SegmentReader
 from tailrace.snapshot.storage import Place
 from tailrace.values import LogicalType
@@ -109,6 +111,18 @@ class Snapshot:
         found = {name for reader in self.readers for name in reader.columns if name[:2] in {"k:", "m:", "f:"}}
         return tuple(sorted(found, key=lambda name: ("kmf".index(name[0]), name)))
 
+    def check_key(self, secret: bytes) -> None:
+        """SnapshotError when values were made into digests with another key, or may not be kept as they are."""
+        if self.manifest is None or self.values == "clear" or self.manifest.secret == secret_tag(secret):
+            return
+        sync = self.identity.sync
+        why = "was made with another key" if secret else "holds digests of values, and the values are to be kept in clear"
+        raise SnapshotError(
+            f"the snapshot of {sync!r} {why}",
+            hint="Restore the key, or `snapshot: {values: hashed}`; or start over: "
+            f"`tailrace reset {sync}`, then `tailrace adopt {sync}`.",
+        )
+
     def names(self, recipe: Recipe, work: Path) -> Names:
         """The rows' names by that recipe; made in the folder given where the stored ones do not serve."""
         naming = self.manifest.naming if self.manifest else None
@@ -151,6 +165,36 @@ class Snapshot:
         digests = [self._digests(reader, columns, digest) for reader in self.readers]
         twice = HashSet(np.concatenate(digests)).repeated() if digests else np.empty(0, np.uint64)
         return self.matching(columns, digest, HashSet(twice))
+
+    def emptied(self) -> Snapshot:
+        """The same without its rows: the types it pins are all that is left to compare with."""
+        if self.manifest is None:
+            return self
+        return Snapshot(self.identity, self.place, replace(self.manifest, segments=(), rows=0), self.source)
+
+    def under(self, rows: pl.LazyFrame, types: Mapping[str, LogicalType]) -> pl.LazyFrame:
+        """Keys and match values of stored rows under other types; null where a value cannot be had so."""
+        casts = [
+            pl.col(name).map_batches(caster(self.types[name], kind), return_dtype=dtype(kind), is_elementwise=True)
+            for name, kind in types.items()
+            if name[:2] in {"k:", "m:"} and self.types.get(name, kind) != kind
+        ]
+        present = rows.collect_schema().names()
+        return rows.with_columns(cast for cast in casts if cast.meta.output_name() in present)
+
+    def with_keys(self, keys: pl.DataFrame, types: Mapping[str, LogicalType]) -> Places:
+        """The places of the live rows with one of these keys (`k:`), which are of those types."""
+        if not self.rows or keys.is_empty():
+            return np.empty(0, np.uint64)
+        names = keys.columns
+        values = [pl.col(name) for name in names]
+
+        def hashed(rows: pl.LazyFrame) -> pl.LazyFrame:
+            return self.under(rows, types).select(digest(values).alias("digest"))
+
+        wanted = HashSet(keys.select(digest(values)).to_series().drop_nulls().to_numpy().copy())
+        found = self.fetch(self.matching(names, hashed, wanted), names)
+        return self.under(found, types).collect().join(keys, on=names, how="semi")["loc"].to_numpy()
 
     def with_ids(self, ids: pl.Series) -> Places:
         """The places of the live rows with one of these record ids."""

@@ -15,7 +15,7 @@ from tailrace.canonical.types import dtype
 from tailrace.diff.pinning import Pinning
 from tailrace.snapshot.compaction import merged
 from tailrace.snapshot.manifest import Garbage, Manifest, Segment
-from tailrace.snapshot.naming import naming_of, stored_names
+from tailrace.snapshot.naming import naming_of, secret_tag, stored_names
 from tailrace.snapshot.writing import publish, write_live
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def committed(
         segments=segments,
         naming=naming,
         values="clear" if digests is None else "hashed",
+        secret=secret_tag(digests.key) if digests is not None else "",
         shared=moved.shared or (origin.shared if origin is not None else old.shared),
     )
 

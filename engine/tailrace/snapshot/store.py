@@ -6,10 +6,7 @@ at any point leaves the old snapshot or the new one, and a checksum tells if a f
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 from tailrace.errors import SnapshotError
 from tailrace.snapshot.commit import Commit, Delivered
 from tailrace.snapshot.compaction import due
-from tailrace.snapshot.files import make_folder
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.manifest import NAME, Manifest, damaged, parse_manifest
 from tailrace.snapshot.reading import Snapshot
 from tailrace.snapshot.revision import advanced, committed, compacted, without
 from tailrace.snapshot.storage import LocalStorage, Place, Storage, checked_name
+from tailrace.snapshot.work import Workplace
 
 if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
@@ -38,18 +35,18 @@ GRACE: Final = timedelta(hours=1)
 class SnapshotStore:
     """All snapshots in one storage. Commits of one sync must be serialised by its lease.
 
-    `work` is a local folder for files in the making; on the disk of the snapshots, nothing is copied.
+    `work` is for files in the making; on the disk of the snapshots, nothing is copied.
     """
 
     def __init__(
         self,
         storage: Storage | str | Path,
         *,
-        work: Path | None = None,
+        work: Workplace | Path,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._storage = LocalStorage(storage) if isinstance(storage, str | Path) else storage
-        self._work = work or Path(tempfile.gettempdir())
+        self._work = Workplace.at(work)
         self._clock = clock
 
     def open(self, identity: Identity) -> Snapshot:
@@ -71,7 +68,7 @@ class SnapshotStore:
 
         `digests` stand for the values of fields where those may not be kept.
         """
-        with self._scratch() as work:
+        with self._work.scratch() as work:
             begun = self._begun(snapshot, run_id)
             moved = Commit(begun, delivered, work, digests=digests).run()
             manifest = committed(begun, delivered, moved, work, digests)
@@ -80,7 +77,7 @@ class SnapshotStore:
 
     def drop(self, snapshot: Snapshot, places: Places, run_id: str) -> Snapshot:
         """Save the next generation without the rows at some places."""
-        with self._scratch() as work:
+        with self._work.scratch() as work:
             manifest = replace(_manifest(snapshot), segments=without(snapshot, places, work))
             return self._save(snapshot, advanced(snapshot, manifest, run_id, self._clock()))
 
@@ -88,7 +85,7 @@ class SnapshotStore:
         """Merge segments where it pays, and remove what nobody needs any more. The content stays the same."""
         if snapshot.manifest is None:
             return snapshot
-        with self._scratch() as work:
+        with self._work.scratch() as work:
             return self._maintained(snapshot, work)
 
     def forget(self, identity: Identity) -> None:
@@ -142,15 +139,6 @@ class SnapshotStore:
         except SnapshotError:
             return None
         return manifest.identity if manifest.generation else None
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        make_folder(self._work)
-        work = Path(tempfile.mkdtemp(prefix="commit-", dir=self._work))
-        try:
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 _DEPTH = 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-HEAD = "0001"
+HEAD = "0002"
 """The alembic revision these tables belong to; a test keeps it equal to the migrations' head."""
 
 metadata = MetaData()
@@ -95,4 +95,12 @@ accounts = Table(
     Column("quota_left", Integer),
     Column("quota_max", Integer),
     Column("seen_at", Float, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("made_at", Float, nullable=False),
 )

@@ -10,6 +10,7 @@ import pytest
 
 from tailrace.delivery import Job, Limiter, deliver
 from tailrace.destination import Context
+from tailrace.rowset import Rows
 from tailrace.testing.memory import CAPABILITIES, MemoryDestination, MemoryStore
 from tailrace.values import LogicalType
 
@@ -90,7 +91,7 @@ class Bench:
     def run(self, frame, destination=None, **kwargs):
         """Deliver a plan frame."""
         kwargs = {"limiter": self.limiter, "sleep": self.sleeps, **kwargs}
-        return deliver(self.job, frame, destination or self.destination(), self.journal, **kwargs)
+        return deliver(self.job, Rows.of_frame(frame), destination or self.destination(), self.journal, **kwargs)
 
     def records(self):
         """What the destination holds: ext → (name, size)."""

@@ -5,6 +5,7 @@ import pytest
 from tailrace.delivery import recover
 from tailrace.destination import Operation
 from tailrace.errors import AccessDenied, AnswerLost
+from tailrace.rowset import Rows
 from tailrace.state.records import Doubt
 
 
@@ -119,9 +120,9 @@ def test_recovery_finds_what_a_dead_run_created(creating, plan):
     """Found rows are acknowledged, the others are left to the next plan; nothing is sent."""
     creating.store.put("thing", {"ext": "e1"})
     journal = Dead(Doubt(1, "create", (0, 1)))
-    frame = plan({}, {}, action="create")
+    rows = Rows.of_frame(plan({}, {}, action="create"))
     recovery = recover(
-        creating.job, frame, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+        creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
     )
     assert journal.settled == {1: {"1": "acknowledged"}}
     assert (recovery.found, recovery.left, recovery.unknown, recovery.error) == (1, 1, 0, None)
@@ -131,7 +132,8 @@ def test_recovery_finds_what_a_dead_run_created(creating, plan):
 def test_recovery_asks_nothing_about_repeatable_batches(bench, plan):
     """An upsert in flight is simply planned again."""
     journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
-    recovery = recover(bench.job, plan({}, {}), bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
+    rows = Rows.of_frame(plan({}, {}))
+    recovery = recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
     assert (recovery.left, bench.store.requests, bench.sleeps.slept) == (2, [], [])
     assert journal.settled == {1: {}, 2: {}}
 
@@ -140,21 +142,21 @@ def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
     """Appended rows without a match are held, unless the sync says otherwise."""
     creating.wants(mode="append", match=())
     journal = Dead(Doubt(1, "create", (0,)))
-    frame = plan({}, action="create")
+    rows = Rows.of_frame(plan({}, action="create"))
     kwargs = {"limiter": creating.limiter, "sleep": creating.sleeps}
-    assert recover(creating.job, frame, creating.destination(), journal, **kwargs).unknown == 1
+    assert recover(creating.job, rows, creating.destination(), journal, **kwargs).unknown == 1
     creating.wants(on_unknown="resend")
     journal = Dead(Doubt(1, "create", (0,)))
-    assert recover(creating.job, frame, creating.destination(), journal, **kwargs).left == 1
+    assert recover(creating.job, rows, creating.destination(), journal, **kwargs).left == 1
 
 
 def test_recovery_leaves_doubts_when_the_destination_is_down(creating, plan):
     """What could not be asked stays in doubt for the run after."""
     creating.store.fail(AccessDenied("no"), "find", times=None)
     journal = Dead(Doubt(1, "create", (0,)))
-    frame = plan({}, action="create")
+    rows = Rows.of_frame(plan({}, action="create"))
     recovery = recover(
-        creating.job, frame, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+        creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
     )
     assert isinstance(recovery.error, AccessDenied)
     assert journal.settled == {}
