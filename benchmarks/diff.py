@@ -284,10 +284,10 @@ imports; CPU time is of all threads; peak memory is of the whole process.
 {lines}
 """
 MONTH_SECTION = """
-A month of daily versions of {rows:,} rows, on {date}: each day 0.6% of the rows are updated, 0.2% new and 0.2% gone.
-Every day is compared and committed, and a commit merges segments by itself when that is due. A day's times are of one
-process; the ratio above is of medians over {rounds} rounds. Disk is that of the snapshot's files, against the day's
-parquet files.
+A month of daily versions of {rows:,} rows, on {date}: each day 0.6% of the rows are updated, 0.2% new and 0.2%
+gone. Every day is compared and committed, and a commit merges segments by itself when that is due. A day's times are
+those of one process; the ratio above is of medians of {rounds} rounds, in which both days take turns. Disk is that of
+the snapshot's files, against the day's parquet files.
 
 | day | diff | commit | segments | disk | against parquet |
 |---:|---:|---:|---:|---:|---:|

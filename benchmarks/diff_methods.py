@@ -150,11 +150,7 @@ def sync(model: Path, place: Path, *, commit: bool = True) -> tuple[Figures, Cha
             snapshot = store.commit(snapshot, delivered, "run")
             measured.lap("commit")
     assert not changes.invalid, changes.invalid
-    return (
-        measured.figures | {"counts": dict(changes.counts)},
-        changes,
-        store.maintain(snapshot) if commit else snapshot,
-    )
+    return measured.figures | {"counts": dict(changes.counts)}, changes, snapshot
 
 
 def acknowledged(changes: ChangeSet) -> Any:
@@ -202,7 +198,7 @@ def compare(data: Path, place: Path) -> Figures:
 
 
 def size(snapshot: Snapshot, source: Path) -> Figures:
-    """Segments and bytes of the files that hold its rows, beside the bytes of the rows' source."""
+    """Segments and bytes of the files that hold its rows, and bytes of the rows' source."""
     manifest = snapshot.manifest
     assert manifest is not None
     files = sorted(source.iterdir()) if source.is_dir() else [source]

@@ -110,8 +110,8 @@ def with_section(page: str, section: str) -> str:
     """The page with its section on the diff replaced, or put at its end where it has none."""
     begin, end = DIFF
     before, _, rest = page.partition(begin)
-    after = rest.partition(end)[2]
-    return f"{before.rstrip()}\n\n{begin}\n{section.strip()}\n{end}\n{after.lstrip()}"
+    after = rest.partition(end)[2] or "\n"
+    return f"{before.rstrip()}\n\n{begin}\n{section.strip()}\n{end}{after}"
 
 
 def section_of(page: str) -> str:

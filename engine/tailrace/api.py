@@ -1,40 +1,30 @@
 """The Python API: `Project.load(".").plan("contacts")`, `.run("contacts")`. The command line is made of it."""
 
+# ruff: noqa: PLC0415 - each way in loads what it needs and no more: a plan is on the screen before all is loaded
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tailrace.clock import now
-from tailrace.delivery import OnProgress
 from tailrace.errors import UsageError
-from tailrace.planning import Plan
-from tailrace.planning.planfile import load_plan, save_plan
 from tailrace.project import LoadedProject, Sync, load_project
-from tailrace.running import trouble
-from tailrace.running.adopt import Adopted, adopt
-from tailrace.running.check import CheckReport, check
-from tailrace.running.lease import leased
-from tailrace.running.ledger import (
-    RunDetails,
-    RunSummary,
-    Story,
-    SyncStatus,
-    TroubledRow,
-    last_runs,
-    standing,
-    sync_status,
-)
 from tailrace.running.planner import PlanRequest, ask, known_identity, make_plan
-from tailrace.running.resolve import Way, resolve
-from tailrace.running.result import RunResult
-from tailrace.running.runner import RunRequest, run_sync
 from tailrace.running.session import Session
 from tailrace.schedule import due, order
-from tailrace.state import Journal
+
+if TYPE_CHECKING:
+    import threading
+
+    from tailrace.delivery import OnProgress
+    from tailrace.planning import Plan
+    from tailrace.running.adopt import Adopted
+    from tailrace.running.check import CheckReport
+    from tailrace.running.ledger import RunDetails, RunSummary, Story, SyncStatus, TroubledRow
+    from tailrace.running.resolve import Way
+    from tailrace.running.result import RunResult
 
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
@@ -92,6 +82,8 @@ class Project:
 
     def check(self, *names: str) -> CheckReport:
         """Look at files, connections, permissions and the contract of these syncs, or of all."""
+        from tailrace.running.check import check
+
         chosen = self.select(names, everything=not names)
         return check(self._session, [self.syncs[name] for name in chosen])
 
@@ -108,6 +100,8 @@ class Project:
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Write a plan to a file that `apply` takes; the file is there whole or not at all."""
+        from tailrace.planning.planfile import save_plan
+
         with self._session.work.scratch() as work:
             save_plan(plan, Path(path), work)
 
@@ -122,6 +116,8 @@ class Project:
         stop: threading.Event | None = None,
     ) -> RunResult:
         """Send what changed. What goes wrong is in the result; `stop` ends it after the batches in flight."""
+        from tailrace.running.runner import RunRequest, run_sync
+
         sync = self._sync(name)
         only = self._rejected_keys(sync) if only_rejected else None
         plan = PlanRequest(full=full, limit=limit, only=only)
@@ -139,6 +135,9 @@ class Project:
 
         `overrides` lets guards pass for this plan alone.
         """
+        from tailrace.planning.planfile import load_plan
+        from tailrace.running.runner import RunRequest, run_sync
+
         unknown = set(overrides) - OVERRIDABLE
         if unknown:
             raise UsageError(
@@ -152,12 +151,16 @@ class Project:
 
     def due(self) -> list[str]:
         """Syncs whose schedule says so now and which no run holds, parents first."""
+        from tailrace.running.ledger import last_runs
+
         configs = {name: sync.config for name, sync in self.syncs.items()}
         held = self._session.state.held_syncs()
         return [name for name in due(configs, last_runs(self._session), now()) if name not in held]
 
     def status(self) -> list[SyncStatus]:
         """How each sync stands."""
+        from tailrace.running.ledger import sync_status
+
         counts = self._session.state.issue_counts()
         return [sync_status(self._session, sync, counts, now()) for sync in self.syncs.values()]
 
@@ -167,35 +170,53 @@ class Project:
 
     def runs(self, *, sync: str | None = None, limit: int = 20) -> list[RunSummary]:
         """The latest runs, newest first."""
+        from tailrace.running.ledger import RunSummary
+
         if sync is not None:
             self._sync(sync)
         return [RunSummary(record) for record in self._session.state.runs(sync, limit)]
 
     def run_details(self, run_id: str) -> RunDetails:
         """One run with its batches; any unambiguous beginning of the id, or of its last part, will do."""
+        from tailrace.running.ledger import RunDetails, RunSummary
+        from tailrace.state import Journal
+
         record = self._session.state.run(run_id)
         batches = Journal(self._session.state, record.run_id, record.token).batches()
         return RunDetails(RunSummary(record), tuple(batches))
 
     def rejected(self, name: str, *, dismissed: bool = False) -> list[TroubledRow]:
         """Rows the destination refused; with `dismissed`, those that were set aside instead."""
+        from tailrace.running import trouble
+        from tailrace.running.ledger import TroubledRow
+
         chosen = trouble.dismissed if dismissed else trouble.rejected
         return [TroubledRow(issue) for issue in chosen(self._session, self._sync(name))]
 
     def retry(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
         """Make rejected rows, dismissed ones too, due for the next run; gives how many."""
+        from tailrace.running import trouble
+
         return trouble.retry(self._session, self._sync(name), key)
 
     def dismiss(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
         """Set rejected rows aside until they change; gives how many."""
+        from tailrace.running import trouble
+
         return trouble.dismiss(self._session, self._sync(name), key)
 
     def resolve(self, name: str, way: Way | None = None) -> list[TroubledRow]:
         """Rows of unknown outcome; with a way, settle them and give those that were settled."""
+        from tailrace.running.ledger import TroubledRow
+        from tailrace.running.resolve import resolve
+
         return [TroubledRow(issue) for issue in resolve(self._session, self._sync(name), way)]
 
     def explain(self, name: str, key: Mapping[str, str]) -> Story:
         """Everything ever done to one row; key values as text."""
+        from tailrace.running import trouble
+        from tailrace.running.ledger import Story, standing
+
         sync = self._sync(name)
         events = tuple(self._session.files.row_history(name, key))
         issues = trouble.issues_of(self._session, sync)
@@ -204,10 +225,14 @@ class Project:
 
     def adopt(self, name: str, *, trust: bool = False) -> Adopted:
         """Take what the destination holds (or, with `trust`, the model's rows) as the snapshot."""
+        from tailrace.running.adopt import adopt
+
         return adopt(self._session, self._sync(name), trust=trust)
 
     def reset(self, name: str) -> None:
         """Forget the sync's snapshot and its rows in trouble. Nothing is deleted at the destination."""
+        from tailrace.running.lease import leased
+
         sync = self._sync(name)
         with leased(self._session, sync) as lease:
             for run in self._session.state.unfinished_runs(name):
@@ -217,6 +242,8 @@ class Project:
             self._session.state.drop_issues(sync.name)
 
     def _rejected_keys(self, sync: Sync) -> frozenset[str]:
+        from tailrace.running import trouble
+
         return frozenset(issue.key_text for issue in trouble.rejected(self._session, sync) if issue.due)
 
     def _sync(self, name: str) -> Sync:

@@ -70,8 +70,8 @@ class Rows:
 
     def without(self, seqs: Iterable[int]) -> Rows:
         """The rows but for those with these numbers (`seq`)."""
-        numbers = _numbers(seqs)
-        return self.where(~pl.col("seq").is_in(numbers)) if len(numbers.first()) else self
+        gone = list(seqs)
+        return self.where(~pl.col("seq").is_in(_numbers(gone))) if gone else self
 
     def part(self, *, bulk: bool) -> Rows:
         """The plain inserts that are still in their own file, or all other rows."""

@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import types as at
 
 from tailrace.canonical.nested import canonical_json, duration_text, interval_text, json_texts
@@ -16,7 +15,7 @@ from tailrace.canonical.types import DECIMAL_DIGITS, dtype, logical_type
 from tailrace.errors import WarehouseError
 from tailrace.values import Kind, LogicalType
 
-_CALENDAR: dict[Kind, tuple[object, object]] = {
+_CALENDAR: dict[Kind, tuple[date, date]] = {
     "date": (date.min, date.max),
     "timestamp": (datetime.min, datetime.max),  # noqa: DTZ901 - naive by meaning
 }
@@ -56,6 +55,8 @@ def _column(name: str, column: pa.ChunkedArray) -> Column:
     if at.is_dictionary(column.type):
         return _column(name, column.cast(column.type.value_type))
     if at.is_run_end_encoded(column.type):
+        import pyarrow.compute as pc  # noqa: PLC0415 - slow to import, and hardly ever needed
+
         return _column(name, pa.chunked_array([pc.run_end_decode(c) for c in column.chunks], column.type.value_type))
     read = _READERS.get(logical.kind, _direct)
     return read(name, column, logical)

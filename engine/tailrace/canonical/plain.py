@@ -13,7 +13,7 @@ from tailrace.values import LogicalType
 
 _NARROW = frozenset({pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32})
 _ELEMENTS: dict[type[pl.DataType], pl.DataType] = {
-    **dict.fromkeys((*_NARROW, pl.UInt64), pl.Int64()),
+    **dict.fromkeys(_NARROW, pl.Int64()),
     pl.Boolean: pl.Boolean(),
     pl.String: pl.String(),
 }
@@ -106,12 +106,11 @@ def _moment_form(physical: pl.Datetime) -> Form | None:
 
 
 def _list_form(physical: pl.List) -> Form | None:
-    element = _ELEMENTS.get(physical.inner.base_type())  # type: ignore[union-attr]
-    if element is None or physical.inner == pl.UInt64:
+    inner = physical.inner
+    element = _ELEMENTS.get(inner.base_type()) if isinstance(inner, pl.DataType) else None
+    if element is None:
         return None
     target = pl.List(element)
     name = {pl.String: "string", pl.Int64: "int64", pl.Boolean: "bool"}[element.base_type()]
     carried = _as_is if physical == target else _cast(target)
-    return Form(
-        LogicalType("json"), lambda value: list_texts(carried(value), element), carried, carrier=f"list:{name}"
-    )
+    return Form(LogicalType("json"), lambda value: list_texts(carried(value), element), carried, carrier=f"list:{name}")

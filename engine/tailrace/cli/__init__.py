@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tailrace.errors import TailraceError, os_message
+from tailrace.tuning import prepare
 
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
 GLOBAL_FLAGS = ("--yes",)
@@ -16,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
     from tailrace.cli.common import report  # noqa: PLC0415
 
+    prepare()
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
         app(args=arguments, prog_name="tailrace")

@@ -270,8 +270,7 @@ class _Delivery:
         """Settle removals whose record has a new owner; gives the seqs that must not be sent."""
         outcomes, folded = self._ledger.frame(), self._capabilities.case_insensitive_match
         owned, doubtful = (
-            superseded(self._rows, outcomes, self._job.match, folded, status)
-            for status in ("acknowledged", "unknown")
+            superseded(self._rows, outcomes, self._job.match, folded, status) for status in ("acknowledged", "unknown")
         )
         self._settle_unsent([acknowledged(str(seq)) for seq in owned])
         return owned + doubtful

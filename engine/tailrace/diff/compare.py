@@ -14,7 +14,7 @@ _KNOWN = pl.col("known")
 def changed_rows(
     valid: pl.DataFrame, sides: Sides, spec: DiffSpec, *, full: bool
 ) -> tuple[int, pl.DataFrame, pl.DataFrame]:
-    """How many valid rows the snapshot knows; those that differ from it, with `op` and `c:`; the numbers of the others."""
+    """How many valid rows are known, those that differ from the snapshot (`op`, `c:`), the numbers of the others."""
     keys = role("k", spec.key)
     old = sides.old.with_columns(known=pl.lit(value=True))
     joined = valid.join(old, on=keys, how="left").with_columns(_KNOWN.fill_null(value=False))
@@ -45,9 +45,7 @@ def _written(name: str, unknown: pl.Expr, spec: DiffSpec, *, full: bool) -> pl.E
     return (~_KNOWN | changed) & (new.is_not_null() if skips else pl.lit(value=True))
 
 
-def wanted(
-    name: str, new: pl.Expr, old: pl.Expr, empty: pl.Expr, unknown: pl.Expr, spec: DiffSpec
-) -> pl.Expr:
+def wanted(name: str, new: pl.Expr, old: pl.Expr, empty: pl.Expr, unknown: pl.Expr, spec: DiffSpec) -> pl.Expr:
     """Whether a known row's field is to be written, were a null written like any value."""
     if name in spec.create_only:
         return pl.lit(value=False)

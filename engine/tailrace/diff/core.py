@@ -15,9 +15,7 @@ from tailrace.diff.frame import change_frame
 from tailrace.diff.invalid import occupied, set_aside
 
 
-def difference(
-    rows: CanonicalRows, snapshot: SnapshotData | None, spec: DiffSpec, *, full: bool = False
-) -> Difference:
+def difference(rows: CanonicalRows, snapshot: SnapshotData | None, spec: DiffSpec, *, full: bool = False) -> Difference:
     """Compare the model's rows with a snapshot.
 
     Changes come in the order of their keys, deletes last. With `full` every field of every row is

@@ -50,7 +50,9 @@ class Digests:
         """The difference with the model's values for what is to be sent; what was sent before is not known."""
         names = [name for name in model.columns if name.startswith("f:")]
         clear = model.select("row", *(pl.col(name).alias(f"n:{name[2:]}") for name in names))
-        frame = found.frame.drop(f"n:{name[2:]}" for name in names).join(clear, on="row", how="left", maintain_order="left")
+        frame = found.frame.drop(f"n:{name[2:]}" for name in names).join(
+            clear, on="row", how="left", maintain_order="left"
+        )
         unknown = [pl.lit(None, dtype(types[name])).alias(f"o:{name[2:]}") for name in names]
         frame = frame.with_columns(unknown).select(found.frame.columns)
         return replace(found, frame=frame, types=dict(types))

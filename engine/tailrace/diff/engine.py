@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -28,21 +28,22 @@ from tailrace.diff.digests import Digests
 from tailrace.diff.exact import Comparison, Together
 from tailrace.diff.fingerprint import Recipe
 from tailrace.diff.groups import KEY, MATCH, Marks, buckets, digests, marks, single
-from tailrace.diff.hashset import HashSet
+from tailrace.diff.hashset import HashSet, merged
 from tailrace.diff.invalid import keyless
-from tailrace.diff.pinning import Pinning, Stored, pin
+from tailrace.diff.known import Known, Origin
+from tailrace.diff.pinning import pin
 from tailrace.diff.probe import Journal, Misses, Probe, stream
 from tailrace.errors import SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from tailrace.canonical.source import ModelRows
     from tailrace.changes import DiffSpec
     from tailrace.diff.hashset import Hashes
-    from tailrace.rowset import Rows, Step
+    from tailrace.rowset import Step
 
 MEMORY = 1024**3
 """Bytes that a comparison aims to stay below, where nothing else is asked for."""
@@ -50,6 +51,10 @@ GROUP_ROWS = 65_536
 """Rows of a group in files that are large and may become part of a snapshot."""
 FEW_ROWS = 8_192
 """The same where few rows are expected: a group in the making keeps the buffers alive that its texts came from."""
+ROW_BYTES = 14
+"""Of memory, for each row of the snapshot: its name, a place in the table, a mark; by measurement."""
+BASE = 200 * 2**20
+"""Bytes that libraries and buffers take however few rows there are, by measurement."""
 MIN_ROWS = 20_000
 """So many rows of both sides are always compared at once."""
 MAX_BUCKETS = 256
@@ -60,39 +65,12 @@ _COPIES = 4
 """How often a row is in memory while it is compared, by measurement."""
 
 
-class Known(Stored, Protocol):
-    """What a comparison must know of a snapshot; `tailrace.snapshot.reading.Snapshot` is one."""
-
-    @property
-    def revision(self) -> int: ...
-
-    @property
-    def shared(self) -> bool: ...
-
-    @property
-    def folds(self) -> frozenset[str]: ...
-
-    def repeated(self, columns: Sequence[str], digest: Step) -> Hashes: ...
-
-    def names(self, recipe: Recipe, work: Path) -> Any: ...
-
-    def live_names(self, names: Any) -> tuple[Hashes, Hashes | None]: ...
-
-    def named(self, names: Any, wanted: HashSet) -> Hashes: ...
-
-    def live_places(self) -> Hashes: ...
-
-    def matching(self, columns: Sequence[str], digest: Step, wanted: HashSet) -> Hashes: ...
-
-    def fetch(self, places: Hashes, columns: Sequence[str] | None = None) -> pl.LazyFrame: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to compare."""
 
-    memory: int = MEMORY
-    """Bytes to stay below."""
+    memory: int | None = None
+    """Bytes that the process must stay below; None aims at MEMORY, and takes more where it must."""
     full: bool = False
     """Take every field of every row as unknown, so that all is sent again."""
     wide: bool = False
@@ -103,34 +81,7 @@ class Options:
     """The snapshot has digests in place of its fields' values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What the comparison stood on, for a commit that follows."""
-
-    spec: DiffSpec
-    recipe: Recipe
-    revision: int
-    pinning: Pinning
-    names: Any
-    """The snapshot's names by the recipe, `tailrace.snapshot.naming.Names`; None when they were not needed."""
-    folder: Path
-    layout: Layout
-    rows: Rows
-    """All changes, whatever a plan makes of them."""
-    told: bool
-    """Whether the changes say all there is to know of the old rows."""
-    shared: bool
-    """Whether two known rows have one match value."""
-    left: Rows
-    """Stored rows without a change of their own that the model does not have as they are: `loc`, `m:`."""
-    touched: Rows
-    """Rows that need nothing, but have another name than the snapshot knows: stored columns, `loc`, and `name`."""
-    hashed: bool
-
-
-def diff(
-    rows: ModelRows, snapshot: Known, spec: DiffSpec, folder: Path, options: Options | None = None
-) -> ChangeSet:
+def diff(rows: ModelRows, snapshot: Known, spec: DiffSpec, folder: Path, options: Options | None = None) -> ChangeSet:
     """Compare the model's rows with a snapshot; the result's files are in the folder, which must be empty.
 
     SnapshotError when the key changed its type in a way that leaves nothing to compare by, or a file of
@@ -181,12 +132,24 @@ class _Diff:
         compared = {part.column for part in self._recipe.parts}
         if self._options.full or not self._snapshot.rows or not compared <= set(self._snapshot.columns):
             return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
+        self._refuse_too_many()
         self._names = self._snapshot.names(self._recipe, self._folder)
         first, second = self._snapshot.live_names(self._names)
         if second is not None:
             order = np.argsort(first)
             first, second = first[order], second[order]
         return Probe(HashSet(first), second, journal)
+
+    def _refuse_too_many(self) -> None:
+        """SnapshotError when the names alone would not leave enough of the memory that was permitted."""
+        size = ROW_BYTES * (2 if self._options.wide else 1)
+        needed = BASE + self._snapshot.rows * size
+        if self._options.memory is not None and needed > self._options.memory:
+            raise SnapshotError(
+                f"comparing with {self._snapshot.rows:,} rows takes about {needed // 2**20:,} MiB, "
+                f"`memory` permits {self._options.memory // 2**20:,} MiB",
+                hint=f"Set memory: {-(-needed // 2**20)}MiB in tailrace.yml, or more, or leave it out.",
+            )
 
     def _missing(self, unseen: Hashes, hits: int) -> Hashes:
         """The places of all rows of the snapshot that the model does not have as they are."""
@@ -196,7 +159,7 @@ class _Diff:
         if places.size != self._snapshot.rows - hits:
             raise SnapshotError(
                 f"the snapshot's names do not fit its rows: {places.size} rows for {self._snapshot.rows - hits} names",
-                hint="Report this, please; `tailrace adopt SYNC` makes a snapshot anew from what the destination holds.",
+                hint="Report this, please; `tailrace adopt SYNC` makes the snapshot anew.",
             )
         return places
 
@@ -235,7 +198,7 @@ class _Diff:
         """Rows of both sides that may be in memory at once."""
         sample = model.head(_SAMPLE).collect()
         width = sample.estimated_size() / sample.height if sample.height else 16 * len(self._rows.columns)
-        return max(MIN_ROWS, int(self._options.memory / _SHARE / (width * _COPIES)))
+        return max(MIN_ROWS, int((self._options.memory or MEMORY) / _SHARE / (width * _COPIES)))
 
     def _at_once(self, model: pl.DataFrame, places: Hashes, hits: int, comparison: Comparison) -> None:
         stored = self._snapshot.fetch(places).collect(engine="streaming")
@@ -293,15 +256,13 @@ class _Diff:
         if not hits:
             return np.empty(0, np.uint64)
         if not new.rows:
-            return np.setdiff1d(self._repeated, places)
+            return merged([self._repeated], without=places)
         keys = _fresh(new.key[new.keyed], old.key[old.keyed])
-        near = self._snapshot.matching(role("k", self._spec.key), self._digested(KEY), keys)
+        near = [self._repeated, self._snapshot.matching(role("k", self._spec.key), self._digested(KEY), keys)]
         if self._spec.match and not (self._spec.match_is_key and not self._spec.fold_match):
             matches = _fresh(new.match[new.matched], old.match[old.matched])
-            found = self._snapshot.matching(role("m", self._spec.match), self._digested(MATCH), matches)
-            near = np.union1d(near, found)
-        near = np.union1d(near, self._repeated)
-        return np.setdiff1d(near, places)
+            near.append(self._snapshot.matching(role("m", self._spec.match), self._digested(MATCH), matches))
+        return merged(near, without=places)
 
     def _twins(self) -> Hashes:
         """The places of known rows that share a match value with each other, if there may be any."""
@@ -338,7 +299,6 @@ class _Diff:
             shared=bool(self._repeated.size),
             touched=comparison.touched,
             left=comparison.left,
-            hashed=self._options.hashed,
         )
 
 

@@ -184,8 +184,8 @@ def _without_lost(frame: pl.DataFrame, lost: Iterator[pl.DataFrame], spec: DiffS
         if kept.is_empty():
             break
         if spec.fields:
-            pairs = {"left_on": role("o", spec.fields), "right_on": role("f", spec.fields)}
-            kept = kept.join(batch, **pairs, how="anti", nulls_equal=True)
+            ours, theirs = role("o", spec.fields), role("f", spec.fields)
+            kept = kept.join(batch, left_on=ours, right_on=theirs, how="anti", nulls_equal=True)
         if spec.match:
             names = [f"h:{name}" for name in spec.match]
             held = [value.alias(n) for value, n in zip(folded("om", spec, kept.schema), names, strict=True)]

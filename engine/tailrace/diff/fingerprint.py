@@ -105,11 +105,14 @@ def digest(values: Sequence[pl.Expr]) -> pl.Expr:
 @cache
 def golden() -> str:
     """Hex digest over the hashes of sample values of every type: another one means that names must be made anew."""
-    total_digest = hashlib.sha256()
-    for values, physical in _samples():
-        hashes = pl.Series(values, dtype=physical).hash(Part("golden").seed())
-        total_digest.update(hashes.to_numpy().tobytes())
-    return total_digest.hexdigest()
+    samples, seed = _samples(), Part("golden").seed()
+    rows = max(len(values) for values, _ in samples)
+    columns = [
+        pl.Series(str(at), [*values, *([None] * (rows - len(values)))], dtype=physical)
+        for at, (values, physical) in enumerate(samples)
+    ]
+    hashes = pl.DataFrame(columns).select([pl.col(column.name).hash(seed) for column in columns])
+    return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()
 
 
 def _policy(name: str, spec: DiffSpec) -> str:

@@ -106,10 +106,7 @@ def _tangled(new: Marks, old: Marks) -> tuple[NDArray[np.uint64], NDArray[np.uin
     """Keys (32 bits, ascending) that share a match value with another key, and a label for each."""
     sides = [side.matched & side.keyed for side in (new, old)]
     pairs = np.concatenate(
-        [
-            (side.match[both] << _UPPER) | (side.key[both] & _LOW)
-            for side, both in zip((new, old), sides, strict=True)
-        ]
+        [(side.match[both] << _UPPER) | (side.key[both] & _LOW) for side, both in zip((new, old), sides, strict=True)]
     )
     pairs.sort()
     pairs = pairs[np.flatnonzero(np.diff(pairs, prepend=~pairs[:1]) != 0)]

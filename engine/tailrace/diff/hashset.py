@@ -6,6 +6,7 @@ the members with each prefix begin, and what is left to search is a handful of n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -97,7 +98,24 @@ def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:
 
 def repeats(ordered: Hashes) -> Hashes:
     """Values that an ascending array has more than once, each once."""
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return distinct(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def distinct(ordered: Hashes) -> Hashes:
+    """The values of an ascending array, each once."""
+    # `numpy.unique` would load `numpy.ma`, which takes a tenth of a command's time.
+    if ordered.size < 2:  # noqa: PLR2004 - nothing to compare
+        return ordered
+    first: Hashes = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    return first
+
+
+def merged(parts: Sequence[Hashes], *, without: Hashes | None = None) -> Hashes:
+    """All values of some arrays, each once and ascending, but for those of another array."""
+    values = distinct(np.sort(np.concatenate([np.empty(0, np.uint64), *parts])))
+    if without is None or not without.size or not values.size:
+        return values
+    return values[~HashSet(without.copy()).contains(values)]
 
 
 def _starts(members: Hashes, bits: int, shift: np.uint64) -> Positions:

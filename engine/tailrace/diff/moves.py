@@ -7,7 +7,6 @@ another row's record still has it, that would be the wrong record: the row has t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-
 from typing import TYPE_CHECKING
 
 import polars as pl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -16,33 +16,11 @@ from tailrace.errors import SnapshotError
 if TYPE_CHECKING:
     from tailrace.canonical.source import ModelRows
     from tailrace.changes import DiffSpec
+    from tailrace.diff.known import Known
     from tailrace.diff.probe import Misses
     from tailrace.values import LogicalType
 
 TO_DO = "cast it back in the model, or let the field be sent once more where it differs"
-
-
-class Stored(Protocol):
-    """What must be known of a snapshot to compare types."""
-
-    @property
-    def rows(self) -> int:
-        """Live rows."""
-
-    @property
-    def types(self) -> Mapping[str, LogicalType]:
-        """Pinned types."""
-
-    @property
-    def stored_types(self) -> Mapping[str, LogicalType]:
-        """What the columns are stored as: digests of values are text."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Stored columns."""
-
-    def converts(self, column: str, target: LogicalType) -> bool:
-        """Whether every live value of a column can be had under another type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +50,17 @@ class Pinning:
     ) -> Iterator[pl.Expr]:
         for name, target in self.types.items():
             source = before.get(name)
-            if source is None or source == target or name in without | self.fixed or (present is not None and name not in present):
+            if (
+                source is None
+                or source == target
+                or name in without | self.fixed
+                or (present is not None and name not in present)
+            ):
                 continue
             yield pl.col(name).map_batches(caster(source, target), return_dtype=dtype(target), is_elementwise=True)
 
 
-def pin(rows: ModelRows, misses: Misses, stored: Stored, spec: DiffSpec) -> Pinning:
+def pin(rows: ModelRows, misses: Misses, stored: Known, spec: DiffSpec) -> Pinning:
     """Decide on the types; SnapshotError when the key cannot be compared any more.
 
     A pinned type stays as long as every value fits. Rows without a known name tell: a value that does not
@@ -120,14 +103,14 @@ def _retyped(name: str, pinned: LogicalType, found: LogicalType, *, comparable: 
     return SchemaEvent(name[2:], "retyped", f"{name[2:]} was {pinned} and is now {found}: {why}; {TO_DO}")
 
 
-def _unpinned(name: str, rows: ModelRows, stored: Stored) -> Iterator[SchemaEvent]:
+def _unpinned(name: str, rows: ModelRows, stored: Known) -> Iterator[SchemaEvent]:
     if stored.rows and name not in stored.columns:
         yield SchemaEvent(name[2:], "added", f"{name[2:]} is new to the mapping")
     elif name in rows.watch.notes:
         yield SchemaEvent(name[2:], "retyped", f"{name[2:]} {rows.watch.notes[name]}")
 
 
-def _removed(stored: Stored, spec: DiffSpec) -> Iterator[SchemaEvent]:
+def _removed(stored: Known, spec: DiffSpec) -> Iterator[SchemaEvent]:
     if stored.rows:
         for name in (column[2:] for column in stored.columns if column.startswith("f:")):
             if name not in spec.fields:

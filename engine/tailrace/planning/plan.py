@@ -22,7 +22,6 @@ from tailrace.rowset import Rows
 from tailrace.snapshot.content import content_hash
 from tailrace.values import LogicalType
 
-
 _SHOWN = 10_000
 """Changes made into Python objects at once."""
 

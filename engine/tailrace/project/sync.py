@@ -71,7 +71,9 @@ class Sync:
         line ends and outer blank space of the SQL. Secrets count by their references.
         """
         meaning = {
-            "sync": self.config.model_dump(mode="json", exclude={"description", "tags", "schedule", "warehouse", "snapshot"}),
+            "sync": self.config.model_dump(
+                mode="json", exclude={"description", "tags", "schedule", "warehouse", "snapshot"}
+            ),
             "options": self.options.model_dump(mode="json") if self.options else None,
             "warehouse": self.warehouse,
             "sql": "\n".join(self.sql.splitlines()).strip(),

@@ -77,7 +77,6 @@ Interval: TypeAlias = Annotated[
 """Seconds, above zero, written with a unit."""
 
 
-
 def _memory(value: object, info: core_schema.ValidationInfo) -> int | None:
     if value is None and info.context is None:
         return None

@@ -184,7 +184,9 @@ def _save(
     forgotten = [seq for batch in found.left_out for seq in _forgotten(batch, snapshot, changes)]
     gone = pl.Series(forgotten, dtype=pl.Int64).implode()
     leaves = pl.when(pl.col("seq").is_in(gone)).then(pl.lit("delete")).otherwise(pl.col("op")).alias("op")
-    moves = found.rows.then(lambda lazy: lazy.with_columns(leaves, action=pl.lit("upsert"))) if forgotten else found.rows
+    moves = (
+        found.rows.then(lambda lazy: lazy.with_columns(leaves, action=pl.lit("upsert"))) if forgotten else found.rows
+    )
     settled = outcomes.filter(pl.col("status") == "acknowledged")
     left = verdict(pl.DataFrame({"seq": pl.Series(forgotten, dtype=pl.Int64)}), "acknowledged")
     # Only of an empty snapshot may the changes say where its rows are: they were not compared with any.

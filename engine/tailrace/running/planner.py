@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
-from tailrace.diff.engine import MEMORY, Options, diff
+from tailrace.diff.engine import Options, diff
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
 from tailrace.running.session import Session, Target
 from tailrace.snapshot.store import Identity, Snapshot
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tailrace.changes import ChangeSet, DiffSpec
     from tailrace.destination import Destination, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
+
+BATCH_VALUES = 2_000_000
+"""Values of a batch, rows times columns; so wide rows come in smaller batches."""
+MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +107,10 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
         raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
     account, notes = (asked.account, ()) if asked else known_account(session, target)
     snapshot = session.store.open(identity(sync, account))
-    started = time.perf_counter()
+    clock = _Clock()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
     folder = session.work.new()
-    with opened(session, sync) as rows:
-        queried = time.perf_counter()
+    with opened(session, sync, clock) as rows:
         changes = compare(session, sync, rows, snapshot, sync.diff_spec(folded), folder, full=request.full)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     around = replace(
@@ -115,7 +120,7 @@ def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None,
     )
     basis = _basis(sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
-    seconds = {"query": queried - started, "diff": time.perf_counter() - queried}
+    seconds = clock.seconds()
     return Planned(plan, snapshot, issues, seconds, changes)
 
 
@@ -136,12 +141,41 @@ def _surroundings(
     )
 
 
+class _Clock:
+    """How long the warehouse was waited for, of all the time since."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._queried = 0.0
+
+    def timed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches, with the time that each took to come."""
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            self._queried += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
+
+    def opened(self) -> None:
+        """Count all the time so far as the warehouse's."""
+        self._queried = time.perf_counter() - self._started
+
+    def seconds(self) -> dict[str, float]:
+        """By stage. Both go on at once: what is left for comparing is what it took beyond reading."""
+        return {"query": self._queried, "diff": max(0.0, time.perf_counter() - self._started - self._queried)}
+
+
 @contextmanager
-def opened(session: Session, sync: Sync) -> Iterator[ModelRows]:
+def opened(session: Session, sync: Sync, clock: _Clock | None = None) -> Iterator[ModelRows]:
     """The model's rows as the warehouse has them now, a stream to be read once within the block."""
+    clock = clock or _Clock()
+    rows = max(MIN_BATCH, min(MAX_BATCH, BATCH_VALUES // len(sync.projection().names)))
     try:
-        with session.warehouse(sync.warehouse).read(sync.projection()) as batches:
-            yield ModelRows.from_batches(batches)
+        with session.warehouse(sync.warehouse).read(sync.projection(), batch_rows=rows) as batches:
+            clock.opened()
+            yield ModelRows.from_batches(clock.timed(batches))
     except WarehouseError as error:
         raise WarehouseError(
             f"{sync.name} (models/{sync.config.model}.sql): {error.message}", hint=error.hint
@@ -162,7 +196,7 @@ def compare(
     keeping = session.keeping(sync)
     snapshot.check_key(keeping.secret)
     options = Options(
-        memory=session.project.config.memory or MEMORY,
+        memory=session.project.config.memory,
         full=full,
         wide=keeping.wide,
         secret=keeping.secret,

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from tailrace.delivery import Limiter
 from tailrace.destination import Capabilities, Context, Destination, Plugin, Rate, plugins
 from tailrace.diff.digests import Digests
 from tailrace.errors import UsageError
@@ -16,13 +16,16 @@ from tailrace.extras import need
 from tailrace.planning import refusals
 from tailrace.project import LoadedProject, Sync
 from tailrace.project.config import DestinationConfig
-from tailrace.snapshot.history import RunFiles
 from tailrace.snapshot.remote import open_storage
 from tailrace.snapshot.storage import Storage
 from tailrace.snapshot.store import SnapshotStore
 from tailrace.snapshot.work import Workplace
 from tailrace.state import StateDB
 from tailrace.warehouses import Warehouse, open_warehouse
+
+if TYPE_CHECKING:
+    from tailrace.delivery.limiter import Limiter
+    from tailrace.snapshot.history import RunFiles
 
 WORK, CACHE = ".tailrace/work", ".tailrace/cache"
 """Folders of the project: for files in the making, and for what was fetched from an object store."""
@@ -108,6 +111,8 @@ class Session:
     @cached_property
     def files(self) -> RunFiles:
         """The changes and outcomes of runs."""
+        from tailrace.snapshot.history import RunFiles  # noqa: PLC0415 - a plan needs none
+
         return RunFiles(self.storage, work=self.work)
 
     def keeping(self, sync: Sync) -> Keeping:
@@ -134,7 +139,9 @@ class Session:
         """An open warehouse, one per name and session."""
         with self._lock:
             if name not in self._warehouses:
-                self._warehouses[name] = open_warehouse(name, self.project.config.warehouses[name], self.project.root)
+                config, memory = self.project.config.warehouses[name], self.project.config.memory
+                share = memory // 2 if memory is not None else None  # the other half is for comparing
+                self._warehouses[name] = open_warehouse(name, config, self.project.root, memory=share)
             return self._warehouses[name]
 
     def target(self, sync: Sync) -> Target:
@@ -159,6 +166,8 @@ class Session:
 
     def limiter(self, target: Target, *, read_only: bool = False) -> Limiter:
         """The account's limiter, shared by all syncs of the session that use the destination."""
+        from tailrace.delivery.limiter import Limiter  # noqa: PLC0415 - a plan needs none
+
         with self._lock:
             key = (target.name, read_only)
             if key not in self._limiters:

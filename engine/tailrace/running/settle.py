@@ -18,7 +18,7 @@ from tailrace.snapshot.store import Delivered
 from tailrace.state import NewIssue
 
 if TYPE_CHECKING:
-    from tailrace.diff.engine import Origin
+    from tailrace.diff.known import Origin
     from tailrace.project import Sync
     from tailrace.rowset import Rows
     from tailrace.snapshot.store import Snapshot

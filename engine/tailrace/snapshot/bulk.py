@@ -16,8 +16,8 @@ from tailrace.snapshot.writing import Draft, write_ids, write_live
 
 if TYPE_CHECKING:
     from tailrace.diff.changefiles import Bulk
-    from tailrace.diff.engine import Origin
     from tailrace.diff.hashset import Hashes
+    from tailrace.diff.known import Origin
     from tailrace.values import LogicalType
 
 WORTH = 0.5

@@ -18,35 +18,21 @@ import polars as pl
 from tailrace.diff.columns import match_values
 from tailrace.diff.compare import settled
 from tailrace.diff.fingerprint import SALT, digest
-from tailrace.diff.hashset import HashSet
+from tailrace.diff.hashset import HashSet, merged
 from tailrace.snapshot.bulk import BulkDraft, bulk_draft
 from tailrace.snapshot.fold import answers, enter
 from tailrace.snapshot.segments import UNKNOWN, Places
 from tailrace.snapshot.writing import NAMES, DeltaWriter, Draft
 
 if TYPE_CHECKING:
-    from tailrace.changes import DiffSpec
     from tailrace.diff.digests import Digests
-    from tailrace.diff.engine import Origin
-    from tailrace.rowset import Rows, Step
+    from tailrace.rowset import Step
     from tailrace.snapshot.reading import Snapshot
+    from tailrace.snapshot.store import Delivered
     from tailrace.values import LogicalType
 
 BATCH = 500_000
 """Changes taken in at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Changes, and what became of them."""
-
-    rows: Rows
-    types: Mapping[str, LogicalType]
-    outcomes: pl.DataFrame
-    """seq, status, record_id, code, message."""
-    spec: DiffSpec
-    origin: Origin | None = None
-    """What the changes were made from; None where the rows come from elsewhere."""
 
 
 @dataclass(slots=True)
@@ -103,7 +89,9 @@ class Commit:
         shared = self._share(gone)
         touched = self._touch(gone)
         drafts = [*self._writer.close(), *([bulk.draft] if bulk else [])]
-        return Moved(np.concatenate([gone, *touched]), drafts, self._taken.pinned, shared, named=self._origin is not None)
+        return Moved(
+            np.concatenate([gone, *touched]), drafts, self._taken.pinned, shared, named=self._origin is not None
+        )
 
     def _bulk(self) -> BulkDraft | None:
         """The plain inserts as a segment of their own, where most of them were acknowledged as sent."""
@@ -191,9 +179,11 @@ class Commit:
         """Match values that a row did not have before."""
         if not self._matches:
             return entered.select(self._matches)
-        return entered.select(*self._keys, *self._matches).join(
-            base.select(*self._keys, *self._matches), on=[*self._keys, *self._matches], how="anti"
-        ).select(self._matches)
+        return (
+            entered.select(*self._keys, *self._matches)
+            .join(base.select(*self._keys, *self._matches), on=[*self._keys, *self._matches], how="anti")
+            .select(self._matches)
+        )
 
     def _named(self, entered: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
         """The rows with their names, where the recipe is known; a row that still needs something has no known one."""
@@ -260,7 +250,7 @@ class Commit:
             held = self._known(pl.col("loc").is_not_null())
             hashes = held.select(digest(values).fill_null(0)).to_series().to_numpy()
             places = held["loc"].to_numpy()[wanted.contains(hashes)]
-        return not np.isin(places, gone).all()
+        return bool(merged([places], without=gone).size)
 
     def _touch(self, gone: Places) -> list[Places]:
         """Give rows that need nothing the name under which the model has them now; gives where they were."""
@@ -273,7 +263,7 @@ class Commit:
         return left
 
     def _gone(self) -> Places:
-        return np.unique(np.concatenate([np.empty(0, np.uint64), *self._taken.gone]))
+        return merged(self._taken.gone)
 
 
 def _told(batch: pl.DataFrame) -> pl.DataFrame:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from tailrace.diff import hashset
 from tailrace.snapshot.naming import write_names
 from tailrace.snapshot.writing import GROUP_ROWS, PARQUET, Draft, joined
 
@@ -57,7 +56,7 @@ def merged(
     """
     readers = [snapshot.readers[position] for position in positions]
     places = snapshot.live_places(readers)
-    kept = places if without is None else np.setdiff1d(places, without)
+    kept = places if without is None else hashset.merged([places], without=without)
     rows = snapshot.fetch(kept).drop("loc")
     if not any(reader.may_lack(snapshot.columns) for reader in readers) and step is None:
         rows = rows.drop("unknown")

@@ -137,7 +137,7 @@ def _nulls(name: str, rows: int, kind: pl.DataType) -> pl.Series:
 
 
 def answers(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """The last outcome of each row, if the snapshot must know of it: `seq`, `answered` (the record's id), what came of it.
+    """The last outcome of each row that the snapshot must know of: `seq`, `answered` (the record's id), what it was.
 
     A row that exists already (mode insert) enters with its record id and nothing known of its fields.
     One whose answer was lost enters as sent where the sync says to skip such rows.

@@ -160,7 +160,7 @@ class RunFiles:
         meta = _meta(place.read(META) or b"", place)
         types = _types(meta, place)
         saved = read_rows(place, _kept(meta, place), types)
-        with told(place.path(META), "read"):
+        with told(Path(place.path(META)), "read"):
             rows = saved.where(_is_row(key, saved.schema, types)).collect()
         if rows.height:
             at = datetime.fromisoformat(str(meta["at"]))

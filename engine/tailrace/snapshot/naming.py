@@ -159,9 +159,7 @@ def _sums(parts: tuple[Part, ...], recipe: Recipe, types: Mapping[str, LogicalTy
     lanes = ("name", "name2") if recipe.wide else ("name",)
     if not parts:
         return {lane: pl.lit(0, pl.UInt64) for lane in lanes}
-    carried = {
-        part.column: carried_of(part.carrier, _value(part.column, types)) for part in parts
-    }
+    carried = {part.column: carried_of(part.carrier, _value(part.column, types)) for part in parts}
     exprs = Recipe(parts, recipe.secret, recipe.wide).names(carried)
     return dict(zip(lanes, exprs, strict=True))
 

@@ -116,7 +116,9 @@ class Snapshot:
         if self.manifest is None or self.values == "clear" or self.manifest.secret == secret_tag(secret):
             return
         sync = self.identity.sync
-        why = "was made with another key" if secret else "holds digests of values, and the values are to be kept in clear"
+        why = (
+            "was made with another key" if secret else "holds digests of values, and the values are to be kept in clear"
+        )
         raise SnapshotError(
             f"the snapshot of {sync!r} {why}",
             hint="Restore the key, or `snapshot: {values: hashed}`; or start over: "
@@ -204,7 +206,7 @@ class Snapshot:
         )
 
     def fetch(self, places: Places, columns: Sequence[str] | None = None) -> pl.LazyFrame:
-        """Rows by their places, in the order of their places: those columns (None: all), `record_id`, `unknown`, `loc`."""
+        """Rows in the order of their places: those columns (None: all), `record_id`, `unknown`, `loc`."""
         wanted = tuple(self.columns if columns is None else columns)
         parts = [self._fetched(reader, rows, wanted) for reader, rows in self._by_segment(places)]
         return pl.concat(parts, how="vertical_relaxed") if parts else self._nothing(wanted)
@@ -223,7 +225,8 @@ class Snapshot:
     def rows_in(self, places: Places, position: int) -> NDArray[np.int64]:
         """Which rows of one segment are at those places."""
         mine = places[(places >> np.uint64(ROW_BITS)) == np.uint64(position)]
-        return (mine & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
+        rows: NDArray[np.int64] = (mine & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
+        return rows
 
     def frame(self) -> pl.DataFrame:
         """All live rows, in memory, in the order of their keys: for what is known to be small."""

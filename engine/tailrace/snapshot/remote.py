@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from tailrace.errors import SnapshotError, UsageError
 from tailrace.extras import need
@@ -56,8 +56,6 @@ _SETTINGS: Final = (*_CLIENT, "read_timeout", "allow_http", "proxy_url", "proxy_
 _NO_VERSION: Final[UpdateVersion] = {"e_tag": '"00000000000000000000000000000000"', "version": "1"}
 """A version that no object has, in a form every store takes: S3 and Azure look at the tag, Google at the number."""
 _PROBE_TEXT: Final = b"Tailrace tries here whether the store honours conditional writes. It may be removed.\n"
-_ATTEMPTS: Final = 3
-_LONGEST: Final = 300
 _NO_BUCKET: Final = re.compile("NoSuchBucket|ContainerNotFound")
 _HINTS: Final = (
     (_NO_BUCKET, "Create the bucket, or correct the address."),
@@ -106,14 +104,14 @@ class ObjectStorage:
 
     def local(self, name: str) -> Path | None:
         """A copy in the cache; it is fetched unless there is a sound one of the object's present version."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(3):
             meta = self._found(name, partial(self._store.head, name))
             if meta is None:
                 self._cache.drop(name)
                 return None
-            copy = self._cache.find(name, _version(meta)) or self._copied(name, meta)
-            if copy is not None:
-                return copy
+            version, fetch = _version(meta), partial(self._download, name, meta)
+            with suppress(_ChangedError):
+                return self._cache.find(name, version) or self._cache.keep(name, version, fetch)
         raise SnapshotError(f"{self._url}/{name} changes while it is read", hint="Run the sync again.")
 
     def publish(self, name: str, source: Path) -> None:
@@ -173,14 +171,8 @@ class ObjectStorage:
 
         return self._found(name, get)
 
-    def _copied(self, name: str, meta: ObjectMeta) -> Path | None:
-        """A new copy of that version; None when the object is no longer that."""
-        try:
-            return self._cache.keep(name, _version(meta), lambda file: self._download(name, meta, file))
-        except _ChangedError:
-            return None
-
     def _download(self, name: str, meta: ObjectMeta, file: IO[bytes]) -> None:
+        """Write the object in pieces; _ChangedError when it is no longer that version."""
         from obstore.exceptions import PreconditionError  # noqa: PLC0415 - an extra
 
         for start in range(0, meta["size"], PIECE):
@@ -207,7 +199,8 @@ class ObjectStorage:
         return found[1]
 
     def _remember(self, name: str, data: bytes, result: ObjectMeta | PutResult) -> UpdateVersion:
-        version: UpdateVersion = {"e_tag": result["e_tag"], "version": result["version"]}
+        known = {key: value for key, value in result.items() if key in _NO_VERSION and value}
+        version = cast("UpdateVersion", known)
         with self._lock:
             self._seen[name] = hashlib.sha256(data).digest(), version
         return version
@@ -232,13 +225,11 @@ class ObjectStorage:
         """See to it that the store refuses what it should, before anything rests on it: some ignore conditions."""
         if self._proven:
             return
-        # The first attempt may create the object; then the second one must be refused.
-        if not (self._refuses("create") or self._refuses("create")) or not self._refuses(_NO_VERSION):
+        modes: tuple[PutMode, ...] = ("create", "create", _NO_VERSION)
+        answers = [self._put(PROBE, _PROBE_TEXT, mode) for mode in modes]
+        if answers[1:] != [None, None]:  # only the first may find nothing there
             raise self._unconditional()
         self._proven = True
-
-    def _refuses(self, mode: PutMode) -> bool:
-        return self._put(PROBE, _PROBE_TEXT, mode) is None
 
     def _unconditional(self) -> SnapshotError:
         return SnapshotError(
@@ -402,7 +393,7 @@ def _reason(text: str) -> str:
     """What the store said, in a line without addresses."""
     said = [found[1] for found in (re.search(f"<{tag}>([^<]*)<", text) for tag in ("Code", "Message")) if found]
     line = ": ".join(said) or text.partition("\n\nDebug source:")[0].rpartition(" - ")[2]
-    return textwrap.shorten(re.sub(r"\?[^\s\"]*=[^\s\"]*", "", line), _LONGEST, placeholder=" …")
+    return textwrap.shorten(re.sub(r"\?[^\s\"]*=[^\s\"]*", "", line), 300, placeholder=" …")
 
 
 def _hint(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,15 +21,14 @@ from tailrace.snapshot.writing import publish, write_live
 if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
     from tailrace.rowset import Step
-    from tailrace.snapshot.commit import Delivered, Moved
+    from tailrace.snapshot.commit import Moved
     from tailrace.snapshot.reading import Snapshot
     from tailrace.snapshot.segments import Places
+    from tailrace.snapshot.store import Delivered
     from tailrace.values import LogicalType
 
 
-def committed(
-    snapshot: Snapshot, delivered: Delivered, moved: Moved, work: Path, digests: Digests | None
-) -> Manifest:
+def committed(snapshot: Snapshot, delivered: Delivered, moved: Moved, work: Path, digests: Digests | None) -> Manifest:
     """The manifest after a commit, still without number and date."""
     old = _of(snapshot)
     origin = delivered.origin if moved.named else None
@@ -139,14 +138,12 @@ def _convertible(snapshot: Snapshot, delivered: Delivered, retyped: Sequence[str
 
 
 def _digested(rows: pl.LazyFrame, digests: Digests, types: Mapping[str, LogicalType]) -> pl.LazyFrame:
+    def hide(name: str) -> Callable[[pl.Series], pl.Series]:
+        return lambda values: digests.series(values, types[name], name)
+
     fields = [name for name in rows.collect_schema().names() if name.startswith("f:")]
     return rows.with_columns(
-        pl.col(name).map_batches(
-            lambda values, name=name: digests.series(values, types[name], name),
-            return_dtype=dtype(digests.type),
-            is_elementwise=True,
-        )
-        for name in fields
+        pl.col(name).map_batches(hide(name), return_dtype=dtype(digests.type), is_elementwise=True) for name in fields
     )
 
 

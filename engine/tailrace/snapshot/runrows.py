@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from tailrace.diff.changefiles import BITS, PLAIN, Bulk, bulk_rows, write_bits
 from tailrace.errors import SnapshotError
 from tailrace.rowset import Rows
 from tailrace.snapshot.files import told
+from tailrace.snapshot.segments import digest_of
 from tailrace.snapshot.storage import checked_name
+from tailrace.snapshot.writing import publish
 
 if TYPE_CHECKING:
     from tailrace.snapshot.storage import Place
@@ -39,6 +41,8 @@ class Kept:
     """Fields of theirs that are written only if that makes the record."""
     file: str = CHANGES
     """The name of the one file."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Checksums by file; runs of the first format have none."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -48,8 +52,14 @@ class Kept:
     def to_json(self) -> dict[str, Any]:
         """As kept with the files."""
         bulk = self.bulk.to_json() if self.bulk else None
-        initial = list(self.initial)
-        return {"file": self.file, "flat": self.flat, "bulk": bulk, "action": self.action, "initial": initial}
+        return {
+            "file": self.file,
+            "flat": self.flat,
+            "bulk": bulk,
+            "action": self.action,
+            "initial": list(self.initial),
+            "digests": dict(self.digests),
+        }
 
     @classmethod
     def from_json(cls, meta: Mapping[str, Any]) -> Kept:
@@ -58,19 +68,23 @@ class Kept:
             return cls(None)
         data = meta["rows"]
         bulk = Bulk.from_json(data["bulk"]) if data["bulk"] else None
-        initial = tuple(map(str, data["initial"]))
-        return cls(int(data["flat"]), bulk, str(data["action"]), initial, checked_name(str(data["file"])))
+        return cls(
+            flat=int(data["flat"]),
+            bulk=bulk,
+            action=str(data["action"]),
+            initial=tuple(map(str, data["initial"])),
+            file=checked_name(str(data["file"])),
+            digests={str(name): str(digest) for name, digest in data["digests"].items()},
+        )
 
 
 def keep(place: Place, rows: Rows, work: Path, files: Path | None) -> Kept:
     """Write a run's rows to its place, durably; `files` is the folder of the plain inserts' own file."""
     plain = rows.part(bulk=True)
-    flat = _keep_flat(place, rows.part(bulk=False) if plain.sources else rows, work)
-    if not plain.sources or files is None:
-        return Kept(flat)
-    first = plain.head(1)
-    if first.is_empty():
-        return Kept(flat)
+    first = plain.head(1) if plain.sources and files is not None else pl.DataFrame()
+    kept = _keep_flat(place, rows.part(bulk=False) if first.height else rows, work)
+    if files is None or not first.height:
+        return kept
     bulk = plain.sources[0].origin
     assert isinstance(bulk, Bulk)  # noqa: S101 - plain inserts come from such a file alone
     chosen = np.zeros(bulk.rows, np.bool_)
@@ -78,23 +92,27 @@ def keep(place: Place, rows: Rows, work: Path, files: Path | None) -> Kept:
         chosen[batch["row"].to_numpy()] = True
     path = work / f"{place.name.replace('/', '-')}.{BITS}"
     write_bits(path, chosen)
-    place.publish(BITS, path)
+    digests = {name: publish(place, name, made).digest for name, made in ((BITS, path), (PLAIN, files / PLAIN))}
     path.unlink()
-    place.publish(PLAIN, files / PLAIN)
-    kept = Bulk(bulk.rows, int(chosen.sum()), bulk.first_seq, bulk.nullable)
-    return Kept(flat, kept, first["action"][0], tuple(name[2:] for name in first.columns if name.startswith("w:")))
+    return replace(
+        kept,
+        bulk=Bulk(bulk.rows, int(chosen.sum()), bulk.first_seq, bulk.nullable),
+        action=first["action"][0],
+        initial=tuple(name[2:] for name in first.columns if name.startswith("w:")),
+        digests={**kept.digests, **digests},
+    )
 
 
 def read_rows(place: Place, kept: Kept, types: Mapping[str, LogicalType]) -> Rows:
-    """The rows in a run's files; SnapshotError when one is missing."""
-    path = _local(place, kept.file)
+    """The rows in a run's files; SnapshotError when one is missing or damaged."""
+    path = _local(place, kept.file, kept)
     with told(path, "read"):
         height = kept.flat if kept.flat is not None else pl.scan_parquet(path).select(pl.len()).collect().item()
         flat = Rows.of_file(path, height)
     if kept.bulk is None:
         return flat
     marks = [pl.lit(value=True).alias(f"w:{name}") for name in kept.initial]
-    plain = bulk_rows(_local(place, PLAIN), _local(place, BITS), kept.bulk, types).then(
+    plain = bulk_rows(_local(place, PLAIN, kept), _local(place, BITS, kept), kept.bulk, types).then(
         lambda lazy: lazy.with_columns(pl.lit(kept.action).alias("action"), *marks)
     )
     order = list(flat.schema)
@@ -105,24 +123,28 @@ def without_values(place: Place, rows: Rows, work: Path) -> Kept:
     """Write the rows anew without what their fields held."""
     gone = [pl.lit(None, kind).alias(name) for name, kind in rows.schema.items() if name[:2] in {"n:", "o:"}]
     bare = rows.then(lambda lazy: lazy.with_columns(gone))
-    return Kept(_keep_flat(place, bare, work, WRITTEN), file=WRITTEN)
+    return _keep_flat(place, bare, work, WRITTEN)
 
 
-def _keep_flat(place: Place, rows: Rows, work: Path, name: str = CHANGES) -> int:
+def _keep_flat(place: Place, rows: Rows, work: Path, name: str = CHANGES) -> Kept:
     path = work / f"{place.name.replace('/', '-')}.{name}"
     with told(path, "write"):
-        rows.lazy().sink_parquet(path, compression="zstd", row_group_size=65_536)
+        # Where the snapshot has a row is of no use later: it may be elsewhere by then.
+        rows.lazy([column for column in rows.schema if column != "loc"]).sink_parquet(
+            path, compression="zstd", row_group_size=65_536
+        )
         height = pl.scan_parquet(path).select(pl.len()).collect().item()
-    place.publish(name, path)
+    entry = publish(place, name, path)
     path.unlink()
-    return int(height)
+    return Kept(int(height), file=name, digests={name: entry.digest})
 
 
-def _local(place: Place, name: str) -> Path:
-    path = place.local(name)
-    if path is None:
+def _local(place: Place, name: str, kept: Kept) -> Path:
+    path, digest = place.local(name), kept.digests.get(name)
+    if path is None or (digest is not None and digest_of(path) != digest):
+        what = "is missing" if path is None else "does not match its checksum"
         raise SnapshotError(
-            f"cannot read {place.path(name)}: it is missing",
+            f"cannot read {place.path(name)}: it {what}",
             hint="Restore it from a backup, or remove this run's folder.",
         )
     return path

@@ -148,7 +148,7 @@ class SegmentReader:
         return pl.col(name) if kind is None else pl.col(name).cast(kind, strict=False)
 
     def _unknown(self, absent: Sequence[str]) -> pl.Expr:
-        """Fields of a row without an acknowledged value: listed, not sent as they were NULL, or younger than the row."""
+        """Fields without an acknowledged value: listed, not sent as they were NULL, or younger than the row."""
         listed = pl.col("unknown") if "unknown" in self.columns else pl.lit([], dtype=UNKNOWN)
         unsent = [name for name in self.segment.null_is_unknown if f"f:{name}" in self.columns]
         if not unsent and not absent:

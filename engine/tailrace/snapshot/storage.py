@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -192,8 +192,4 @@ def _link(source: Path, path: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         with source.open("rb") as original:
-            write_new(path, _copier(original))
-
-
-def _copier(original: object) -> Callable[[object], object]:
-    return lambda file: shutil.copyfileobj(original, file)  # type: ignore[type-var,arg-type]
+            write_new(path, lambda file: shutil.copyfileobj(original, file))

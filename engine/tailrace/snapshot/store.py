@@ -4,32 +4,49 @@ A commit writes new files, then puts the new manifest in place of the old one: t
 at any point leaves the old snapshot or the new one, and a checksum tells if a file is not what was written.
 """
 
+# ruff: noqa: PLC0415 - whoever only reads a snapshot need not load what writes one
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import SnapshotError
-from tailrace.snapshot.commit import Commit, Delivered
-from tailrace.snapshot.compaction import due
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.manifest import NAME, Manifest, damaged, parse_manifest
 from tailrace.snapshot.reading import Snapshot
-from tailrace.snapshot.revision import advanced, committed, compacted, without
 from tailrace.snapshot.storage import LocalStorage, Place, Storage, checked_name
 from tailrace.snapshot.work import Workplace
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from tailrace.changes import DiffSpec
     from tailrace.diff.digests import Digests
+    from tailrace.diff.known import Origin
+    from tailrace.rowset import Rows
     from tailrace.snapshot.segments import Places
+    from tailrace.values import LogicalType
 
 __all__ = ["Delivered", "Identity", "Snapshot", "SnapshotStore"]
 
 GRACE: Final = timedelta(hours=1)
 """How long files that no row needs any more stay, for readers that began before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Changes, and what became of them."""
+
+    rows: Rows
+    types: Mapping[str, LogicalType]
+    outcomes: pl.DataFrame
+    """seq, status, record_id, code, message."""
+    spec: DiffSpec
+    origin: Origin | None = None
+    """What the changes were made from; None where the rows come from elsewhere."""
 
 
 class SnapshotStore:
@@ -68,6 +85,9 @@ class SnapshotStore:
 
         `digests` stand for the values of fields where those may not be kept.
         """
+        from tailrace.snapshot.commit import Commit
+        from tailrace.snapshot.revision import advanced, committed
+
         with self._work.scratch() as work:
             begun = self._begun(snapshot, run_id)
             moved = Commit(begun, delivered, work, digests=digests).run()
@@ -77,6 +97,8 @@ class SnapshotStore:
 
     def drop(self, snapshot: Snapshot, places: Places, run_id: str) -> Snapshot:
         """Save the next generation without the rows at some places."""
+        from tailrace.snapshot.revision import advanced, without
+
         with self._work.scratch() as work:
             manifest = replace(_manifest(snapshot), segments=without(snapshot, places, work))
             return self._save(snapshot, advanced(snapshot, manifest, run_id, self._clock()))
@@ -111,6 +133,9 @@ class SnapshotStore:
         return Snapshot(snapshot.identity, snapshot.place, manifest, data)
 
     def _maintained(self, snapshot: Snapshot, work: Path) -> Snapshot:
+        from tailrace.snapshot.compaction import due
+        from tailrace.snapshot.revision import compacted
+
         manifest = _manifest(snapshot)
         segments = due(manifest)
         if segments:

@@ -25,8 +25,9 @@ _FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 class DuckDBWarehouse:
     """A DuckDB file, opened read-only at first use; `:memory:` for models that read files themselves."""
 
-    def __init__(self, name: str, config: DuckDBConfig, project_dir: Path) -> None:
+    def __init__(self, name: str, config: DuckDBConfig, project_dir: Path, *, memory: int | None = None) -> None:
         self._name = name
+        self._memory = memory
         self._root = project_dir.resolve()
         remote = config.path == _MEMORY or config.path.startswith("md:")
         self._path = config.path if remote else str(self._root / config.path)
@@ -112,6 +113,8 @@ class DuckDBWarehouse:
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         # As a setting of `connect`, TimeZone fails offline in duckdb 2.0; as a statement it works.
         connection.execute("SET TimeZone = 'UTC'")
+        if self._memory is not None:
+            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])
         # Else a table's name could be answered by a variable of this very process.
         connection.execute("SET python_enable_replacements = false")
         # The setting is a list split at commas, which cannot be escaped.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -20,7 +21,7 @@ _MAX_DIGITS = 38
 
 
 def batches(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> Iterator[pa.RecordBatch]:
-    """One batch per chunk, and at least one. Where a type is None, all chunks are gathered first.
+    """One batch per chunk, and at least one. Where a type is None, all chunks are read before the first comes.
 
     WarehouseError names the column whose values do not fit its type, or are of several types.
     """
@@ -43,21 +44,45 @@ def _streamed(chunks: Iterable[Chunk], schema: pa.Schema) -> Iterator[pa.RecordB
 
 
 def _gathered(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> Iterator[pa.RecordBatch]:
-    parts: list[list[pa.Array]] = [[] for _ in names]
-    for chunk in chunks:
-        for part, name, kind, column in zip(parts, names, types, zip(*chunk, strict=True), strict=True):
-            part.append(_array(name, column, kind if kind is not None else _inferred(name, column)))
-    columns = [_joined(name, part, kind) for name, part, kind in zip(names, parts, types, strict=True)]
-    table = pa.table(columns, names=list(names))
-    yield from table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    """As the last chunk may be the one that tells a column's type, all are put aside in a file first."""
+    with tempfile.TemporaryFile(prefix="tailrace-") as file:
+        found: list[dict[pa.DataType, None]] = [{} for _ in names]
+        written = 0
+        for chunk in chunks:
+            columns = zip(names, types, zip(*chunk, strict=True), strict=True)
+            arrays = [
+                _array(name, column, kind if kind is not None else _inferred(name, column))
+                for name, kind, column in columns
+            ]
+            for kinds, array in zip(found, arrays, strict=True):
+                kinds[array.type] = None
+            _put_aside(file, pa.RecordBatch.from_arrays(arrays, names=list(names)))
+            written += 1
+        common = [kind or _common(name, seen) for name, kind, seen in zip(names, types, found, strict=True)]
+        schema = pa.schema(list(zip(names, common, strict=True)))
+        file.seek(0)
+        for _ in range(written):
+            with pa.ipc.open_stream(pa.PythonFile(file, mode="r")) as reader:
+                for batch in reader:
+                    yield _joined(batch, schema)
+        if not written:
+            yield pa.RecordBatch.from_pylist([], schema=schema)
 
 
-def _joined(name: str, parts: list[pa.Array], declared: pa.DataType | None) -> pa.ChunkedArray:
-    kind = declared if declared is not None else _common(name, [part.type for part in parts])
-    try:
-        return pa.chunked_array([part.cast(kind) for part in parts], type=kind)
-    except pa.ArrowException as error:
-        raise _unfit(name, kind, error) from error
+def _put_aside(file: IO[bytes], batch: pa.RecordBatch) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(pa.PythonFile(file, mode="w"), batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+
+
+def _joined(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    arrays = []
+    for field, column in zip(schema, batch.columns, strict=True):
+        try:
+            arrays.append(column.cast(field.type))
+        except pa.ArrowException as error:
+            raise _unfit(field.name, field.type, error) from error
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _common(name: str, found: Iterable[pa.DataType]) -> pa.DataType:

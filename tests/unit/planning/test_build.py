@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 
 from tailrace.canonical import canonical_frame
-from tailrace.changes import DiffSpec, SnapshotData
+from tailrace.changes import ChangeSet, DiffSpec, SnapshotData
 from tailrace.destination import Capabilities, Operation
-from tailrace.diff.core import difference as diff
+from tailrace.diff.core import difference
 from tailrace.planning import Basis, Surroundings, build
 from tailrace.project.config import SyncConfig
+from tailrace.rowset import Rows
 
 BASIS = Basis(definition="d", destination="d", object="o", key=("id",), match=("ext",), generation=1, account="a")
 
@@ -44,14 +45,30 @@ def planned(model, known=KNOWN, *, fold=frozenset(), settings=None, **around):
     )
     can = Capabilities(frozenset(Operation), frozenset(), batch_size=10, case_insensitive_match=fold)
     spec = DiffSpec(("id",), tuple(config.match), tuple(config.fields), fold_match=fold)
-    changes = diff(model, known, spec)
+    changes = change_set(difference(model, known, spec))
     surroundings = Surroundings(capabilities=can, batch_size=10, rates=(), **around)
     return build("s", config, changes, BASIS, surroundings, at=dt.datetime.now(dt.UTC), plan_id="p")
 
 
 def sent(plan):
     """Keys of the rows that go."""
-    return plan.frame["k:id"].to_list()
+    return plan.rows.collect()["k:id"].to_list()
+
+
+def change_set(found):
+    """A difference as the streaming diff hands it on."""
+    counts = {"insert": 0, "update": 0, "delete": 0, **dict(found.frame.group_by("op").len().iter_rows())}
+    return ChangeSet(
+        rows=Rows.of_frame(found.frame),
+        types=found.types,
+        model_rows=found.model_rows,
+        snapshot_rows=found.snapshot_rows,
+        unchanged=found.unchanged,
+        counts=counts,
+        occupied=found.occupied,
+        invalid=found.invalid,
+        events=found.events,
+    )
 
 
 def test_a_row_whose_value_becomes_free_in_this_run_goes():
@@ -98,7 +115,7 @@ def test_only_rows_that_would_be_written_over_a_record_wait(mode, expected):
 def test_a_limit_takes_moves_first():
     """However few rows go, none takes a value that is not free; guards and order stay as they are."""
     assert [sent(planned(MOVED, limit=limit)) for limit in range(4)] == [[], [2], [0, 2], [0, 1, 2]]
-    assert planned(MOVED, limit=2).frame["seq"].to_list() == [0, 1]
+    assert planned(MOVED, limit=2).rows.collect()["seq"].to_list() == [0, 2]
 
 
 def test_a_limit_needs_no_match():

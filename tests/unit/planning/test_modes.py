@@ -7,6 +7,7 @@ from tailrace.destination import Capabilities, Operation
 from tailrace.planning import actions, refusals
 from tailrace.planning.modes import shown_op, with_actions
 from tailrace.project.config import SyncConfig
+from tailrace.rowset import Rows
 
 BASE = {
     "model": "m",
@@ -45,7 +46,7 @@ def test_every_mode_does_what_the_table_says(settings, expected):
 def test_rows_without_an_action_are_left_out():
     """An upsert sync leaves records alone whose rows left the model."""
     changes = pl.DataFrame({"seq": [0, 1, 2], "op": ["insert", "update", "delete"]})
-    kept = with_actions(changes, config())
+    kept = with_actions(Rows.of_frame(changes), config()).collect()
     assert kept.select("seq", "action").rows() == [(0, "upsert"), (1, "update")]
 
 
@@ -104,8 +105,8 @@ def test_fields_for_new_records_are_marked():
     )
     fields = {"name": "name", "welcome": {"column": "w", "write": "create"}}
     shown = ["action", "c:name", "c:welcome", "w:welcome"]
-    marked = with_actions(changes, config(fields=fields))
+    marked = with_actions(Rows.of_frame(changes), config(fields=fields)).collect()
     assert marked.select(shown).rows() == [("upsert", True, True, True), ("update", True, False, False)]
     assert "w:name" not in marked.columns
-    updating = with_actions(changes, config(mode="update", fields=fields))
+    updating = with_actions(Rows.of_frame(changes), config(mode="update", fields=fields)).collect()
     assert updating.select(shown).rows() == [("update", True, False, False)] * 2
