@@ -3,6 +3,8 @@
 # ruff: noqa: PLC0415 - each way in loads what it needs and no more: a plan is on the screen before all is loaded
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -91,12 +93,16 @@ class Project:
         """What a run would do. With `check` the destination is asked for its account and fields, read-only."""
         sync = self._sync(name)
         target = self._session.target(sync)
-        request = PlanRequest(full=full)
+        request, folder = PlanRequest(full=full), self._session.work.new()
         if not check:
-            return make_plan(self._session, sync, target, None, request).plan
-        with self._session.destination(sync, target, read_only=True) as destination:
-            asked = ask(self._session, sync, target, destination)
-            return make_plan(self._session, sync, target, asked, request).plan
+            plan = make_plan(self._session, sync, target, None, request, folder).plan
+        else:
+            with self._session.destination(sync, target, read_only=True) as destination:
+                asked = ask(self._session, sync, target, destination)
+                plan = make_plan(self._session, sync, target, asked, request, folder).plan
+        # Its rows are read from there; when nobody has the plan any more, nobody needs them.
+        weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
+        return plan
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Write a plan to a file that `apply` takes; the file is there whole or not at all."""
@@ -136,14 +142,25 @@ class Project:
         `overrides` lets guards pass for this plan alone.
         """
         from tailrace.planning.planfile import load_plan
-        from tailrace.running.runner import RunRequest, run_sync
 
         unknown = set(overrides) - OVERRIDABLE
         if unknown:
             raise UsageError(
                 f"there is no guard {', '.join(sorted(unknown))}", hint=f"guards are {', '.join(sorted(OVERRIDABLE))}"
             )
-        expected = load_plan(Path(path), self._session.work.new())
+        with self._session.work.scratch() as work:
+            expected = load_plan(Path(path), work)
+            return self._apply(expected, overrides, progress, stop)
+
+    def _apply(
+        self,
+        expected: Plan,
+        overrides: Collection[str],
+        progress: OnProgress | None,
+        stop: threading.Event | None,
+    ) -> RunResult:
+        from tailrace.running.runner import RunRequest, run_sync
+
         request = RunRequest(
             PlanRequest(full=expected.basis.full), expected=expected, overrides=overrides, progress=progress, stop=stop
         )

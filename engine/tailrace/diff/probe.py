@@ -74,7 +74,7 @@ class Probe:
         """All rows that came by."""
 
     def __call__(self, columns: Sequence[pl.Series]) -> pl.Series:
-        """Which rows are no hits, by their number, `name`, `name2` if names are wide, and whether they fit their types."""
+        """Which rows are no hits, by number, `name`, `name2` if names are wide, and whether they fit their types."""
         numbers, name, *halves, fits = columns
         hashes = name.to_numpy()
         at, hit = self._names.find(hashes)

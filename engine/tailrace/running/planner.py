@@ -101,15 +101,19 @@ def known_identity(session: Session, sync: Sync) -> Identity:
     return identity(sync, known_account(session, session.target(sync))[0])
 
 
-def make_plan(session: Session, sync: Sync, target: Target, asked: Asked | None, request: PlanRequest) -> Planned:
-    """Plan a sync. Without `asked` the destination is left alone, and the contract is not judged."""
+def make_plan(
+    session: Session, sync: Sync, target: Target, asked: Asked | None, request: PlanRequest, folder: Path
+) -> Planned:
+    """Plan a sync. Without `asked` the destination is left alone, and the contract is not judged.
+
+    The plan's rows are read from the folder, which must be empty, for as long as the plan is used.
+    """
     if request.full and sync.config.mode == "append":
         raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
     account, notes = (asked.account, ()) if asked else known_account(session, target)
     snapshot = session.store.open(identity(sync, account))
     clock = _Clock()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
-    folder = session.work.new()
     with opened(session, sync, clock) as rows:
         changes = compare(session, sync, rows, snapshot, sync.diff_spec(folded), folder, full=request.full)
     issues = session.state.issues(sync.name, snapshot.identity.digest)

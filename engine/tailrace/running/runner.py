@@ -99,11 +99,12 @@ class _Run:
                 self.journal.prune()
 
     def _steps(self, lease: Lease) -> RunResult:
-        with self.session.destination(self.sync, self.target) as destination:
+        session = self.session
+        with session.work.scratch() as folder, session.destination(self.sync, self.target) as destination:
             asked = ask(self.session, self.sync, self.target, destination)
             recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)
-            planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan)
+            planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
             self.known = self._planned(planned)
             blocked = self._blocked(planned.plan)
             if blocked is not None:

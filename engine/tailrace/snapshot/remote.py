@@ -199,8 +199,7 @@ class ObjectStorage:
         return found[1]
 
     def _remember(self, name: str, data: bytes, result: ObjectMeta | PutResult) -> UpdateVersion:
-        known = {key: value for key, value in result.items() if key in _NO_VERSION and value}
-        version = cast("UpdateVersion", known)
+        version = cast("UpdateVersion", {key: value for key, value in result.items() if key in _NO_VERSION and value})
         with self._lock:
             self._seen[name] = hashlib.sha256(data).digest(), version
         return version

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tailrace.canonical import canonical_frame
 from tailrace.changes import DiffSpec, SnapshotData
-from tailrace.diff.core import difference as diff
 from tailrace.diff.columns import fold_text, match_values
+from tailrace.diff.core import difference as diff
 from tailrace.errors import SnapshotError
 from tailrace.values import LogicalType
 
