@@ -269,11 +269,10 @@ class _Cache:
     def find(self, name: str, version: str) -> Path | None:
         """A sound copy of that version."""
         for path in self._copies(name):
-            if path.name.startswith(f"{version}-"):
-                with told(path, "read"), suppress(FileNotFoundError):
-                    if path.name == f"{version}-{_checksum(path)}":
-                        os.utime(path)
-                        return path
+            with told(path, "read"), suppress(FileNotFoundError):
+                if path.name == f"{version}-{_checksum(path)}":
+                    os.utime(path)
+                    return path
         return None
 
     def keep(self, name: str, version: str, write: Callable[[IO[bytes]], None]) -> Path:

@@ -14,9 +14,9 @@ import polars as pl
 from tailrace.canonical.types import dtype
 from tailrace.diff.pinning import Pinning
 from tailrace.snapshot.compaction import merged
-from tailrace.snapshot.manifest import Garbage, Manifest, Segment
+from tailrace.snapshot.manifest import NAME, Garbage, Manifest, Segment
 from tailrace.snapshot.naming import naming_of, secret_tag, stored_names
-from tailrace.snapshot.writing import publish, write_live
+from tailrace.snapshot.writing import publish_segment_file, write_live
 
 if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
@@ -77,10 +77,10 @@ def compacted(snapshot: Snapshot, segments: Collection[Segment], work: Path, at:
 
 
 def _numbered(snapshot: Snapshot, manifest: Manifest, at: datetime) -> Manifest:
-    """The next revision; files that it no longer names become garbage."""
+    """The next revision; files that it does not name become garbage, whoever left them there."""
     old = _of(snapshot)
-    named = {file.name for file in manifest.files}
-    dropped = [Garbage(file.name, at) for file in old.files if file.name not in named]
+    named = {NAME, *(file.name for file in manifest.files), *(item.name for item in manifest.garbage)}
+    dropped = [Garbage(name, at) for name in snapshot.place.names() if name not in named]
     return replace(
         manifest,
         revision=old.revision + 1,
@@ -95,7 +95,6 @@ def _of(snapshot: Snapshot) -> Manifest:
 
 
 def _still_live(snapshot: Snapshot, gone: Places, work: Path, made: Mapping[str, Path]) -> Iterator[Segment]:
-    revision = snapshot.revision + 1
     for reader in snapshot.readers:
         segment = reader.segment
         dead = snapshot.rows_in(gone, reader.position)
@@ -107,10 +106,10 @@ def _still_live(snapshot: Snapshot, gone: Places, work: Path, made: Mapping[str,
             if not left:
                 continue
             path = write_live(work / f"{segment.id}.live", live)
-            entry = publish(snapshot.place, f"{segment.id}.r{revision}.live", path)
+            entry = publish_segment_file(snapshot.place, segment.id, "live", path)
             segment = replace(segment, live=entry, live_rows=left)
         if segment.id in made:
-            entry = publish(snapshot.place, f"{segment.id}.r{revision}.names", made[segment.id])
+            entry = publish_segment_file(snapshot.place, segment.id, "names", made[segment.id])
             segment = replace(segment, names=entry)
         yield segment
 

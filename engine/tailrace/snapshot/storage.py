@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -126,22 +127,21 @@ class LocalStorage:
         """Link the file where that is possible, else copy it; then force it and its folder to the disk."""
         path = self._root / name
         make_folder(path.parent)
-        with told(path, "write"):
+        with told(source, "read"):
             _force(source)
-            with suppress(FileNotFoundError):
-                path.unlink()  # left behind by a crash: nothing names it yet
-            _link(source, path)
+        with _beside(path) as temporary:
+            _link(source, temporary)
+            temporary.replace(path)
             sync_folder(path.parent)
 
     def replace(self, name: str, data: bytes, *, was: bytes | None) -> None:
         """Rename a new file over the old one. Writers of one sync are kept apart by its lease."""
         path = self._root / name
-        if self.read(name) != was:
-            raise overtaken(str(path))
         make_folder(path.parent)
-        temporary = path.with_name(path.name + ".tmp")
-        write_new(temporary, lambda file: file.write(data))
-        with told(path, "write"):
+        with _beside(path) as temporary:
+            write_new(temporary, lambda file: file.write(data))
+            if self.read(name) != was:
+                raise overtaken(str(path))
             temporary.replace(path)
             sync_folder(path.parent)
 
@@ -171,6 +171,17 @@ class LocalStorage:
 def overtaken(where: str) -> SnapshotError:
     """The error for a file that others have replaced since it was read."""
     return SnapshotError(f"{where}: another run has saved it meanwhile", hint="Run the sync again.")
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A name of nobody else's in the same folder; a crash may leave a file there."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    with told(path, "write"):
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)  # still there, too, where both names are links to one file
 
 
 def _force(path: Path) -> None:

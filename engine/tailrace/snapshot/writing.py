@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ class Draft:
 
     def publish(self, place: Place) -> Segment:
         """Keep its files durably; nothing refers to them before a manifest does."""
-        entries = {kind: publish(place, f"{self.id}.{_ENDINGS[kind]}", path) for kind, path in self.files.items()}
+        entries = {kind: publish_segment_file(place, self.id, kind, path) for kind, path in self.files.items()}
         return Segment(
             id=self.id,
             rows=self.rows,
@@ -56,6 +57,14 @@ def publish(place: Place, name: str, path: Path) -> FileEntry:
     entry = entry_of(name, path)
     place.publish(name, path)
     return entry
+
+
+def publish_segment_file(place: Place, identity: str, kind: str, path: Path) -> FileEntry:
+    """Keep one file of a segment, under a name that was never used before.
+
+    So a writer that was overtaken without knowing it never writes over what another one's manifest names.
+    """
+    return publish(place, f"{identity}.{secrets.token_hex(4)}.{_ENDINGS[kind]}", path)
 
 
 @dataclass
