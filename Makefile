@@ -40,6 +40,8 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	@found=$$($(BIN)/python -m pip check --disable-pip-version-check) || { echo "$$found" >&2; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# Where Python may not write beside the sources it would compile them at each start.
+	@$(BIN)/python -m compileall -q engine destinations
 	@touch $@
 
 demo: $(STAMP)  ## the main job end to end: an embedded warehouse, simulated CRMs, an embedded database

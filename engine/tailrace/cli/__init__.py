@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from tailrace.errors import TailraceError, os_message
@@ -10,6 +13,30 @@ from tailrace.tuning import prepare
 
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
 GLOBAL_FLAGS = ("--yes",)
+
+
+def run() -> None:
+    """The program: `main`, and then an end without taking the interpreter apart, object by object.
+
+    That would take as long as a plan of a few thousand rows, for nothing: all is closed and written by then.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if threading.active_count() > 1 or not isinstance(end.code, int | None):
+            raise
+        atexit._run_exitfuncs()  # noqa: SLF001 - temporary files, logs
+        os._exit(_flushed(end.code or 0))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once what was printed has left; 1 where it cannot."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return 1  # nobody is there to be told
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> None:

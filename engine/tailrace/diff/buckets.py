@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 import pyarrow as pa
 
+from tailrace.diff.hashset import as_series
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -32,7 +34,7 @@ class Buckets:
 
     def add(self, frame: pl.DataFrame, bucket: NDArray[np.int64]) -> None:
         """Put each row into its bucket; negative ones are dropped."""
-        parted = frame.with_columns(pl.Series("bucket", bucket)).filter(pl.col("bucket") >= 0)
+        parted = frame.with_columns(as_series(bucket, "bucket")).filter(pl.col("bucket") >= 0)
         for (number,), rows in parted.partition_by("bucket", as_dict=True, include_key=False).items():
             self._write(int(number), rows)
 

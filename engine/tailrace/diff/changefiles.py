@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tailrace.canonical.types import dtype
-from tailrace.diff.hashset import Mask
+from tailrace.diff.hashset import Mask, as_series
 from tailrace.rowset import Rows, Source
 from tailrace.values import LogicalType
 
@@ -96,7 +96,7 @@ def bulk_rows(plain: Path, bits: Path, bulk: Bulk, types: Mapping[str, LogicalTy
     first = next(name for name in names if name.startswith("k:"))
 
     def inserts(columns: Sequence[pl.Series]) -> pl.Series:
-        return pl.Series(chosen[columns[0].to_numpy()])
+        return as_series(chosen[columns[0].to_numpy()])
 
     def step(lazy: pl.LazyFrame) -> pl.LazyFrame:
         # With a column of the file beside the row's number, only the chosen rows' other columns are decoded.

@@ -28,7 +28,7 @@ from tailrace.diff.digests import Digests
 from tailrace.diff.exact import Comparison, Together
 from tailrace.diff.fingerprint import Recipe
 from tailrace.diff.groups import KEY, MATCH, Marks, buckets, digests, marks, single
-from tailrace.diff.hashset import HashSet, merged
+from tailrace.diff.hashset import HashSet, as_series, merged
 from tailrace.diff.invalid import keyless
 from tailrace.diff.known import Known, Origin
 from tailrace.diff.pinning import pin
@@ -240,7 +240,7 @@ class _Diff:
     ) -> None:
         empty = pl.scan_parquet(self._folder / PLAIN).head(0).with_columns(row=pl.lit(None, pl.Int64)).collect()
         nothing = self._snapshot.fetch(np.empty(0, np.uint64)).collect()
-        beside = pl.Series("loc", near).implode()
+        beside = as_series(near, "loc").implode()
         comparison.set_aside(keyless(theirs.batches(count), self._pinning.types, self._spec))
         for bucket in range(count):
             model, stored = theirs.read(bucket), ours.read(bucket)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
+
+from tailrace.canonical.source import Capsule
 
 Hashes: TypeAlias = NDArray[np.uint64]
 Positions: TypeAlias = NDArray[np.uint32]
@@ -96,6 +99,11 @@ def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:
     return column.fill_null(0).to_numpy(), column.is_not_null().to_numpy()
 
 
+def as_series(values: NDArray[Any], name: str = "") -> pl.Series:
+    """An array as a column, by way of Arrow: polars' own way loads `numpy.ma` first, which takes a while."""
+    return pl.Series(name, Capsule(pa.array(values)))
+
+
 def repeats(ordered: Hashes) -> Hashes:
     """Values that an ascending array has more than once, each once."""
     return distinct(ordered[1:][ordered[1:] == ordered[:-1]])
@@ -103,7 +111,7 @@ def repeats(ordered: Hashes) -> Hashes:
 
 def distinct(ordered: Hashes) -> Hashes:
     """The values of an ascending array, each once."""
-    # `numpy.unique` would load `numpy.ma`, which takes a tenth of a command's time.
+    # `numpy.unique` would load `numpy.ma`.
     if ordered.size < 2:  # noqa: PLR2004 - nothing to compare
         return ordered
     first: Hashes = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]

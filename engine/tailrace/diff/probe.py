@@ -13,6 +13,7 @@ import polars as pl
 
 from tailrace.canonical.convert import caster
 from tailrace.canonical.types import dtype
+from tailrace.diff.hashset import as_series
 
 if TYPE_CHECKING:
     from tailrace.canonical.source import ModelRows
@@ -85,7 +86,7 @@ class Probe:
         if not fits.all():
             hit &= fits.to_numpy()
         misses = self._mark(at, hit)
-        mask = pl.Series(misses)
+        mask = as_series(misses)
         if misses.any():
             kept = [lane.filter(mask) for lane in (name, *halves)]
             with self._lock:

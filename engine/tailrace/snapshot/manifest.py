@@ -1,6 +1,6 @@
 """The manifest: what a snapshot consists of, and proof that it is what was written.
 
-Format 2, since 0.2: segments, each with its values and the names of its rows. Format 1 was one file of
+Format 2: segments, each with its values and the names of its rows. Format 1 was one file of
 rows a generation; it is read as one segment whose rows have no names yet.
 """
 

@@ -15,7 +15,7 @@ import polars as pl
 from tailrace.canonical import dtype
 from tailrace.canonical.convert import caster, convert_rows
 from tailrace.diff.fingerprint import digest
-from tailrace.diff.hashset import HashSet, plain_hashes
+from tailrace.diff.hashset import HashSet, as_series, plain_hashes
 from tailrace.errors import SnapshotError
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.manifest import NAME, Manifest, Values, damaged
@@ -261,7 +261,7 @@ class Snapshot:
 
         def look(batch: pl.DataFrame) -> None:
             nonlocal at
-            mine = batch["digest"].filter(pl.Series(live[at : at + batch.height])).drop_nulls()
+            mine = batch["digest"].filter(as_series(live[at : at + batch.height])).drop_nulls()
             found.append(mine.to_numpy().copy())
             at += batch.height
 
@@ -296,7 +296,7 @@ def _converts(reader: SegmentReader, column: str, source: LogicalType, target: L
 
     def look(batch: pl.DataFrame) -> None:
         nonlocal fits, at
-        values = batch[column].filter(pl.Series(live[at : at + batch.height]))
+        values = batch[column].filter(as_series(live[at : at + batch.height]))
         fits = fits and convert_rows(values, source, target).null_count() == values.null_count()
         at += batch.height
 

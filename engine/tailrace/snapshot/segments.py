@@ -14,7 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from tailrace.canonical import dtype
-from tailrace.diff.hashset import Mask
+from tailrace.diff.hashset import Mask, as_series
 from tailrace.snapshot.files import told
 from tailrace.snapshot.manifest import FileEntry, Segment, damaged
 from tailrace.snapshot.storage import Place
@@ -164,6 +164,6 @@ def _numbered(path: Path) -> pl.LazyFrame:
 
 def _chooser(wanted: Mask) -> Callable[[Sequence[pl.Series]], pl.Series]:
     def choose(columns: Sequence[pl.Series]) -> pl.Series:
-        return pl.Series(wanted[columns[0].to_numpy()])
+        return as_series(wanted[columns[0].to_numpy()])
 
     return choose
