@@ -36,9 +36,10 @@ def convert(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.S
 
 def convert_rows(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series:
     """The same values under another type, row by row; null where a value would lose something."""
-    exact = _scalable(series, target.scale or 0) if (source.kind, target.kind) == ("float64", "decimal") else series
-    there = _step(exact, source, target)
-    back = None if there is None else _step(there, target, source)
+    if source == target:
+        return series
+    there = _row_step(series, source, target)
+    back = None if there is None else _row_step(there, target, source)
     if there is None or back is None:
         return pl.Series(series.name, [None], dtype=dtype(target)).new_from_index(0, len(series))
     kept = pl.when(pl.lit(back.eq_missing(series))).then(pl.col(there.name))
@@ -48,6 +49,12 @@ def convert_rows(series: pl.Series, source: LogicalType, target: LogicalType) ->
 def caster(source: LogicalType, target: LogicalType) -> Callable[[pl.Series], pl.Series]:
     """`convert_rows` between two types, for use within an expression."""
     return lambda values: convert_rows(values, source, target)
+
+
+def _row_step(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series | None:
+    """One way of `convert_rows`: a number that cannot go leaves the others alone."""
+    exact = _scalable(series, target.scale or 0) if (source.kind, target.kind) == ("float64", "decimal") else series
+    return _step(exact, source, target)
 
 
 def _step(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series | None:

@@ -24,6 +24,21 @@ _PEEK = 16
 _CALENDAR = {pl.Date: (-719_162, 2_932_896), pl.Datetime: (-62_135_596_800_000_000, 253_402_300_799_999_999)}
 """First and last day of the years 1 to 9999 since 1970, and their first and last microsecond."""
 
+_FAMILIAR = (
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+)
+"""Plain types that polars has too."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
@@ -210,14 +225,22 @@ def _imported(arrow: pa.DataType) -> pl.DataType:
     return pl.Series(Capsule(pa.array([], arrow))).dtype
 
 
+def _familiar(arrow: pa.DataType) -> bool:
+    """Whether polars reads an Arrow type soundly: at others it panics, or takes narrow decimals for wide ones."""
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow) or pa.types.is_fixed_size_list(arrow):
+        return _familiar(arrow.value_type)
+    if pa.types.is_dictionary(arrow):
+        return arrow.value_type in {pa.string(), pa.large_string()}
+    if pa.types.is_decimal(arrow):
+        return bool(pa.types.is_decimal128(arrow)) and arrow.scale >= 0
+    return any(test(arrow) for test in _FAMILIAR)
+
+
 def _plain_form(arrow: pa.DataType) -> Form | None:
     """The form of an Arrow type that polars takes in without a change of meaning."""
-    if isinstance(arrow, pa.BaseExtensionType) or pa.types.is_null(arrow):
+    if not _familiar(arrow):
         return None
-    try:
-        form = form_of(_imported(arrow))
-    except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError):
-        return None
+    form = form_of(_imported(arrow))
     return form if form is not None and form.type == logical_type(arrow) else None
 
 

@@ -130,7 +130,12 @@ class _Diff:
     def _probe(self, journal: Journal) -> Probe:
         """The names of all rows that may be found unchanged."""
         compared = {part.column for part in self._recipe.parts}
-        if self._options.full or not self._snapshot.rows or not compared <= set(self._snapshot.columns):
+        if (
+            self._options.full
+            or not self._snapshot.rows
+            or not compared <= set(self._snapshot.columns)
+            or self._may_rehash()
+        ):
             return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
         self._refuse_too_many()
         self._names = self._snapshot.names(self._recipe, self._folder)
@@ -139,6 +144,17 @@ class _Diff:
             order = np.argsort(first)
             first, second = first[order], second[order]
         return Probe(HashSet(first), second, journal)
+
+    def _may_rehash(self) -> bool:
+        """Whether a field may leave its type while digests stand for its values.
+
+        A digest cannot be brought to another type, so that every row must be at hand to be digested anew.
+        """
+        pinned = self._snapshot.types
+        return self._options.hashed and any(
+            name[:2] == "f:" and pinned.get(name, column.type) != column.type
+            for name, column in self._rows.columns.items()
+        )
 
     def _refuse_too_many(self) -> None:
         """SnapshotError when the names alone would not leave enough of the memory that was permitted."""

@@ -101,7 +101,7 @@ def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:
 
 def as_series(values: NDArray[Any], name: str = "") -> pl.Series:
     """An array as a column, by way of Arrow: polars' own way loads `numpy.ma` first, which takes a while."""
-    return pl.Series(name, Capsule(pa.array(values)))
+    return pl.Series(Capsule(pa.array(values))).alias(name)  # a name given with the data would be ignored
 
 
 def repeats(ordered: Hashes) -> Hashes:

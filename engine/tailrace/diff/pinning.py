@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,33 +31,37 @@ class Pinning:
     retyped: frozenset[str]
     """Columns that leave their pinned type."""
     lost: frozenset[str]
-    """Those of them whose stored values cannot be compared any more."""
+    """Those of them of whose stored values some cannot be compared any more."""
     events: tuple[SchemaEvent, ...]
     fixed: frozenset[str] = frozenset()
     """Columns that are stored otherwise than as their values."""
 
     def model(self, rows: pl.LazyFrame, found: Mapping[str, LogicalType]) -> pl.LazyFrame:
         """Rows of the model under these types."""
-        return rows.with_columns(self._casts(found, frozenset()))
+        return rows.with_columns(self._casts(found, self.types))
 
     def stored(self, rows: pl.LazyFrame, pinned: Mapping[str, LogicalType]) -> pl.LazyFrame:
-        """Stored rows under these types, without columns that cannot be compared."""
-        present = rows.collect_schema().names()
-        return rows.with_columns(self._casts(pinned, self.lost, present)).drop(self.lost & set(present))
+        """Stored rows under these types; a field is unknown in rows whose value cannot be compared.
 
-    def _casts(
-        self, before: Mapping[str, LogicalType], without: frozenset[str], present: Collection[str] | None = None
-    ) -> Iterator[pl.Expr]:
+        Match fields, and digests of values, that cannot be compared are left out.
+        """
+        present = rows.collect_schema().names()
+        lost = self.lost & set(present)
+        partly = sorted(name for name in lost if name[:2] == "f:" and name not in self.fixed)
+        left_out = lost - set(partly)
+        made = rows.with_columns(pl.col(name).alias(f"was:{name}") for name in partly).drop(left_out)
+        made = made.with_columns(self._casts(pinned, set(present) - left_out - self.fixed))
+        for name in partly:
+            given_up = pl.col(f"was:{name}").is_not_null() & pl.col(name).is_null()
+            longer = pl.col("unknown").list.set_union(pl.lit([name[2:]], dtype=pl.List(pl.String)))
+            made = made.with_columns(pl.when(given_up).then(longer).otherwise("unknown").alias("unknown"))
+        return made.drop(f"was:{name}" for name in partly)
+
+    def _casts(self, before: Mapping[str, LogicalType], columns: Container[str]) -> Iterator[pl.Expr]:
         for name, target in self.types.items():
-            source = before.get(name)
-            if (
-                source is None
-                or source == target
-                or name in without | self.fixed
-                or (present is not None and name not in present)
-            ):
-                continue
-            yield pl.col(name).map_batches(caster(source, target), return_dtype=dtype(target), is_elementwise=True)
+            source = before.get(name, target)
+            if source != target and name in columns:
+                yield pl.col(name).map_batches(caster(source, target), return_dtype=dtype(target), is_elementwise=True)
 
 
 def pin(rows: ModelRows, misses: Misses, stored: Known, spec: DiffSpec) -> Pinning:

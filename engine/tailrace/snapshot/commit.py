@@ -127,14 +127,18 @@ class Commit:
         self._writer.add(self._named(entered, batch))
 
     def _base(self, batch: pl.DataFrame) -> tuple[pl.DataFrame, Mapping[str, LogicalType]]:
-        """The snapshot's rows of the batch's keys, with their places, and under which types they are."""
+        """The snapshot's rows of the batch's keys, with their places, and under which types they are.
+
+        Keys and match values are under those of the changes already.
+        """
         told = self._origin is not None and self._origin.told
         places = batch["loc"].drop_nulls().to_numpy() if self._origin is not None else self._by_key(batch)
         if told or not places.size:
             known = _told(batch if told else batch.clear())
             return self._covered(known, self._delivered.types), self._stored_types
-        rows = self._snapshot.fetch(np.sort(places)).collect(engine="streaming")
-        types = self._snapshot.stored_types
+        found = self._snapshot.fetch(np.sort(places))
+        rows = self._snapshot.under(found, self._delivered.types).collect(engine="streaming")
+        types = {**self._snapshot.stored_types, **{n: k for n, k in self._delivered.types.items() if n[:2] != "f:"}}
         if self._digests is not None and self._covers:
             types = {name: self._digests.type if name[:2] == "f:" else kind for name, kind in types.items()}
         return self._covered(rows, self._snapshot.types), types

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.diff import hashset
+from tailrace.snapshot.files import told
 from tailrace.snapshot.naming import write_names
 from tailrace.snapshot.writing import GROUP_ROWS, PARQUET, Draft, joined
 
@@ -61,7 +62,8 @@ def merged(
     if not any(reader.may_lack(snapshot.columns) for reader in readers) and step is None:
         rows = rows.drop("unknown")
     files = {"values": work / f"{identity}.values"}
-    (rows if step is None else step(rows)).sink_parquet(files["values"], row_group_size=GROUP_ROWS, **PARQUET)
+    with told(files["values"], "write"):
+        (rows if step is None else step(rows)).sink_parquet(files["values"], row_group_size=GROUP_ROWS, **PARQUET)
     if names is not None:
         files["names"] = work / f"{identity}.names"
         write_names(files["names"], _names(snapshot, positions, names, kept))

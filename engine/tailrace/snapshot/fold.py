@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 import polars as pl
 
-from tailrace.canonical import convert, dtype, type_of
+from tailrace.canonical import dtype, type_of
+from tailrace.canonical.convert import convert_rows
 from tailrace.destination import ANSWER_LOST
 from tailrace.snapshot.kept import KEPT, kept_fields
 from tailrace.values import LogicalType
@@ -105,27 +106,31 @@ def _stored(name: str) -> str:
 
 
 def _reshape(old: pl.DataFrame, shape: Mapping[str, pl.DataType], types: Types, old_types: Types) -> pl.DataFrame:
-    """The old rows with the columns of `shape`; a field without a comparable value becomes unknown."""
+    """The old rows with the columns of `shape`; a field is unknown where its value cannot be compared."""
     columns: list[pl.Series] = []
-    lost: list[str] = []
+    lost: dict[str, pl.Series] = {}
     for name, physical in shape.items():
         target = types.get(name) or type_of(physical)
         values = _converted(old, name, target, old_types)
-        if values is None and name.startswith("f:"):
-            lost.append(name[2:])
-        columns.append(_nulls(name, old.height, dtype(target)) if values is None else values)
-    frame = pl.DataFrame(columns)
+        columns.append(values)
+        given_up = values.is_null() & (old[name].is_not_null() if name in old.columns else True)
+        if name.startswith("f:") and given_up.any():
+            lost[name[2:]] = given_up
     ids = _column(old, "record_id", pl.String())
     unknown = _column(old, "unknown", _NAMES).fill_null(pl.Series([[]], dtype=_NAMES))
-    frame = frame.with_columns(ids, unknown)
-    return frame.with_columns(pl.col("unknown").list.set_union(pl.lit(lost, dtype=_NAMES))) if lost else frame
+    frame = pl.DataFrame([*columns, ids, unknown])
+    for name, rows in lost.items():
+        longer = pl.col("unknown").list.set_union(pl.lit([name], dtype=_NAMES))
+        frame = frame.with_columns(pl.when(pl.lit(rows)).then(longer).otherwise("unknown").alias("unknown"))
+    return frame
 
 
-def _converted(old: pl.DataFrame, name: str, target: LogicalType, old_types: Types) -> pl.Series | None:
+def _converted(old: pl.DataFrame, name: str, target: LogicalType, old_types: Types) -> pl.Series:
+    """A column under another type; null where it has no such value."""
     if name not in old.columns:
-        return None
+        return _nulls(name, old.height, dtype(target))
     same = old[name].dtype == dtype(target)
-    return convert(old[name], old_types.get(name) or (target if same else type_of(old[name].dtype)), target)
+    return convert_rows(old[name], old_types.get(name) or (target if same else type_of(old[name].dtype)), target)
 
 
 def _column(frame: pl.DataFrame, name: str, kind: pl.DataType) -> pl.Series:

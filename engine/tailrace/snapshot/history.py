@@ -126,13 +126,14 @@ class RunFiles:
         """Keep of a run's changes which fields they wrote, and no longer what: for those who may not keep it."""
         place = self._place(sync, run_id)
         meta = _meta(place.read(META) or b"", place)
-        saved, kept = self.load(sync, run_id), _kept(meta, place)
+        saved = self.load(sync, run_id)
         if saved is None:
             return
         rest = without_values(place, saved.rows, self._work.folder)
         data = json.dumps({**meta, "rows": rest.to_json()}, indent=2).encode() + b"\n"
         place.replace(META, data, was=place.read(META))
-        place.remove(name for name in kept.files if name not in rest.files)
+        # Whatever else is there held values: also what an attempt that broke off has left.
+        place.remove(name for name in place.names() if name not in {META, OUTCOMES, *rest.files})
 
     def save_outcomes(self, sync: str, run_id: str, frame: pl.DataFrame) -> None:
         """Keep a run's outcomes; durable when this returns."""
@@ -200,7 +201,7 @@ def _identity(meta: Mapping[str, Any], place: Place) -> Identity | None:
 def _sound(place: Place) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise SnapshotError(
             f"{place.path(META)} is damaged", hint="Restore it from a backup, or remove this run's folder."
         ) from error

@@ -127,6 +127,11 @@ class Manifest:
         return _rendered({**body, "digest": _digest(body)})
 
 
+def is_ours(name: str) -> bool:
+    """Whether a file in a snapshot's folder can be one that a commit made."""
+    return name.endswith((".parquet", ".names", ".live", ".tmp")) and not any(char in name for char in "/\\\0")
+
+
 def damaged(path: str, what: str, sync: str) -> SnapshotError:
     """The error for a snapshot that cannot be trusted: which file, and the ways out."""
     return SnapshotError(

@@ -19,6 +19,7 @@ import polars as pl
 from tailrace.canonical import dtype
 from tailrace.canonical.plain import carried_of
 from tailrace.diff.fingerprint import SALT, Part, Recipe, golden
+from tailrace.snapshot.files import told
 from tailrace.snapshot.manifest import Naming, Segment, Values
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def stored_names(readers: Sequence[SegmentReader], *, wide: bool) -> list[NameFi
 
 def write_names(path: Path, lanes: Sequence[Hashes]) -> None:
     """Write a segment's names; one array, or two where they are wide."""
-    with path.open("wb") as file:
+    with told(path, "write"), path.open("wb") as file:
         for lane in lanes:
             lane.astype("<u8", copy=False).tofile(file)
 

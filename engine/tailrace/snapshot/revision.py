@@ -14,7 +14,7 @@ import polars as pl
 from tailrace.canonical.types import dtype
 from tailrace.diff.pinning import Pinning
 from tailrace.snapshot.compaction import merged
-from tailrace.snapshot.manifest import NAME, Garbage, Manifest, Segment
+from tailrace.snapshot.manifest import NAME, Garbage, Manifest, Segment, is_ours
 from tailrace.snapshot.naming import naming_of, secret_tag, stored_names
 from tailrace.snapshot.writing import publish_segment_file, write_live
 
@@ -77,10 +77,10 @@ def compacted(snapshot: Snapshot, segments: Collection[Segment], work: Path, at:
 
 
 def _numbered(snapshot: Snapshot, manifest: Manifest, at: datetime) -> Manifest:
-    """The next revision; files that it does not name become garbage, whoever left them there."""
+    """The next revision; files of ours that it does not name become garbage: what crashes left there."""
     old = _of(snapshot)
     named = {NAME, *(file.name for file in manifest.files), *(item.name for item in manifest.garbage)}
-    dropped = [Garbage(name, at) for name in snapshot.place.names() if name not in named]
+    dropped = [Garbage(name, at) for name in snapshot.place.names() if name not in named and is_ours(name)]
     return replace(
         manifest,
         revision=old.revision + 1,

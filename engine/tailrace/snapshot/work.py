@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tailrace.snapshot.files import make_folder
+from tailrace.snapshot.files import make_folder, told
 
 _NAME = re.compile(r"(?P<host>[A-Za-z0-9.-]+)_(?P<pid>[0-9]+)_")
 
@@ -35,7 +35,8 @@ class Workplace:
         if self._own is None or not self._own.is_dir():
             make_folder(self._root)
             self._sweep()
-            self._own = Path(tempfile.mkdtemp(prefix=f"{self._host}_{os.getpid()}_", dir=self._root))
+            with told(self._root, "write"):
+                self._own = Path(tempfile.mkdtemp(prefix=f"{self._host}_{os.getpid()}_", dir=self._root))
         return self._own
 
     @contextmanager
@@ -49,7 +50,9 @@ class Workplace:
 
     def new(self) -> Path:
         """An empty folder that stays until `close`."""
-        return Path(tempfile.mkdtemp(dir=self.folder))
+        folder = self.folder
+        with told(folder, "write"):
+            return Path(tempfile.mkdtemp(dir=folder))
 
     def close(self) -> None:
         """Remove everything of this process."""

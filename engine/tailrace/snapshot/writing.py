@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tailrace.diff.changefiles import write_bits
+from tailrace.snapshot.files import told
 from tailrace.snapshot.manifest import FileEntry, Segment
 from tailrace.snapshot.naming import write_names
 from tailrace.snapshot.segments import entry_of
@@ -106,7 +107,8 @@ def draft_of(frame: pl.DataFrame, work: Path, identity: str) -> Draft:
     kept = frame.drop(names)
     if not kept["unknown"].list.len().sum():
         kept = kept.drop("unknown")
-    kept.write_parquet(files["values"], row_group_size=GROUP_ROWS, **PARQUET)
+    with told(files["values"], "write"):
+        kept.write_parquet(files["values"], row_group_size=GROUP_ROWS, **PARQUET)
     if names:
         files["names"] = work / f"{identity}.names"
         write_names(files["names"], [frame[name].to_numpy() for name in names])
@@ -119,14 +121,15 @@ def write_ids(path: Path, ids: Iterator[pl.Series]) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     schema = pa.schema([("record_id", pa.large_string())])
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+    with told(path, "write"), pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
         for piece in ids:
             writer.write_table(pa.table({"record_id": piece.to_arrow().cast(pa.large_string())}))
 
 
 def write_live(path: Path, live: Mask) -> Path:
     """One bit a row; gives the path."""
-    write_bits(path, live)
+    with told(path, "write"):
+        write_bits(path, live)
     return path
 
 

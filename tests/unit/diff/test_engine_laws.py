@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.canonical.source import ModelRows
 from tailrace.changes import DiffSpec, SnapshotData
+from tailrace.destination import ANSWER_LOST
 from tailrace.diff import engine
 from tailrace.diff.core import difference
 from tailrace.diff.engine import Options, diff
 from tailrace.snapshot.fold import fold
+from tailrace.snapshot.kept import KEPT, kept_message
 from tailrace.snapshot.store import Delivered, Identity, SnapshotStore
 
 IDENTITY = Identity("contacts", "crm", "00D1", "Contact", ("id", "no"), ("ext",))
@@ -96,10 +98,10 @@ def outcomes(frame, choices):
     return pl.DataFrame(
         {
             "seq": frame["seq"],
-            "status": [status for status, _ in said],
+            "status": [status for status, _, _ in said],
             "record_id": [f"R{row['k:id']}{row['k:no']}" for row in frame.select("k:id", "k:no").to_dicts()],
-            "code": [code for _, code in said],
-            "message": [None] * frame.height,
+            "code": [code for _, code, _ in said],
+            "message": [message for _, _, message in said],
         },
         schema={"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String},
     )
@@ -108,20 +110,25 @@ def outcomes(frame, choices):
 CHOICES = st.lists(
     st.sampled_from(
         [
-            ("acknowledged", None),
-            ("acknowledged", None),
-            ("rejected", "NO"),
-            ("unknown", "LOST"),
-            ("skipped", "exists"),
-            ("skipped", "not_found"),
+            ("acknowledged", None, None),
+            ("acknowledged", None, None),
+            ("acknowledged", KEPT, kept_message(["text"], ["int", "list"])),
+            ("rejected", "NO", "no"),
+            ("unknown", "LOST", None),
+            ("skipped", ANSWER_LOST, None),
+            ("skipped", "exists", None),
+            ("skipped", "not_found", None),
         ]
     ),
     min_size=1,
     max_size=7,
 )
-LAWS = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
-)
+RUNS = st.lists(st.tuples(rows(), CHOICES, st.booleans()), min_size=2, max_size=4)
+"""The model, what becomes of its changes, and whether the commit knows what they were made from."""
+OTHERS = st.lists(st.tuples(rows(), CHOICES, st.booleans(), specs()), min_size=2, max_size=4)
+"""The same, and under which spec."""
+WALKS = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
+QUICK, LONG = settings(WALKS, max_examples=8), settings(WALKS, max_examples=150)
 
 
 class World:
@@ -147,8 +154,8 @@ class World:
         exact = difference(CanonicalRows(known.frame, known.types), before, spec, full=self.options.full)
         return snapshot, found, exact
 
-    def step(self, made, spec, choices):
-        """Compare, check that both agree, commit what was chosen, check again."""
+    def step(self, made, spec, choices, *, origin=True):
+        """Compare, check that both agree, commit what was chosen on either way, check again."""
         snapshot, found, exact = self.compare(made, spec)
         changes = found.rows.collect()
         assert comparable(changes) == comparable(exact.frame)
@@ -162,7 +169,7 @@ class World:
         said = outcomes(changes, choices)
         self.frame = fold(self.frame, changes.drop("row", "loc"), said, types=found.types, old_types=self.types)
         self.types = dict(found.types)
-        delivered = Delivered(found.rows, found.types, said, spec, found.origin)
+        delivered = Delivered(found.rows, found.types, said, spec, found.origin if origin else None)
         self.store.commit(snapshot, delivered, f"run-{self.runs}")
         self.check()
 
@@ -186,25 +193,51 @@ def size(request, monkeypatch):
         monkeypatch.setattr(engine, "MIN_ROWS", 2)
         monkeypatch.setattr(engine, "MAX_BUCKETS", 3)
         monkeypatch.setattr(engine, "MEMORY", 1)
-    return {}
+
+
+def walk(generations, **options):
+    """Run after run over one snapshot."""
+    with tempfile.TemporaryDirectory() as root:
+        world = World(root, **options)
+        for made, choices, origin, spec in generations:
+            world.step(made, spec, choices, origin=origin)
 
 
 @pytest.mark.parametrize("wide", [False, True])
-@LAWS
-@given(generations=st.lists(st.tuples(rows(), CHOICES), min_size=2, max_size=4), spec=specs())
+@QUICK
+@given(generations=RUNS, spec=specs())
 def test_any_generations_agree_with_the_exact_comparison(size, wide, generations, spec):
     """Whatever the rows, policies and outcomes: the same changes, the same invalid rows, the same snapshot."""
-    with tempfile.TemporaryDirectory() as root:
-        world = World(root, wide=wide, **size)
-        for made, choices in generations:
-            world.step(made, spec, choices)
+    walk([(*run, spec) for run in generations], wide=wide)
 
 
-@LAWS
-@given(generations=st.lists(st.tuples(rows(), CHOICES, specs()), min_size=2, max_size=4))
+@pytest.mark.slow
+@pytest.mark.parametrize("wide", [False, True])
+@LONG
+@given(generations=RUNS, spec=specs())
+def test_many_generations_agree_with_the_exact_comparison(size, wide, generations, spec):
+    """The same for many more of them."""
+    walk([(*run, spec) for run in generations], wide=wide)
+
+
+@QUICK
+@given(generations=OTHERS)
 def test_policies_may_change_between_runs(size, generations):
     """A policy that changes changes what is compared, and nothing is taken for known that is not."""
-    with tempfile.TemporaryDirectory() as root:
-        world = World(root, **size)
-        for made, choices, spec in generations:
-            world.step(made, spec, choices)
+    walk(generations)
+
+
+@pytest.mark.slow
+@LONG
+@given(generations=OTHERS)
+def test_policies_may_change_between_many_runs(size, generations):
+    """The same for many more of them."""
+    walk(generations)
+
+
+@pytest.mark.slow
+@LONG
+@given(generations=RUNS, spec=specs())
+def test_sending_all_again_agrees_with_the_exact_comparison(size, generations, spec):
+    """Where every field is taken for unknown, on any snapshot."""
+    walk([(*run, spec) for run in generations], full=True)

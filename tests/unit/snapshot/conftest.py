@@ -2,7 +2,7 @@
 
 import datetime as dt
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -55,9 +55,11 @@ def _bare(key):
 class Sync:
     """One sync. `held` is the oracle, by key: match value, record id, and the fields that were acknowledged."""
 
-    def __init__(self, root: Path, spec: DiffSpec = SPEC, **options: Any) -> None:
+    def __init__(self, root: Path, spec: DiffSpec = SPEC, *, hashed: bool = False, **options: Any) -> None:
         self.root = root
         self.spec = spec
+        self.hashed = hashed
+        """Whether digests are kept in place of values, from the next commit on."""
         self.options = Options(**options)
         self.now = NOON
         self.identity = Identity("contacts", "crm", "00D1", "Contact", spec.key, spec.match)
@@ -77,7 +79,7 @@ class Sync:
     @property
     def digests(self):
         """What stands for values that may not be kept."""
-        return Digests(self.options.secret) if self.options.hashed else None
+        return Digests(self.options.secret) if self.hashed else None
 
     def open(self):
         """The snapshot."""
@@ -95,8 +97,10 @@ class Sync:
             seen.append(real(*args, **kwargs))
             return seen[0]
 
+        known = snapshot or self.open()
+        options = replace(self.options, hashed=known.values == "hashed")
         with mock.patch.object(engine, "stream", stream):
-            found = engine.diff(rows, snapshot or self.open(), self.spec, folder, self.options)
+            found = engine.diff(rows, known, self.spec, folder, options)
         return Run(found, found.rows.collect(), seen[0].rows)
 
     def delivered(self, run, outcomes, *, origin=True):

@@ -93,18 +93,15 @@ def test_files_are_private_to_their_user(sync):
     assert (sync.root / "work").stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_is_left_in_the_work_place(sync):
+def test_nothing_is_left_in_the_work_place(sync, make_answers):
     """Files in the making are gone after a commit, whether it went well or not."""
     save(sync, "1", "2")
     stale = sync.open()
     run = sync.compare(k_id=[0], m_ext=["0"], f_a=[1], f_b=["x"])
     save(sync, "4", "2")
     with pytest.raises(SnapshotError):
-        sync.store.commit(stale, sync.delivered(run, pl.DataFrame(schema=dict.fromkeys(ANSWER, pl.String))), "late")
+        sync.store.commit(stale, sync.delivered(run, make_answers(run.changes)), "late")
     assert [path for path in (sync.root / "work").rglob("*") if path.is_file()] == []
-
-
-ANSWER = ("seq", "status", "record_id", "code", "message")
 
 
 @pytest.mark.parametrize("origin", [True, False])
