@@ -138,6 +138,8 @@ class RowIssue:
     """To be sent in the next run, whatever the sync says of retries: asked for, or safe to repeat."""
     run_id: str
     """The last run that saw it."""
+    retry_at: float | None = None
+    """Not to be sent before that moment, unless it is due or changes."""
 
     @property
     def key(self) -> dict[str, Any]:

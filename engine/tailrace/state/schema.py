@@ -6,9 +6,9 @@ Blobs are versioned by their first byte, see `tailrace.state.packing`.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-HEAD = "0002"
+HEAD = "0003"
 """The alembic revision these tables belong to; a test keeps it equal to the migrations' head."""
 
 metadata = MetaData()
@@ -62,6 +62,7 @@ batches = Table(
     Column("skipped", Integer, nullable=False),
     Column("seqs", LargeBinary),
     Column("outcomes", LargeBinary),
+    Column("receipt", Text),
 )
 
 row_issues = Table(
@@ -83,6 +84,7 @@ row_issues = Table(
     Column("state", String(16), nullable=False),
     Column("due", Boolean, nullable=False),
     Column("run_id", String(64), nullable=False),
+    Column("retry_at", Float),
 )
 
 accounts = Table(
@@ -103,4 +105,38 @@ keys = Table(
     Column("name", String(200), primary_key=True),
     Column("value", LargeBinary, nullable=False),
     Column("made_at", Float, nullable=False),
+)
+
+limits = Table(
+    "limits",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("paused_until", Float, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("shrunk_at", Float, nullable=False),
+    Column("quota_left", Integer),
+    Column("quota_max", Integer),
+    Column("quota_seen_at", Float),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Float),
+    Column("open_until", Float),
+    Column("probe_until", Float),
+    Column("last_error", Text),
+)
+
+limit_windows = Table(
+    "limit_windows",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+)
+
+permits = Table(
+    "permits",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
 )
