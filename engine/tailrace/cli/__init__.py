@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from tailrace.errors import TailraceError, os_message
+from tailrace.failpoints import VARIABLE, arm
 from tailrace.tuning import prepare
 
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     prepare()
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
+        arm(os.environ.get(VARIABLE))
         app(args=arguments, prog_name="tailrace")
     except TailraceError as error:
         report(error)

@@ -24,6 +24,7 @@ from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
+from tailrace.failpoints import reach
 from tailrace.rowset import Rows
 
 _CHUNK = 1_024
@@ -238,7 +239,9 @@ class _Delivery:
         if self._halted:
             return None
         self._journal.intend(work.number, str(work.batch.operation), [int(row.marker) for row in work.batch.rows])
+        reach("batch.intended")
         sent = self._sender.send(work.batch)
+        reach("batch.sent")
         verdict = judge(
             telling(sent.outcomes.values(), work.kept),
             job=self._job,
@@ -247,6 +250,7 @@ class _Delivery:
             operations=self._capabilities.operations,
         )
         self._journal.settle(work.number, verdict.final)
+        reach("batch.settled")
         return _Done(work, verdict, sent.error)
 
     def _absorb(self, done: _Done | None) -> None:

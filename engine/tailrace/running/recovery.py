@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from tailrace.delivery import recover as look_up_doubtful
 from tailrace.destination import ANSWER_LOST, Operation, Outcome
+from tailrace.failpoints import reach
 from tailrace.running.job import past_job
 from tailrace.running.result import Recovered
 from tailrace.running.settle import Settled, save_issues, save_snapshot
@@ -49,10 +50,13 @@ def _recover(
         message = "stopped before anything was sent"
         session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
         return Recovered(run.run_id, 0, 0, 0)
+    reach("recovery.found")
     journal = Journal(session.state, run.run_id, lease.token)
     left = _look_up(session, sync, target, destination, journal, saved, run)
+    reach("recovery.settled")
     outcomes = journal.outcomes()
     _fold_in(session, sync, saved, saved.identity, outcomes)
+    reach("recovery.folded")
     counted = dict(outcomes.group_by("status").len().iter_rows())
     tallies = Tallies(**{name: counted.get(name, 0) for name in ("acknowledged", "rejected", "unknown", "skipped")})
     session.state.finish_run(run.run_id, "interrupted", tallies=tallies, message=BROKE, token=lease.token)

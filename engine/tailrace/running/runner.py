@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, OnProgress, deliver
 from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
+from tailrace.failpoints import reach
 from tailrace.redact import redact
 from tailrace.running.job import job
 from tailrace.running.lease import leased
@@ -79,6 +80,7 @@ class _Run:
         """Hold the lease, recover, plan, judge, deliver, settle."""
         with leased(self.session, self.sync) as lease:
             self._begin(lease)
+            reach("run.started")
             self.log.info("%s: run %s begins", self.sync.name, self.run_id)
             try:
                 self.known = self._steps(lease)
@@ -88,6 +90,7 @@ class _Run:
                     # Its journal says what was sent. Left unfinished, the next run recovers it.
                     return replace(self.known, message=f"{self.known.message}\n  {JOURNALED}")
             self._finish(lease)
+            reach("run.finished")
             self.log.info("%s: run %s ended: %s", self.sync.name, self.run_id, self.known.status)
             self._prune()
             return self.known
@@ -106,6 +109,7 @@ class _Run:
             self.known = replace(self.known, recovered=recovered)
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
             self.known = self._planned(planned)
+            reach("plan.made")
             blocked = self._blocked(planned.plan)
             if blocked is not None:
                 return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
@@ -210,6 +214,7 @@ class _Run:
         identity = planned.snapshot.identity
         folder = planned.changes.origin.folder
         self.session.files.save_changes(self.sync.name, self.run_id, plan.rows, plan.types, identity, files=folder)
+        reach("changes.saved")
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
         report = deliver(
@@ -222,6 +227,7 @@ class _Run:
             stop=self.request.stop,
         )
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
+        reach("delivery.ended")
         delivered = _outcome(replace(self.known, seconds=seconds), report)
         self.known = delivered
         told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
@@ -231,11 +237,15 @@ class _Run:
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
         lease.renew()  # a run that lost its sync must not move the snapshot
+        reach("lease.renewed")
         plan, digest = planned.plan, planned.snapshot.identity.digest
         done = Settled(self.run_id, plan.rows, plan.types, report.outcomes, planned.changes.origin)
         save_snapshot(self.session, self.sync, planned.snapshot, done)
+        reach("snapshot.saved")
         save_issues(self.session, self.sync, digest, done)
+        reach("issues.saved")
         self.session.files.save_outcomes(self.sync.name, self.run_id, report.outcomes)
+        reach("outcomes.saved")
         self.session.finish_files(self.sync, self.run_id)
         self.settled = True
 
