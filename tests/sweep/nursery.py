@@ -19,7 +19,7 @@ from typing import Any
 def load() -> None:
     """What a run needs. Nothing here may start a thread: children would not have it."""
     import duckdb  # noqa: F401, PLC0415
-    import polars  # noqa: F401, PLC0415
+    import polars as pl  # noqa: F401, PLC0415
     import pyarrow.parquet  # noqa: F401, PLC0415
     import tenacity  # noqa: F401, PLC0415
 

@@ -39,6 +39,7 @@ class Nursery:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count(1)
+        self._last: Run | None = None
         script = Path(__file__).with_name("nursery.py")
         self._process = subprocess.Popen(
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ}
@@ -50,16 +51,21 @@ class Nursery:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
+        if self._last is not None and not self._last.done:
+            self._last.send(signal.SIGKILL)
         self._process.wait(timeout=60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def begin(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], mutant: str = "") -> Run:
         """Start a run."""
-        out = self._folder / f"out-{next(self._numbers)}.txt"
+        out = self._folder / f"out-{self._process.pid}-{next(self._numbers)}.txt"
         order = {"argv": [*argv], "cwd": str(cwd), "env": dict(env), "out": str(out), "mutant": mutant}
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return Run(self, self.hear()["pid"], out)
+        self._last = Run(self, self.hear()["pid"], out)
+        return self._last
 
     def hear(self) -> dict[str, Any]:
         """The next line the nursery says."""
@@ -78,6 +84,7 @@ class Run:
     nursery: Nursery
     pid: int
     out: Path
+    done: bool = False
 
     def __post_init__(self) -> None:
         self._begun = time.monotonic()
@@ -88,6 +95,7 @@ class Run:
         if timer:
             timer.start()
         heard = self.nursery.hear()
+        self.done = True
         if timer:
             timer.cancel()
         text = self.out.read_text(errors="replace") if self.out.exists() else ""

@@ -65,7 +65,7 @@ class Sweep:
         self.world, self.nursery, self.network = world, nursery, network
         self.mutant = mutant
         self.tally = Tally(world.name, seed)
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - a seed that can be given again is what is wanted
         self._since = 0
         """Kills since the last look."""
 
@@ -143,7 +143,7 @@ class Sweep:
         for _ in range(PATIENCE):
             ended = self._run()
             if ended.code == 0:
-                if _json(ended.out)["runs"][0]["status"] == "nothing_to_do":
+                if said(ended.out)["runs"][0]["status"] == "nothing_to_do":
                     return
             elif "Traceback" in ended.out:
                 self._fault(f"a run ended with a traceback: {ended.out[-2000:]}")
@@ -160,13 +160,13 @@ class Sweep:
 
     def _said(self, command: str) -> dict[str, Any]:
         ended = self._run(command, "people", "--json")
-        return _json(ended.out)
+        return said(ended.out)
 
     def _fault(self, text: str) -> None:
         self.tally.faults.append(f"{self.world.name}, seed {self.tally.seed}, after {self.tally.killed} kills: {text}")
 
 
-def _json(text: str) -> dict[str, Any]:
+def said(text: str) -> dict[str, Any]:
     """The one JSON object of an output that has warnings, too."""
     start = text.index("{")
     found: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0]

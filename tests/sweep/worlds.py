@@ -93,7 +93,7 @@ class World:
 
     def _differences(self, there: Rows, doubtful: set[int]) -> list[str]:
         lost = [f"key {key} is lost" for key in self.rows if key not in there and key not in doubtful]
-        if self.mode in {"insert", "append"}:
+        if lost or self.mode in {"insert", "append"}:
             return lost
         stale = [
             f"key {k} has {there[k]!r}, not {name!r}" for k, name in self.rows.items() if there.get(k, name) != name

@@ -103,7 +103,8 @@ class _Run:
 
     def _steps(self, lease: Lease) -> RunResult:
         session = self.session
-        with session.work.scratch() as folder, session.destination(self.sync, self.target) as destination:
+        opened = session.destination(self.sync, self.target, lease=lease)
+        with session.work.scratch() as folder, opened as destination:
             asked = ask(self.session, self.sync, self.target, destination)
             recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tailrace.destination import Capabilities, Context, Destination, Plugin, Rate, plugins
+from tailrace.destination import Calls, Capabilities, Context, Destination, Plugin, Rate, plugins
 from tailrace.diff.digests import Digests
 from tailrace.errors import UsageError
 from tailrace.extras import need
@@ -26,6 +26,7 @@ from tailrace.warehouses import Warehouse, open_warehouse
 if TYPE_CHECKING:
     from tailrace.delivery.limiter import Limiter
     from tailrace.snapshot.history import RunFiles
+    from tailrace.state import Lease
 
 WORK, CACHE = ".tailrace/work", ".tailrace/cache"
 """Folders of the project: for files in the making, and for what was fetched from an object store."""
@@ -62,6 +63,24 @@ class Keeping:
     def digests(self) -> Digests | None:
         """What makes digests of values; None where they are kept in clear."""
         return Digests(self.secret) if self.secret else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """Calls of a run: each write is made only while the run holds its sync."""
+
+    calls: Calls
+    lease: Lease
+
+    def spend(self, *, write: bool, cost: int = 1, bucket: str = "default") -> None:
+        """As `Calls.spend`; LeaseLost when another run may have taken the sync over, be it during the wait."""
+        self.calls.spend(write=write, cost=cost, bucket=bucket)
+        if write:
+            self.lease.ensure()
+
+    def observe(self, *, quota_left: int | None = None, quota_max: int | None = None) -> None:
+        """As `Calls.observe`."""
+        self.calls.observe(quota_left=quota_left, quota_max=quota_max)
 
 
 class Session:
@@ -175,11 +194,14 @@ class Session:
             return self._limiters[key]
 
     @contextmanager
-    def destination(self, sync: Sync, target: Target, *, read_only: bool = False) -> Iterator[Destination]:
-        """The sync's destination, open; `read_only` refuses every write."""
+    def destination(
+        self, sync: Sync, target: Target, *, read_only: bool = False, lease: Lease | None = None
+    ) -> Iterator[Destination]:
+        """The sync's destination, open; `read_only` refuses every write, `lease` those after it was lost."""
+        calls: Calls = self.limiter(target, read_only=read_only)
         context = Context(
             name=target.name,
-            calls=self.limiter(target, read_only=read_only),
+            calls=calls if lease is None else Fenced(calls, lease),
             project_dir=str(self.project.root),
             options=sync.options,
         )
