@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -31,6 +31,9 @@ PATIENCE = 12
 
 class Network(Protocol):
     """What lies between the program and the destination."""
+
+    def stir(self) -> None:
+        """Let other things go wrong from now on."""
 
     def calm(self) -> AbstractContextManager[None]:
         """While the block lasts, nothing goes wrong."""
@@ -121,6 +124,7 @@ class Sweep:
         self._note(point, self._run(failpoint=f"{point}:{count}:kill"))
 
     def _step(self) -> None:
+        self.network.stir()
         if self._random.random() < 0.6 or not self.world.rows:
             self.world.change()
 
@@ -171,6 +175,3 @@ def said(text: str) -> dict[str, Any]:
     start = text.index("{")
     found: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0]
     return found
-
-
-Make = Callable[[], World]

@@ -5,12 +5,11 @@ import signal
 import time
 
 import pytest
+from tests.sweep.process import Nursery
+from tests.sweep.worlds import Insert, Upsert
 
 from tailrace.failpoints import VARIABLE
 from tailrace.sandbox import SandboxServer
-from tests.sweep.process import Nursery
-from tests.sweep.sweep import said
-from tests.sweep.worlds import Insert, Upsert
 
 LEASE_S = 2
 POINTS = (
@@ -76,7 +75,7 @@ def stopped(tmp_path, server, monkeypatch, request):
     """Such a world."""
     monkeypatch.setenv("HUB_TOKEN", "hub-token-1")
     kind, mutant = getattr(request, "param", (Upsert, ""))
-    world = kind(tmp_path, random.Random(7))
+    world = kind(tmp_path, random.Random(7))  # noqa: S311 - to be repeated
     world.build(server.hubspot_url, server)
     config = tmp_path / "tailrace.yml"
     config.write_text(config.read_text().replace("lease: 20s", f"lease: {LEASE_S}s"))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import sqlalchemy as sa
 
 from tailrace.sandbox import SandboxServer
 
 Rows: TypeAlias = dict[int, str]
-"""Names by key. A name that was once given is never given again."""
+"""Names by key."""
 BATCH = 20
 CONCURRENCY = 2
 SETTLE_S = 0.4
@@ -56,7 +56,10 @@ class World:
     """The model now."""
     gave_up: set[int] = field(default_factory=set)
     """Keys whose row was held, and taken as delivered by hand."""
+    before: Rows = field(default_factory=dict)
+    """The model before the last change."""
     said: int = 0
+    settle: float = SETTLE_S
 
     def write(self, name: str, text: str) -> None:
         """A file of the project."""
@@ -65,12 +68,16 @@ class World:
         path.write_text(text)
 
     def change(self) -> None:
-        """Some rows are new, some have another name, some have left."""
+        """Some rows are new, some have another name, some have left; and some are again as they were before."""
+        before = dict(self.rows)
         for key in self.random.sample(sorted(self.rows), len(self.rows) // 5):
             del self.rows[key]
         for key in self.random.sample(sorted(self.rows), len(self.rows) // 4):
             self.rows[key] = self._name()
-        highest = max(self.rows, default=0)
+        for key in self.random.sample(sorted(self.before), len(self.before) // 3):
+            self.rows[key] = self.before[key]
+        self.before = before
+        highest = max([*self.rows, *before, self.said])
         for key in range(highest + 1, highest + 1 + self.random.randrange(20, 60)):
             self.rows[key] = self._name()
         self.write("people.csv", "id,name\n" + "".join(f"{key},{name}\n" for key, name in self.rows.items()))
@@ -78,6 +85,10 @@ class World:
     def _name(self) -> str:
         self.said += 1
         return f"Name {self.said}"
+
+    def build(self, url: str, server: SandboxServer | None = None) -> None:
+        """Write the project; the destination is at that URL, and the simulator, if there is one, is empty again."""
+        raise NotImplementedError
 
     def records(self) -> list[tuple[int, str]]:
         """What the destination holds: key and name of each record."""
@@ -107,12 +118,13 @@ class HubSpotWorld(World):
 
     key: ClassVar[str] = "warehouse_id"
 
-    def build(self, url: str, server: SandboxServer) -> None:
+    def build(self, url: str, server: SandboxServer | None = None) -> None:
         """Write the project."""
+        assert server is not None
         self.server = server
         server.control.hubspot.reset()
         destination = (
-            f'{{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{url}", settle: {SETTLE_S}s, '
+            f'{{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{url}", settle: {self.settle}s, '
             f"concurrency: {CONCURRENCY}}}"
         )
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=""))
@@ -150,12 +162,13 @@ class Mirror(World):
 
     name, mode = "mirror", "mirror"
 
-    def build(self, url: str, server: SandboxServer) -> None:
+    def build(self, url: str, server: SandboxServer | None = None) -> None:
         """Write the project."""
+        assert server is not None
         self.server = server
         server.control.salesforce.reset()
         auth = f'{{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}'
-        destination = f"{{type: salesforce, auth: {auth}, settle: {SETTLE_S}s, concurrency: {CONCURRENCY}}}"
+        destination = f"{{type: salesforce, auth: {auth}, settle: {self.settle}s, concurrency: {CONCURRENCY}}}"
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=""))
         match = "match: {External_Id__c: id}\n"
         sync = SYNC.format(object="Contact", mode=self.mode, batch=BATCH, match=match, field="LastName")
@@ -173,11 +186,11 @@ class Postgres(World):
 
     name, mode = "postgres", "mirror"
 
-    def build(self, url: str, _server: SandboxServer | None = None) -> None:
+    def build(self, url: str, server: SandboxServer | None = None) -> None:
         """Write the project."""
         self.engine = sa.create_engine(url)
         destination = (
-            f'{{type: sql, url: "{url}", create_table: true, settle: {SETTLE_S}s, concurrency: {CONCURRENCY}}}'
+            f'{{type: sql, url: "{url}", create_table: true, settle: {self.settle}s, concurrency: {CONCURRENCY}}}'
         )
         state = f'state: "{url}"\n'
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=state))
@@ -195,4 +208,3 @@ class Postgres(World):
 
 
 WORLDS: Sequence[type[World]] = (Upsert, Mirror, Insert, Append, Postgres)
-Build: TypeAlias = Callable[..., Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +17,13 @@ from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import make_batch, make_rows
 from tailrace.delivery.send import Sender, Sent
-from tailrace.destination import Destination, Operation
+from tailrace.destination import IN_FLIGHT, Destination, Operation, Outcome
 from tailrace.errors import DestinationError
 from tailrace.rowset import Rows
 from tailrace.state.records import Doubt
+
+_REPEATED = frozenset(Operation) - {Operation.CREATE}
+"""Operations that are carried out again where nobody knows whether they were. Looking up changes nothing."""
 
 
 class DoubtfulJournal(JournalLike, Protocol):
@@ -32,7 +35,7 @@ class DoubtfulJournal(JournalLike, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was made of the doubtful rows. Those left are planned again, as they may be sent twice safely."""
+    """What was made of the doubtful rows. Those left are sent again, as they may be sent twice safely."""
 
     found: int
     unknown: int
@@ -68,10 +71,18 @@ def recover(
         sent = _resolve(job, created, sender, doubt)
         if sent.error is not None:
             return _recovery(tally, sent.error)
-        journal.settle(doubt.number, list(sent.outcomes.values()))
+        left = [seq for seq in doubt.seqs if str(seq) not in sent.outcomes]
+        again = in_flight(left) if doubt.operation in _REPEATED else ()
+        journal.settle(doubt.number, [*sent.outcomes.values(), *again])
         tally.update(outcome.status for outcome in sent.outcomes.values())
-        tally["left"] += len(doubt.seqs) - len(sent.outcomes)
+        tally["left"] += len(left)
     return _recovery(tally, None)
+
+
+def in_flight(seqs: Iterable[int]) -> Iterator[Outcome]:
+    """The outcome of rows that may have been written, and are simply written again."""
+    for seq in seqs:
+        yield Outcome(str(seq), "unknown", code=IN_FLIGHT, message="the run broke off before the answer")
 
 
 def _resolve(job: Job, created: pl.DataFrame, sender: Sender, doubt: Doubt) -> Sent:

@@ -8,10 +8,14 @@ harm they come up again in the next plan. Created ones are looked up by match, o
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+import polars as pl
+
 from tailrace.delivery import recover as look_up_doubtful
-from tailrace.destination import ANSWER_LOST, Operation, Outcome
+from tailrace.delivery.recover import in_flight
+from tailrace.destination import ANSWER_LOST, IN_FLIGHT, Operation, Outcome
 from tailrace.failpoints import reach
 from tailrace.running.job import past_job
 from tailrace.running.result import Recovered
@@ -19,8 +23,6 @@ from tailrace.running.settle import Settled, save_issues, save_snapshot
 from tailrace.state import Journal, Tallies
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tailrace.destination import Destination
     from tailrace.project import Sync
     from tailrace.project.config import Mode
@@ -61,7 +63,7 @@ def _recover(
     tallies = Tallies(**{name: counted.get(name, 0) for name in ("acknowledged", "rejected", "unknown", "skipped")})
     session.state.finish_run(run.run_id, "interrupted", tallies=tallies, message=BROKE, token=lease.token)
     journal.prune()
-    recovered = Recovered(run.run_id, tallies.acknowledged, tallies.unknown, left)
+    recovered = Recovered(run.run_id, tallies.acknowledged, tallies.unknown - left, left)
     log.warning("%s: %s", sync.name, recovered)
     return recovered
 
@@ -98,7 +100,7 @@ def _hold(journal: Journal) -> int:
         created = doubt.operation == Operation.CREATE
         message = "the run broke off before the answer, and the sync has another destination or account now"
         held = [Outcome(str(seq), "unknown", code=ANSWER_LOST, message=message) for seq in doubt.seqs]
-        journal.settle(doubt.number, held if created else [])
+        journal.settle(doubt.number, held if created else list(in_flight(doubt.seqs)))
         left += 0 if created else len(doubt.seqs)
     return left
 
@@ -107,6 +109,8 @@ def _fold_in(session: Session, sync: Sync, saved: SavedRun, identity: Identity, 
     snapshot = session.store.open(identity)
     done = Settled(saved.run_id, saved.rows, saved.types, outcomes)
     save_snapshot(session, sync, snapshot, done)
-    save_issues(session, sync, identity.digest, done)
+    # Rows that are simply sent again are known to the snapshot as such, and need nobody's attention.
+    attention = outcomes.filter(pl.col("code").ne_missing(IN_FLIGHT))
+    save_issues(session, sync, identity.digest, replace(done, outcomes=attention))
     session.files.save_outcomes(sync.name, saved.run_id, outcomes)
     session.finish_files(sync, saved.run_id)

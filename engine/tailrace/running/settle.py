@@ -41,12 +41,16 @@ class Settled:
 
 
 def save_snapshot(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> Snapshot:
-    """The next generation: the old snapshot and the acknowledged rows. Nothing acknowledged, nothing written."""
+    """The next generation: the old snapshot, the acknowledged rows, and what must be sent again as nobody knows.
+
+    Where there is none of these, nothing is written.
+    """
     settled = done.outcomes.filter(SETTLED)
-    if settled.is_empty() or snapshot.run_id == done.run_id:
+    doubted = done.outcomes.filter(pl.col("status") == "unknown")
+    if (settled.is_empty() and doubted.is_empty()) or snapshot.run_id == done.run_id:
         return snapshot
     twin = session.store.open(snapshot.identity.twin)
-    if twin.rows:
+    if twin.rows and settled.height:
         # First, as it may be repeated: a crash in between must not leave two snapshots that contradict each other.
         _drop(session, twin, done, settled)
     spec = done.origin.spec if done.origin is not None else _spec(session, sync, snapshot, done)

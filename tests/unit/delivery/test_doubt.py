@@ -130,12 +130,12 @@ def test_recovery_finds_what_a_dead_run_created(creating, plan):
 
 
 def test_recovery_asks_nothing_about_repeatable_batches(bench, plan):
-    """An upsert in flight is simply planned again."""
+    """An upsert in flight is in doubt, and sent again by the next plan; a look-up leaves no doubt."""
     journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
     recovery = recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
     assert (recovery.left, bench.store.requests, bench.sleeps.slept) == (2, [], [])
-    assert journal.settled == {1: {}, 2: {}}
+    assert journal.settled == {1: {"0": "unknown"}, 2: {}}
 
 
 def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
