@@ -1,5 +1,6 @@
 """Each fault as clients of others see it, and as the server does."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -23,7 +24,6 @@ from tailrace.testing.faults import (
 )
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, httpx.RemoteProtocolError)
-TIMED_OUT = (requests.Timeout, httpx.TimeoutException)
 LONG_S = 600
 """Longer than any test waits: what happens sooner happens for another reason."""
 
@@ -98,23 +98,37 @@ def test_a_truncated_answer_begins_as_the_whole_one(proxied):
         answer.read()
 
 
-def test_a_delay_before_forwarding_holds_the_request_back(server, proxied, send):
-    """The client gives up before the server hears of it; its request lands all the same."""
+def test_a_delay_before_forwarding_holds_the_request_back(server, proxied, send, pool, until):
+    """The server hears of it when the time is over, here by the end of the proxy; the client waits that long."""
     proxy = proxied(script(Delay(before=LONG_S)))
-    with pytest.raises(TIMED_OUT):
-        send("POST", proxy.url, json=[1], timeout=0.2)
-    assert server.carried_out == []
+    sent = pool.submit(send, "POST", proxy.url, json=[1])
+    until(lambda: len(proxy.log) == 1)
+    assert (server.carried_out, told(proxy.log[0])) == ([], (False, None, None))
     proxy.stop()
     assert server.carried_out == [("POST", "/", b"[1]")]
+    assert sent.result().content == b"[1]"
 
 
-def test_a_delay_before_answering_holds_the_answer_back(server, proxied, send, until):
-    """The client gives up although the server has done all."""
+def test_a_delay_before_answering_holds_the_answer_back(server, proxied, send, pool, until):
+    """The server has done all, and the client does not know yet."""
     proxy = proxied(script(Delay(before=0, after=LONG_S)))
-    with pytest.raises(TIMED_OUT):
-        send("POST", proxy.url, json=[1], timeout=0.2)
-    until(lambda: proxy.log[0].status == 200)
-    assert (server.carried_out, proxy.log[0].answer) == ([("POST", "/", b"[1]")], None)
+    sent = pool.submit(send, "POST", proxy.url, json=[1])
+    until(lambda: proxy.log and proxy.log[0].status == 200)
+    assert (server.carried_out, proxy.log[0].answer, sent.done()) == ([("POST", "/", b"[1]")], None, False)
+    proxy.stop()
+    assert sent.result().content == b"[1]"
+
+
+def test_a_client_that_gives_up_does_not_undo_its_request(server, proxied, until):
+    """Its connection is gone while the request is held; it lands all the same."""
+    proxy = proxied(script(Delay(before=LONG_S)))
+    host, port = proxy.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        until(lambda: len(proxy.log) == 1)
+    assert server.carried_out == []
+    proxy.stop()
+    assert server.carried_out == [("PUT", "/", b"x")]
 
 
 def test_a_short_delay_changes_nothing_else(server, proxied, send):
@@ -154,6 +168,13 @@ def test_a_refusal_may_speak_a_vendors_language(proxied, send):
     assert (answer.headers["X-Policy"], answer.json()) == ("DAILY", {"policyName": "DAILY"})
     answer = send("HEAD", proxy.url)
     assert (answer.status_code, answer.headers["X-Policy"], answer.content) == (429, "DAILY", b"")
+
+
+def test_a_refusal_need_not_be_json(proxied, send):
+    """A Content-Type that is given is the only one."""
+    proxy = proxied(script(Answer(503, headers=(("Content-Type", "text/html"),), body="<h1>Busy</h1>")))
+    answer = send("GET", proxy.url)
+    assert (answer.headers["Content-Type"], answer.text) == ("text/html", "<h1>Busy</h1>")
 
 
 def test_an_expired_session_stays_expired(server, proxied, send):
