@@ -21,6 +21,7 @@ from tailrace.testing.faults import (
     Reorder,
     Schedule,
     Truncate,
+    relay,
 )
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, httpx.RemoteProtocolError)
@@ -100,7 +101,7 @@ def test_a_truncated_answer_begins_as_the_whole_one(proxied):
 
 def test_a_delay_before_forwarding_holds_the_request_back(server, proxied, send, pool, until):
     """The server hears of it when the time is over, here by the end of the proxy; the client waits that long."""
-    proxy = proxied(script(Delay(before=LONG_S)))
+    proxy = proxied(script(Delay(before=LONG_S, after=LONG_S)))
     sent = pool.submit(send, "POST", proxy.url, json=[1])
     until(lambda: len(proxy.log) == 1)
     assert (server.carried_out, told(proxy.log[0])) == ([], (False, None, None))
@@ -196,6 +197,7 @@ def test_signing_in_is_no_part_of_a_session(server, proxied, send):
     assert send("GET", f"{proxy.url}/things", headers=secret).status_code == 401
     assert send("POST", f"{proxy.url}/token", headers=secret).status_code == 200
     assert [path for _, path, _ in server.carried_out] == ["/token", "/token"]
+    assert proxy.log[2].fault is None
 
 
 def test_without_a_token_one_request_is_refused(proxied, send):
@@ -262,8 +264,37 @@ def test_settling_waits_for_what_lingers(server, proxied, send):
     assert len(server.carried_out) == 1
     with pytest.raises(BROKEN):
         send("POST", proxy.url, json=[2])
+    assert send("GET", proxy.url).status_code == 200
     with pytest.raises(TimeoutError):
         proxy.settle(0.01)
+
+
+class Gate(Fault):
+    """Holds a request until the test lets it go."""
+
+    name = "gate"
+
+    def __init__(self):
+        self.open = False
+
+    async def meet(self, passage):
+        while not self.open:
+            await passage.wait(0.005)
+        await passage.answer(await passage.forward())
+
+
+def test_only_a_later_request_overtakes(server, proxied, send, pool, until):
+    """A request that came earlier and was carried out meanwhile is not the one that is waited for."""
+    gate = Gate()
+    proxy = proxied(script(gate, Reorder(LONG_S)))
+    first = pool.submit(send, "PUT", f"{proxy.url}/first")
+    until(lambda: len(proxy.log) == 1)
+    second = pool.submit(send, "PUT", f"{proxy.url}/second")
+    until(lambda: len(proxy.log) == 2)
+    gate.open = True
+    assert first.result().status_code == 200
+    assert send("PUT", f"{proxy.url}/third").status_code == second.result().status_code == 200
+    assert [path for _, path, _ in server.carried_out] == ["/first", "/third", "/second"]
 
 
 class Twice(Fault):
@@ -353,6 +384,15 @@ def test_another_schedule_begins_anew(proxied, send):
     proxy.play(script(Answer(500)))
     assert [send("GET", proxy.url).status_code for _ in range(2)] == [500, 200]
     assert ([entry.answer for entry in before], [entry.number for entry in proxy.log]) == ([503, 200], [1, 2])
+
+
+def test_clients_that_keep_their_connection_do_not_keep_the_proxy(server, pool, monkeypatch):
+    """It ends at once, though a connection is open on which nothing is asked."""
+    monkeypatch.setattr(relay, "STOP_SECONDS", LONG_S)
+    proxy = FaultProxy(server.url).start()
+    with requests.Session() as session:
+        assert session.get(proxy.url, timeout=60).status_code == 200
+        pool.submit(proxy.stop).result(60)
 
 
 def test_the_log_stays_after_the_end(server):
