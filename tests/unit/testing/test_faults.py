@@ -198,6 +198,7 @@ def test_signing_in_is_no_part_of_a_session(server, proxied, send):
     assert send("POST", f"{proxy.url}/token", headers=secret).status_code == 200
     assert [path for _, path, _ in server.carried_out] == ["/token", "/token"]
     assert proxy.log[2].fault is None
+    assert proxy.log.faults == {"expire session": 2}
 
 
 def test_without_a_token_one_request_is_refused(proxied, send):
@@ -272,8 +273,6 @@ def test_settling_waits_for_what_lingers(server, proxied, send):
 class Gate(Fault):
     """Holds a request until the test lets it go."""
 
-    name = "gate"
-
     def __init__(self):
         self.open = False
 
@@ -299,8 +298,6 @@ def test_only_a_later_request_overtakes(server, proxied, send, pool, until):
 
 class Twice(Fault):
     """A fault of somebody else's: the request arrives twice."""
-
-    name = "twice"
 
     async def meet(self, passage):
         await passage.forward()
