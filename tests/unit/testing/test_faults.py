@@ -1,5 +1,6 @@
 """Each fault as clients of others see it, and as the server does."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -20,10 +21,10 @@ from tailrace.testing.faults import (
     Reorder,
     Schedule,
     Truncate,
+    relay,
 )
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, httpx.RemoteProtocolError)
-TIMED_OUT = (requests.Timeout, httpx.TimeoutException)
 LONG_S = 600
 """Longer than any test waits: what happens sooner happens for another reason."""
 
@@ -98,23 +99,37 @@ def test_a_truncated_answer_begins_as_the_whole_one(proxied):
         answer.read()
 
 
-def test_a_delay_before_forwarding_holds_the_request_back(server, proxied, send):
-    """The client gives up before the server hears of it; its request lands all the same."""
-    proxy = proxied(script(Delay(before=LONG_S)))
-    with pytest.raises(TIMED_OUT):
-        send("POST", proxy.url, json=[1], timeout=0.2)
-    assert server.carried_out == []
+def test_a_delay_before_forwarding_holds_the_request_back(server, proxied, send, pool, until):
+    """The server hears of it when the time is over, here by the end of the proxy; the client waits that long."""
+    proxy = proxied(script(Delay(before=LONG_S, after=LONG_S)))
+    sent = pool.submit(send, "POST", proxy.url, json=[1])
+    until(lambda: len(proxy.log) == 1)
+    assert (server.carried_out, told(proxy.log[0])) == ([], (False, None, None))
     proxy.stop()
     assert server.carried_out == [("POST", "/", b"[1]")]
+    assert sent.result().content == b"[1]"
 
 
-def test_a_delay_before_answering_holds_the_answer_back(server, proxied, send, until):
-    """The client gives up although the server has done all."""
+def test_a_delay_before_answering_holds_the_answer_back(server, proxied, send, pool, until):
+    """The server has done all, and the client does not know yet."""
     proxy = proxied(script(Delay(before=0, after=LONG_S)))
-    with pytest.raises(TIMED_OUT):
-        send("POST", proxy.url, json=[1], timeout=0.2)
-    until(lambda: proxy.log[0].status == 200)
-    assert (server.carried_out, proxy.log[0].answer) == ([("POST", "/", b"[1]")], None)
+    sent = pool.submit(send, "POST", proxy.url, json=[1])
+    until(lambda: proxy.log and proxy.log[0].status == 200)
+    assert (server.carried_out, proxy.log[0].answer, sent.done()) == ([("POST", "/", b"[1]")], None, False)
+    proxy.stop()
+    assert sent.result().content == b"[1]"
+
+
+def test_a_client_that_gives_up_does_not_undo_its_request(server, proxied, until):
+    """Its connection is gone while the request is held; it lands all the same."""
+    proxy = proxied(script(Delay(before=LONG_S)))
+    host, port = proxy.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        until(lambda: len(proxy.log) == 1)
+    assert server.carried_out == []
+    proxy.stop()
+    assert server.carried_out == [("PUT", "/", b"x")]
 
 
 def test_a_short_delay_changes_nothing_else(server, proxied, send):
@@ -156,6 +171,13 @@ def test_a_refusal_may_speak_a_vendors_language(proxied, send):
     assert (answer.status_code, answer.headers["X-Policy"], answer.content) == (429, "DAILY", b"")
 
 
+def test_a_refusal_need_not_be_json(proxied, send):
+    """A Content-Type that is given is the only one."""
+    proxy = proxied(script(Answer(503, headers=(("Content-Type", "text/html"),), body="<h1>Busy</h1>")))
+    answer = send("GET", proxy.url)
+    assert (answer.headers["Content-Type"], answer.text) == ("text/html", "<h1>Busy</h1>")
+
+
 def test_an_expired_session_stays_expired(server, proxied, send):
     """401 to all that its token asks for, whatever the schedule says, until another token comes."""
     proxy = proxied(script(ExpireSession(), None, Answer(503)))
@@ -175,6 +197,8 @@ def test_signing_in_is_no_part_of_a_session(server, proxied, send):
     assert send("GET", f"{proxy.url}/things", headers=secret).status_code == 401
     assert send("POST", f"{proxy.url}/token", headers=secret).status_code == 200
     assert [path for _, path, _ in server.carried_out] == ["/token", "/token"]
+    assert proxy.log[2].fault is None
+    assert proxy.log.faults == {"expire session": 2}
 
 
 def test_without_a_token_one_request_is_refused(proxied, send):
@@ -241,14 +265,39 @@ def test_settling_waits_for_what_lingers(server, proxied, send):
     assert len(server.carried_out) == 1
     with pytest.raises(BROKEN):
         send("POST", proxy.url, json=[2])
+    assert send("GET", proxy.url).status_code == 200
     with pytest.raises(TimeoutError):
         proxy.settle(0.01)
 
 
+class Gate(Fault):
+    """Holds a request until the test lets it go."""
+
+    def __init__(self):
+        self.open = False
+
+    async def meet(self, passage):
+        while not self.open:
+            await passage.wait(0.005)
+        await passage.answer(await passage.forward())
+
+
+def test_only_a_later_request_overtakes(server, proxied, send, pool, until):
+    """A request that came earlier and was carried out meanwhile is not the one that is waited for."""
+    gate = Gate()
+    proxy = proxied(script(gate, Reorder(LONG_S)))
+    first = pool.submit(send, "PUT", f"{proxy.url}/first")
+    until(lambda: len(proxy.log) == 1)
+    second = pool.submit(send, "PUT", f"{proxy.url}/second")
+    until(lambda: len(proxy.log) == 2)
+    gate.open = True
+    assert first.result().status_code == 200
+    assert send("PUT", f"{proxy.url}/third").status_code == second.result().status_code == 200
+    assert [path for _, path, _ in server.carried_out] == ["/first", "/third", "/second"]
+
+
 class Twice(Fault):
     """A fault of somebody else's: the request arrives twice."""
-
-    name = "twice"
 
     async def meet(self, passage):
         await passage.forward()
@@ -332,6 +381,15 @@ def test_another_schedule_begins_anew(proxied, send):
     proxy.play(script(Answer(500)))
     assert [send("GET", proxy.url).status_code for _ in range(2)] == [500, 200]
     assert ([entry.answer for entry in before], [entry.number for entry in proxy.log]) == ([503, 200], [1, 2])
+
+
+def test_clients_that_keep_their_connection_do_not_keep_the_proxy(server, pool, monkeypatch):
+    """It ends at once, though a connection is open on which nothing is asked."""
+    monkeypatch.setattr(relay, "STOP_SECONDS", LONG_S)
+    proxy = FaultProxy(server.url).start()
+    with requests.Session() as session:
+        assert session.get(proxy.url, timeout=60).status_code == 200
+        pool.submit(proxy.stop).result(60)
 
 
 def test_the_log_stays_after_the_end(server):

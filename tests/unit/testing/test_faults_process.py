@@ -51,11 +51,12 @@ def test_it_tells_where_it_is_and_ends_when_told(server):
     assert len(server.carried_out) == 3
 
 
-def test_a_failure_is_replayed_by_its_seed(server, tmp_path):
+def test_a_failure_is_replayed_by_its_seed(server, tmp_path, until):
     """The seed that one process chose gives another the same faults, and the same log."""
     faults = ["--fault", "503=2", "--fault", "drop", "--fault", "drop_after_commit", "--rate", "0.5"]
     with process("--upstream", server.url, *faults, "--log", str(tmp_path / "1")) as (started, running):
         first = statuses(started["url"], 30)
+        until(lambda: (tmp_path / "1").read_text().count("\n") == 30)  # while it runs
         assert ended(running)[0] == 0
     seed = str(started["seed"])
     with process("--upstream", server.url, *faults, "--log", str(tmp_path / "2"), "--seed", seed) as (again, running):

@@ -11,7 +11,7 @@
 tailrace.testing.faults` runs the proxy in a process of its own.
 """
 
-from tailrace.testing.faults.kinds import (
+from tailrace.testing.faults.fault import (
     FAULTS,
     Answer,
     Delay,

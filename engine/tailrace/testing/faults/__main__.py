@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tailrace.errors import UsageError
-from tailrace.testing.faults.kinds import FAULTS, Fault
+from tailrace.testing.faults.fault import FAULTS, Fault
 from tailrace.testing.faults.log import Entry
 from tailrace.testing.faults.proxy import FaultProxy
 from tailrace.testing.faults.request import Kinds, Match

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
-from tailrace.testing.faults.kinds import Fault
+from tailrace.testing.faults.fault import Fault
 from tailrace.testing.faults.request import Kind
 from tailrace.testing.faults.schedule import Schedule
 

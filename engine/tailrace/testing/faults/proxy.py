@@ -91,7 +91,8 @@ class FaultProxy:
     def settle(self, seconds: float = 30.0) -> None:
         """Wait until no request is under way, those whose client is gone included; TimeoutError after so long."""
         if self._thread is not None and self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._relay.calm(), self._loop).result(seconds)
+            calm = asyncio.wait_for(self._relay.calm(), seconds)
+            asyncio.run_coroutine_threadsafe(calm, self._loop).result()
 
     async def _serve(self, listener: socket.socket, ready: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import h11
 
-from tailrace.testing.faults.kinds import Fault
+from tailrace.testing.faults.fault import Fault
 from tailrace.testing.faults.log import Entry, Log
 from tailrace.testing.faults.request import Kinds, Request
 from tailrace.testing.faults.schedule import Schedule

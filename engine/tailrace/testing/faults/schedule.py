@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tailrace.errors import UsageError
-from tailrace.testing.faults.kinds import FAULTS, ExpireSession, Fault
+from tailrace.testing.faults.fault import FAULTS, ExpireSession, Fault
 from tailrace.testing.faults.request import EVERY, Request, by_path
 
 Filter = Callable[[Request], bool]

@@ -40,8 +40,10 @@ Reply: TypeAlias = Message[h11.Response]
 
 
 def reply(status: int, body: bytes, headers: Headers = ()) -> Reply:
-    """An answer of our own, in JSON."""
-    own = ((b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"))
+    """An answer of our own; in JSON, unless the headers say otherwise."""
+    usual = ((b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"))
+    given = {name.lower() for name, _ in headers}
+    own = [(name, value) for name, value in usual if name.lower() not in given]
     length = (b"Content-Length", str(len(body)).encode())
     return Message(h11.Response(status_code=status, headers=[*own, length, *headers]), body)
 

@@ -1,11 +1,12 @@
 """The faults: each a small value that leads one request astray.
 
-A fault of your own is a `Fault` too: say its `name`, and in `meet` what becomes of the request.
+A fault of your own is a `Fault` too: its `meet` says what becomes of the request.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -54,9 +55,9 @@ class Fault(ABC):
     """What a request meets instead of being passed on and back."""
 
     @property
-    @abstractmethod
     def name(self) -> str:
-        """A short name, for logs."""
+        """A short name, for logs: the class's own, in words."""
+        return re.sub(r"\B[A-Z]", r" \g<0>", type(self).__name__).lower()
 
     @abstractmethod
     async def meet(self, passage: Passage) -> None:
@@ -72,7 +73,7 @@ class Drop(Fault):
 
     @property
     def name(self) -> str:
-        """As in the class's own words."""
+        """Which of the two it is."""
         return "drop after commit" if self.commit else "drop"
 
     async def meet(self, passage: Passage) -> None:
@@ -95,11 +96,6 @@ class Truncate(Fault):
         if not 0 <= self.share < 1:
             raise UsageError(f"share={self.share} leaves nothing to cut off.", hint="Give at least 0 and less than 1.")
 
-    @property
-    def name(self) -> str:
-        """As in the class's own words."""
-        return "truncate"
-
     async def meet(self, passage: Passage) -> None:
         """Cut the answer."""
         await passage.answer_in_part(await passage.forward(), self.share)
@@ -111,11 +107,6 @@ class Delay(Fault):
 
     before: float = 0.1
     after: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """As in the class's own words."""
-        return "delay"
 
     async def meet(self, passage: Passage) -> None:
         """Pass it on and back, late."""
@@ -169,11 +160,6 @@ class ExpireSession(Fault):
 
     body: str = '[{"errorCode": "INVALID_SESSION_ID", "message": "a fault was injected: the session expired"}]'
 
-    @property
-    def name(self) -> str:
-        """As in the class's own words."""
-        return "expire session"
-
     async def meet(self, passage: Passage) -> None:
         """Refuse this request, and all further ones of its session."""
         if passage.request.kind == "sign_in":
@@ -189,11 +175,6 @@ class Reorder(Fault):
 
     wait: float = 0.5
 
-    @property
-    def name(self) -> str:
-        """As in the class's own words."""
-        return "reorder"
-
     async def meet(self, passage: Passage) -> None:
         """Let another one go first."""
         await passage.wait_for_another(self.wait)
@@ -205,11 +186,6 @@ class Linger(Fault):
     """Close the connection at once, and have the request carried out `seconds` later: a killed client's last words."""
 
     seconds: float = 1.0
-
-    @property
-    def name(self) -> str:
-        """As in the class's own words."""
-        return "linger"
 
     async def meet(self, passage: Passage) -> None:
         """Close, wait, forward."""
