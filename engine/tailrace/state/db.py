@@ -11,12 +11,13 @@ from tailrace.state.database import BUSY_S, connect
 from tailrace.state.issues import Issues
 from tailrace.state.keys import Keys
 from tailrace.state.leases import Leases
+from tailrace.state.limits import Limits
 from tailrace.state.migrate import ensure_current
 from tailrace.state.runs import Runs
 
 
-class StateDB(Leases, Runs, Issues, Accounts, Keys):
-    """Leases, runs, row issues and accounts in one SQLite or PostgreSQL database.
+class StateDB(Leases, Runs, Issues, Accounts, Keys, Limits):
+    """Leases, runs, row issues, accounts and their budgets in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.
     """
