@@ -83,7 +83,10 @@ def windows_of(rates: Sequence[Rate], bucket: str, reserve: float) -> tuple[Wind
     `reserve` is the share (0 to 1) of windows of a day or longer that is left to others.
     """
     named = bucket if any(rate.bucket == bucket for rate in rates) else "default"
-    return tuple(_window(rate, reserve) for rate in rates if rate.bucket in {named, EVERY})
+    found = [_window(rate, reserve) for rate in rates if rate.bucket in {named, EVERY}]
+    # Of two that share a ring, the stricter one holds: a request counts once in it.
+    strictest = {window.name: window for window in sorted(found, key=lambda window: -window.calls)}
+    return tuple(strictest.values())
 
 
 def _window(rate: Rate, reserve: float) -> Window:

@@ -21,20 +21,12 @@ _MOST = 2**31 - 1
 """Largest number that a column of quotas holds."""
 
 
-class Limits(Database):
-    """The part of the state database that keeps budgets."""
-
-    def limits(self, account: str) -> AccountLimits:
-        """The budget of one account, by a name that all who use the account give it."""
-        return AccountLimits(self.lax, shortened(account, ACCOUNT_LENGTH))
-
-
 class AccountLimits:
     """Implements `tailrace.limits.Store`. Its writes are no more durable than need be: a power cut ends all windows."""
 
     def __init__(self, database: Database, account: str) -> None:
-        self._database = database
-        self._account = account
+        self._database = database.lax
+        self._account = shortened(account, ACCOUNT_LENGTH)
 
     def look(self) -> tuple[float, Standing]:
         """The time and the account's standing."""
