@@ -98,7 +98,7 @@ class Project:
             plan = make_plan(self._session, sync, target, None, request, folder).plan
         else:
             with self._session.destination(sync, target, read_only=True) as destination:
-                asked = ask(self._session, sync, target, destination)
+                asked = ask(self._session, sync, target, destination, read_only=True)
                 plan = make_plan(self._session, sync, target, asked, request, folder).plan
         # Its rows are read from there; when nobody has the plan any more, nobody needs them.
         weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)

@@ -15,7 +15,9 @@ TailraceError                      exit code
 └── DestinationError               1   raised by adapters; the subclass says how to recover
     ├── StopRun                        no further request can succeed now
     │   ├── AccessDenied               credentials or permissions are wrong
-    │   └── QuotaExhausted             the account's quota is spent; says when to resume
+    │   ├── QuotaExhausted             the account's quota is spent; says when to resume
+    │   ├── AccountFailing             the account has not answered for long; says when it is tried again
+    │   └── RetriesSpent               this run has repeated too many requests
     ├── ObjectNotFound                 the object to write does not exist
     ├── SessionExpired                 sign in again, once, and repeat the request
     ├── Retriable                      nothing was written; wait and repeat the request
@@ -145,6 +147,14 @@ class QuotaExhausted(StopRun):
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.resume_after = resume_after
+
+
+class AccountFailing(StopRun):
+    """Requests to the account were given up again and again, so none is sent for a while: its breaker is open."""
+
+
+class RetriesSpent(StopRun):
+    """The run has repeated requests too often, or waited too long for that, in proportion to those that succeeded."""
 
 
 class ObjectNotFound(DestinationError):

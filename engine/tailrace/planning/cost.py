@@ -64,4 +64,5 @@ def _looked_up(config: SyncConfig, capabilities: Capabilities) -> list[pl.Expr]:
 
 def shortest(calls: int, rates: tuple[Rate, ...]) -> int:
     """Whole seconds that so many calls need when every window is used in full."""
-    return math.ceil(max((calls * rate.per / rate.calls for rate in rates), default=0.0))
+    counting = (rate for rate in rates if rate.bucket in {"default", "*"})
+    return math.ceil(max((calls * rate.per / rate.calls for rate in counting), default=0.0))

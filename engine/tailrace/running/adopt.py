@@ -57,7 +57,7 @@ def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
     target = session.target(sync)
     _refuse(sync, target, trust=trust)
     with leased(session, sync) as lease, session.destination(sync, target, read_only=True) as destination:
-        account = ask(session, sync, target, destination).account
+        account = ask(session, sync, target, destination, read_only=True).account
         recover(session, sync, target, lease, destination, but="")
         snapshot = session.store.open(identity(sync, account))
         with recorded(session, sync, lease, snapshot.identity, "adopt") as entry, session.work.scratch() as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tailrace.changes import ChangeSet, DiffSpec
-    from tailrace.destination import Destination, ObjectSchema
+    from tailrace.destination import Account, Destination, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
 
@@ -58,15 +59,36 @@ class Planned:
 class Asked:
     """What the destination said when it was asked."""
 
-    account: str
+    who: Account
     schema: ObjectSchema
 
+    @property
+    def account(self) -> str:
+        """The account's id."""
+        return self.who.id
 
-def ask(session: Session, sync: Sync, target: Target, destination: Destination) -> Asked:
-    """Sign in, remember whose account it is, and read the object's fields."""
-    account = destination.check()
+
+def ask(
+    session: Session,
+    sync: Sync,
+    target: Target,
+    destination: Destination,
+    *,
+    read_only: bool = False,
+    stop: threading.Event | None = None,
+) -> Asked:
+    """Sign in, remember whose account it is, and read the object's fields.
+
+    `read_only` and `stop` are those that the destination was opened with. What is refused with a time to wait is
+    repeated until it is answered; a vendor that cannot be reached is told after a few tries.
+    """
+    from tailrace.delivery.retry import Retries  # noqa: PLC0415 - a plan needs none
+
+    retries = Retries(session.limiter(target, read_only=read_only, stop=stop), stop=stop)
+    account = retries.call(destination.check, idempotent=True, briefly=True)
     session.state.remember_account(target.name, target.hint, account)
-    return Asked(account.id, destination.describe(sync.config.object))
+    schema = retries.call(lambda: destination.describe(sync.config.object), idempotent=True, briefly=True)
+    return Asked(account, schema)
 
 
 def identity(sync: Sync, account: str | None) -> Identity:

@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
-from tailrace.delivery import DeliveryReport, OnProgress, deliver
+from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
 from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
 from tailrace.failpoints import reach
 from tailrace.redact import redact
@@ -101,11 +101,13 @@ class _Run:
             with suppress(StateError):
                 self.journal.prune()
 
+    def _destination(self, lease: Lease) -> AbstractContextManager[Destination]:
+        return self.session.destination(self.sync, self.target, lease=lease, stop=self.request.stop)
+
     def _steps(self, lease: Lease) -> RunResult:
         session = self.session
-        opened = session.destination(self.sync, self.target, lease=lease)
-        with session.work.scratch() as folder, opened as destination:
-            asked = ask(self.session, self.sync, self.target, destination)
+        with session.work.scratch() as folder, self._destination(lease) as destination:
+            asked = ask(session, self.sync, self.target, destination, stop=self.request.stop)
             recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
@@ -223,7 +225,7 @@ class _Run:
             plan.rows,
             destination,
             self.journal,
-            limiter=self.session.limiter(self.target),
+            limiter=self.session.limiter(self.target, stop=self.request.stop),
             progress=self.request.progress,
             stop=self.request.stop,
         )
@@ -281,8 +283,16 @@ def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
     """The result of a run that an error ended."""
     if isinstance(error, OSError):
         error = TailraceError(os_message(error))
-    status: RunStatus = "blocked" if isinstance(error, PlanStale | GuardTripped) else "failed"
-    return replace(result, status=status, message=redact(str(error)), exit_code=error.exit_code)
+    status: RunStatus = "failed"
+    match error:
+        case PlanStale() | GuardTripped():
+            status = "blocked"
+        case QuotaExhausted():
+            status = "partial"
+        case Interrupted():
+            status = "interrupted"
+    code = error.exit_code if status == "failed" else EXIT_CODES[status]
+    return replace(result, status=status, message=redact(str(error)), exit_code=code)
 
 
 def _moved_house(expected: Plan, plan: Plan) -> bool:

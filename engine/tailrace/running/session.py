@@ -50,6 +50,11 @@ class Target:
         """What of the configuration tells accounts apart."""
         return self.plugin.account_hint(self.config)
 
+    @property
+    def account(self) -> str:
+        """The name under which all who use the account share its budget, in whatever sync, process or project."""
+        return f"{self.plugin.name} {self.hint}"
+
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
@@ -90,7 +95,7 @@ class Session:
         self.project = project
         self._stack = ExitStack()
         self._warehouses: dict[str, Warehouse] = {}
-        self._limiters: dict[tuple[str, bool], Limiter] = {}
+        self._limiters: dict[tuple[str, bool, threading.Event | None], Limiter] = {}
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -180,25 +185,41 @@ class Session:
             capabilities=able,
             batch_size=min(wanted, able.batch_size),
             concurrency=config.concurrency or able.concurrency,
-            rates=able.rates if config.rate is None else config.rate,
+            rates=able.rates if config.rate is None else _replaced(able.rates, config.rate),
         )
 
-    def limiter(self, target: Target, *, read_only: bool = False) -> Limiter:
-        """The account's limiter, shared by all syncs of the session that use the destination."""
+    def limiter(self, target: Target, *, read_only: bool = False, stop: threading.Event | None = None) -> Limiter:
+        """What a run may send to the account: of one budget for all syncs and processes. `stop` ends a wait."""
         from tailrace.delivery.limiter import Limiter  # noqa: PLC0415 - a plan needs none
 
         with self._lock:
-            key = (target.name, read_only)
+            key = (target.name, read_only, stop)
             if key not in self._limiters:
-                self._limiters[key] = Limiter(target.rates, reserve=target.config.reserve, read_only=read_only)
+                self._limiters[key] = Limiter(
+                    target.rates,
+                    reserve=target.config.reserve,
+                    store=self.state.limits(target.account),
+                    read_only=read_only,
+                    stop=stop,
+                    timeout=target.config.timeout,
+                )
             return self._limiters[key]
 
     @contextmanager
     def destination(
-        self, sync: Sync, target: Target, *, read_only: bool = False, lease: Lease | None = None
+        self,
+        sync: Sync,
+        target: Target,
+        *,
+        read_only: bool = False,
+        lease: Lease | None = None,
+        stop: threading.Event | None = None,
     ) -> Iterator[Destination]:
-        """The sync's destination, open; `read_only` refuses every write, `lease` those after it was lost."""
-        calls: Calls = self.limiter(target, read_only=read_only)
+        """The sync's destination, open; `read_only` refuses every write, `lease` those after it was lost.
+
+        `stop` ends a wait for a permit.
+        """
+        calls: Calls = self.limiter(target, read_only=read_only, stop=stop)
         context = Context(
             name=target.name,
             calls=calls if lease is None else Fenced(calls, lease),
@@ -210,3 +231,8 @@ class Session:
             yield opened
         finally:
             opened.close()
+
+
+def _replaced(rates: tuple[Rate, ...], given: tuple[Rate, ...]) -> tuple[Rate, ...]:
+    """The project's rates in place of the adapter's; those of the adapter's own buckets stay."""
+    return (*given, *(rate for rate in rates if rate.bucket not in {"default", "*"}))

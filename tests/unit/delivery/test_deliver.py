@@ -15,6 +15,7 @@ from tailrace.errors import (
     LeaseLost,
     ObjectNotFound,
     Retriable,
+    RetriesSpent,
     WriteForbidden,
 )
 
@@ -336,6 +337,25 @@ def test_a_destination_that_cannot_go_on_stops_the_run(bench, plan, error):
     report = bench.run(plan(*[{}] * 35), destination)
     assert type(report.stopped) is type(error)
     assert (report.acknowledged, report.outcomes.height) == (10, 10)
+
+
+def test_a_run_that_may_repeat_no_more_keeps_what_it_has_sent(bench, plan, monkeypatch):
+    """A vendor that refuses every second request ends the run in time; the rest stays for the next one."""
+    monkeypatch.setattr("tailrace.delivery.allowance.SHARE", 0.0)
+    bench.wants(batch_size=1)
+    destination = bench.destination()
+    push, pushed = destination.push, []
+
+    def refused_at_first(batch):
+        pushed.append(batch.id)
+        if pushed.count(batch.id) == 1:
+            raise Retriable("busy")
+        return push(batch)
+
+    destination.push = refused_at_first
+    report = bench.run(plan(*[{}] * 150), destination)
+    assert isinstance(report.stopped, RetriesSpent)
+    assert (report.retries, report.acknowledged, report.outcomes.height) == (100, 100, 100)
 
 
 def test_outcomes_given_before_an_error_count(bench, plan):
