@@ -6,7 +6,7 @@ import pytest
 
 from tailrace.delivery import Limiter
 from tailrace.delivery.allowance import REPEATS, SHARE, Allowance
-from tailrace.delivery.retry import ATTEMPTS, LOST_ATTEMPTS, NoOutcome, Retries
+from tailrace.delivery.retry import ATTEMPTS, BRIEF_ATTEMPTS, LOST_ATTEMPTS, NoOutcome, Retries
 from tailrace.errors import (
     AccessDenied,
     AnswerLost,
@@ -151,10 +151,10 @@ def test_what_is_only_slow_to_take_us_is_waited_for_at_sign_in(retries, slept):
     assert retries.call(refused, idempotent=True, briefly=True) == "done"
     assert slept == [3, 4]
     for error in (Retriable("unreachable"), AnswerLost("silence")):
-        request = Request(error)
+        request = Request(*[error] * BRIEF_ATTEMPTS)
         with pytest.raises(type(error)):
             retries.call(request, idempotent=True, briefly=True)
-        assert request.calls == 1
+        assert request.calls == BRIEF_ATTEMPTS
 
 
 class Busy:
