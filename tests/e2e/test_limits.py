@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from tailrace.delivery.retry import BRIEF_ATTEMPTS
+from tailrace.limits.breaker import THRESHOLD
 from tailrace.sandbox import SandboxServer
 
 PROJECT = """\
@@ -132,9 +133,9 @@ def test_destinations_of_one_account_share_its_quota(project, hub, shared_server
 
 
 def test_an_account_out_of_order_is_left_alone_and_tried_again(project, hub):
-    """After three runs in vain the next one ends at once, without a request, and says why; one try closes it."""
+    """After so many runs in vain the next one ends at once, without a request, and says why; one try closes it."""
     hub.fail("", times=1_000, status=503, body={"message": "down for maintenance"})
-    for _ in range(3):
+    for _ in range(THRESHOLD):
         assert "down for maintenance" in run(project, code=1)["message"]
     before = hub.counters()["requests"]
     refused = run(project, code=1)
@@ -157,7 +158,7 @@ def test_an_account_out_of_order_is_left_alone_and_tried_again(project, hub):
 def test_check_asks_an_account_that_is_left_alone(project, hub):
     """A person need not wait for the cool-down: what `check` finds counts for all."""
     hub.fail("", times=1_000, status=503)
-    for _ in range(3):
+    for _ in range(THRESHOLD):
         run(project, code=1)
     project.run("check", code=1)
     hub.heal()

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from tailrace.errors import AccountFailing
 from tailrace.limits.standing import PATIENCE_S, Standing
 
-THRESHOLD = 3
+THRESHOLD = 5
 """Requests given up in a row that open it; each was tried as often as it may be."""
 COOL_DOWN_S = 30.0
 MOST_COOL_DOWN_S = 900.0

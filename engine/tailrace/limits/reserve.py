@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -50,12 +50,10 @@ def reserve(
     if spent is not None:
         what, stale_at = spent
         return exhausted(what, stale_at - now)
-    wanted = {w.name: w.wanted(books.taken(w.name), cost, standing.share_at(now, w.per)) for w in windows}
-    at = books.slots(wanted) if windows else {}
-    moments = [w.earliest(books.taken(w.name), cost, standing.share_at(now, w.per), at[w.name]) for w in windows]
+    at, moments = _earliest(books, windows, cost)
     if any(moment > now + PATIENCE_S + w.per + w.margin for moment, w in zip(moments, windows, strict=True)):
         books.bring_back(now + PATIENCE_S, now)  # the clock was set back: nobody waits for as long
-        return reserve(books, windows, cost, terms)
+        at, moments = _earliest(books, windows, cost)
     moment = max(now, standing.paused_until, *moments)
     if moment - now > terms.patience:
         paused = standing.paused_until - now > terms.patience
@@ -67,6 +65,16 @@ def reserve(
     if passage == "probe":
         standing.probe_until = moment + terms.probe_s
     return Permit(moment, probe=passage == "probe")
+
+
+def _earliest(
+    books: Books, windows: Sequence[Window], cost: int
+) -> tuple[Mapping[str, Mapping[int, float]], Sequence[float]]:
+    """The slots looked at, by window, and the moments before which the windows let no more permits go."""
+    taken = {window.name: books.taken(window.name) for window in windows}
+    shares = {window.name: books.standing.share_at(books.now, window.per) for window in windows}
+    at = books.slots({w.name: w.wanted(taken[w.name], cost, shares[w.name]) for w in windows}) if windows else {}
+    return at, [w.earliest(taken[w.name], cost, shares[w.name], at[w.name]) for w in windows]
 
 
 def exhausted(what: str, wait: float, *, code: str | None = None) -> QuotaExhausted:

@@ -87,7 +87,7 @@ def passes(limiter, **kwargs):
 def test_it_opens_for_all_when_requests_fail_in_a_row(process, clock):
     """Others are told since when, why and until when, without sending anything."""
     one, other = process(), process()
-    give_up(one, 2)
+    give_up(one, breaker.THRESHOLD - 1)
     assert passes(other)
     clock.now += 60
     give_up(one, 1)
@@ -106,26 +106,26 @@ def test_a_success_in_between_starts_the_count_anew(process):
     """Only failures in a row count."""
     one, other = process(), process()
     for _ in range(5):
-        give_up(one, 2)
+        give_up(one, breaker.THRESHOLD - 1)
         one.spend(write=True)
         one.answered()
-    give_up(one, 2)
+    give_up(one, breaker.THRESHOLD - 1)
     assert passes(other)
 
 
 def test_the_cool_down_grows_and_has_an_end():
     """From half a minute, doubling, to a quarter of an hour."""
-    spans = [breaker.cool_down(failures) for failures in range(3, 12)]
+    spans = [breaker.cool_down(breaker.THRESHOLD + more) for more in range(9)]
     assert spans == [30, 60, 120, 240, 480, 900, 900, 900, 900]
     assert breaker.cool_down(10**6) == 900
 
 
 def test_what_was_under_way_when_it_opened_does_not_count(process, clock):
-    """Eight threads that fail at once open it for half a minute, not for hours."""
+    """Many threads that fail at once open it for half a minute, not for hours."""
     one, other = process(), process()
-    for _ in range(8):
+    for _ in range(2 * breaker.THRESHOLD):
         one.spend(write=True)
-    for _ in range(8):
+    for _ in range(2 * breaker.THRESHOLD):
         one.failed(DOWN)
     assert not passes(other)
     clock.now += 31
@@ -223,7 +223,7 @@ def test_with_rates_it_is_the_same(process, store, clock):
     other.answered()
     assert passes(one)
     with store.books(["default 10s /1"]) as books:
-        assert books.taken("default 10s /1") == 5
+        assert books.taken("default 10s /1") == breaker.THRESHOLD + 2
 
 
 def test_a_clock_that_was_set_back_does_not_keep_it_open(process, clock):
