@@ -26,8 +26,10 @@ WORTH_TELLING = 0.001
 
 def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> str:
     """A plan: head, counts, cost, guards that tripped, changes."""
+    from tailrace.planning.holds import told  # noqa: PLC0415 - what shows no plan needs none
+
     lines = [_head(made, sync), _counts(made)]
-    lines += [f"  {made.held:,} held back (rejected too often, dismissed, or of unknown outcome)"] * bool(made.held)
+    lines += [f"  {line}" for line in told(made.holds.values(), made.sync)]
     lines.append(_cost(made))
     lines += [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in made.invalid]
     lines += [f"  schema: {event.message}" for event in made.events]
@@ -232,9 +234,12 @@ def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
     """Rows the destination refused."""
     if not rows:
         return f"{sync}: no rejected rows"
+    from tailrace.clock import now  # noqa: PLC0415
+    from tailrace.running.ledger import outlook  # noqa: PLC0415
+
     lines = [
         f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.code}: {row.issue.message}   "
-        f"({counted(row.issue.attempts, 'attempt')}, {row.issue.state})"
+        f"({counted(row.issue.attempts, 'attempt')}, {outlook(row.issue, row.next_attempt, now())})"
         for row in rows
     ]
     count = counted(len(rows), "rejected row")

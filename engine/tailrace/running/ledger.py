@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import SnapshotError
 from tailrace.jsonform import iso, to_json
+from tailrace.planning.holds import clock
 from tailrace.running.planner import known_identity
 from tailrace.schedule import LastRun, next_fire
 from tailrace.state import IssueCounts
@@ -96,6 +97,8 @@ class TroubledRow:
     """A row the destination refused, or whose outcome is unknown."""
 
     issue: RowIssue
+    next_attempt: datetime | None
+    """Not to be sent before that moment, in UTC; None where only a person, or another payload, has it sent."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `rejected --json`."""
@@ -110,6 +113,7 @@ class TroubledRow:
             "first_seen": _at(issue.first_seen),
             "last_seen": _at(issue.last_seen),
             "state": issue.state,
+            "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
         }
 
 
@@ -195,11 +199,36 @@ def _snapshot_rows(session: Session, identity: Identity) -> int | None:
         return None
 
 
-def standing(issues: Sequence[RowIssue], key: Mapping[str, Any], events: Sequence[RowEvent]) -> str:
-    """One sentence on what holds for the row now; `key` in the form that rows are filed under."""
+def next_attempt(sync: Sync, issue: RowIssue) -> datetime | None:
+    """The moment from which the next run sends the row by itself, in UTC; None when none will.
+
+    It is in the past for a row that is due already.
+    """
+    if issue.due:
+        return _moment(issue.last_seen)
+    if issue.kind == "unknown" or issue.state != "open" or sync.config.rejects.retry == "manual":
+        return None
+    return _moment(issue.last_seen if issue.retry_at is None else issue.retry_at)
+
+
+def outlook(issue: RowIssue, following: datetime | None, at: datetime) -> str:
+    """What comes next for a rejected row, in a few words; `following` is its next attempt."""
+    if issue.state == "dismissed":
+        return "dismissed until it changes"
+    if issue.state == "dead":
+        return "given up until it changes or is retried"
+    if following is None:
+        return "sent again when it changes or is retried"
+    return f"waits until {clock(following)}" if following > at else "due for the next run"
+
+
+def standing(
+    sync: Sync, issues: Sequence[RowIssue], key: Mapping[str, Any], events: Sequence[RowEvent], at: datetime
+) -> str:
+    """One sentence on what holds for the row at a moment; `key` in the form that rows are filed under."""
     for issue in issues:
         if issue.key == key:
-            return _issue_standing(issue)
+            return _issue_standing(issue, next_attempt(sync, issue), at)
     if not events:
         return "this sync has never sent anything for this key"
     last = events[-1]
@@ -208,14 +237,13 @@ def standing(issues: Sequence[RowIssue], key: Mapping[str, Any], events: Sequenc
     return f"run {last.run_id} left it {last.status or 'unsent'}; the next run takes it up again if it still differs"
 
 
-def _issue_standing(issue: RowIssue) -> str:
+def _issue_standing(issue: RowIssue, following: datetime | None, at: datetime) -> str:
     why = f"{issue.code or 'no code'}: {issue.message or 'no message'}"
+    if issue.kind == "unknown" and issue.due:
+        return f"sent, and no answer came ({why}); sent again by the next run if it still differs"
     if issue.kind == "unknown":
         return f"held: it was sent and no answer came ({why}); tailrace resolve {issue.sync} settles it"
-    if issue.state == "dismissed":
-        return f"dismissed: not sent until it changes in the model ({why})"
-    if issue.state == "dead":
-        return f"given up after {issue.attempts} attempts until it changes or is retried ({why})"
-    if not issue.attempts:
+    if issue.due and not issue.attempts:
         return f"due for the next run, as someone asked to retry it (last refused with {why})"
-    return f"rejected {issue.attempts} times ({why}); the next run tries again"
+    times = "once" if issue.attempts == 1 else f"{issue.attempts} times"
+    return f"rejected {times} ({why}); {outlook(issue, following, at)}"

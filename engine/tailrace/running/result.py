@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from tailrace.jsonform import to_json
+from tailrace.jsonform import iso, to_json
 from tailrace.planning import GuardResult
 
 RunStatus: TypeAlias = Literal["succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
@@ -81,6 +82,12 @@ class RunResult:
     """Why the run failed, was blocked, or stopped early; what to do next."""
     recovered: tuple[Recovered, ...] = ()
     notes: tuple[str, ...] = ()
+    held: int = 0
+    """Rows that differ and were not sent, because of what became of them before."""
+    waiting: int = 0
+    """Rejected rows among them that a later run sends by itself."""
+    next_attempt: datetime | None = None
+    """When the first of those is due, in UTC."""
     exit_code: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +113,9 @@ class RunResult:
             "message": self.message,
             "recovered": [str(earlier) for earlier in self.recovered],
             "notes": list(self.notes),
+            "held": self.held,
+            "waiting": self.waiting,
+            "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
         }
 
 

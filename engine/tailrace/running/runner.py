@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, OnProgress, deliver
 from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
+from tailrace.planning.holds import told
 from tailrace.redact import redact
 from tailrace.running.job import job
 from tailrace.running.lease import leased
@@ -161,7 +162,6 @@ class _Run:
         self.session.state.set_plan(self.run_id, plan.hash, counts, identity=planned.snapshot.identity.digest)
         counted = (plan.inserts, plan.updates, plan.deletes, plan.unchanged)
         self.log.info("%s: planned + %d ~ %d - %d, %d unchanged", self.sync.name, *counted)
-        held = (f"{plan.held:,} rows are held back: see tailrace rejected and tailrace resolve",) if plan.held else ()
         return replace(
             self.known,
             inserts=plan.inserts,
@@ -170,7 +170,10 @@ class _Run:
             invalid=plan.invalid_rows,
             seconds=planned.seconds,
             guards=plan.guards,
-            notes=(*plan.notes, *held),
+            notes=(*plan.notes, *told(plan.holds.values(), self.sync.name)),
+            held=plan.held,
+            waiting=plan.waiting,
+            next_attempt=plan.next_attempt,
         )
 
     def _blocked(self, plan: Plan) -> str | None:

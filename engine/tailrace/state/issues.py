@@ -12,10 +12,22 @@ import sqlalchemy as sa
 
 from tailrace.state.database import Database
 from tailrace.state.records import IssueCounts, IssueKind, IssueState, NewIssue, RowIssue
-from tailrace.state.schema import row_issues
+from tailrace.state.schema import row_issues, runs
 
 _CHUNK = 500
 """Rows of one statement: SQLite and PostgreSQL both limit bound values."""
+_MINUTE, _HOUR = 60.0, 3_600.0
+GAPS_S: tuple[float, ...] = (0.0, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR, 24 * _HOUR)
+"""From an attempt that was refused to the next one, by the number of attempts; the last gap comes again and again.
+
+A refusal is either of the moment (a parent that arrives a little later, a record that someone has locked), and the very
+next run cures it; or somebody must correct a value, a picklist or a permission first, which takes hours or days, while
+each attempt costs a call and a line of errors. With the usual ten attempts the last one comes 4 days and 11 hours after
+the first at the earliest: what breaks on a Friday evening is still tried on Tuesday, when someone has mended it.
+"""
+EARLY = 0.05
+"""The share of a gap by which an attempt may come early: a run that starts a second sooner than yesterday's is the one
+that was meant. Gaps count from the start of a run for the same reason."""
 
 
 class Issues(Database):
@@ -30,18 +42,20 @@ class Issues(Database):
         """File rows that were refused or got no answer; recording a run's rows twice counts one attempt.
 
         A row that was refused `max_attempts` times with the same payload is dead: it waits for a new
-        payload, or for `retry`. An unknown one is due at once unless sending it again may make a second
-        record.
+        payload, or for `retry`. Until then it is to be sent again after the gaps of `GAPS_S`. An unknown
+        one is due at once unless sending it again may make a second record.
         """
-        statement = self._upsert(max_attempts)
         with self.transaction() as connection:
-            common = {"sync": sync, "identity": identity, "run_id": run_id}
             now = self.now(connection)
-            rows = (common | _values(issue, max_attempts, now) for issue in issues)
+            began = connection.scalar(sa.select(runs.c.started_at).where(runs.c.run_id == run_id))
+            start = now if began is None else float(began)
+            statement = self._upsert(max_attempts, start)
+            common = {"sync": sync, "identity": identity, "run_id": run_id}
+            rows = (common | _values(issue, max_attempts, now, start) for issue in issues)
             while chunk := list(islice(rows, _CHUNK)):
                 connection.execute(statement, chunk)
 
-    def _upsert(self, max_attempts: int) -> Any:
+    def _upsert(self, max_attempts: int, start: float) -> Any:
         old, insert = row_issues.c, self.insert(row_issues)
         new = insert.excluded
         again = sa.case((old.run_id == new.run_id, old.attempts), else_=old.attempts + 1)
@@ -50,6 +64,9 @@ class Issues(Database):
         values: dict[str, Any] = {name: new[name] for name in names}
         values["attempts"] = attempts
         values["state"] = sa.case(((attempts >= max_attempts) & (new.kind == "rejected"), "dead"), else_="open")
+        moments = [(attempts <= number, retry_at(start, number)) for number in range(1, len(GAPS_S))]
+        gone = (new.kind != "rejected") | (attempts >= max_attempts)
+        values["retry_at"] = sa.case((gone, sa.null()), *moments, else_=retry_at(start, len(GAPS_S)))
         return insert.on_conflict_do_update(index_elements=["sync", "identity", "key_hash"], set_=values)
 
     def resolve(self, sync: str, identity: str, keys: Iterable[str]) -> int:
@@ -99,12 +116,12 @@ class Issues(Database):
 
     def retry(self, sync: str, key: str | None = None, *, kind: IssueKind = "rejected") -> int:
         """Make rows due for the next run with a fresh count of attempts; gives how many."""
-        return self._change(sync, key, row_issues.c.kind == kind, state="open", due=True, attempts=0)
+        return self._change(sync, key, row_issues.c.kind == kind, state="open", due=True, attempts=0, retry_at=None)
 
     def dismiss(self, sync: str, key: str | None = None, *, kind: IssueKind = "rejected") -> int:
         """Set rows aside until their payload changes; gives how many."""
         shown = (row_issues.c.kind == kind) & (row_issues.c.state != "dismissed")
-        return self._change(sync, key, shown, state="dismissed", due=False)
+        return self._change(sync, key, shown, state="dismissed", due=False, retry_at=None)
 
     def issue_counts(self) -> dict[tuple[str, str], IssueCounts]:
         """Per sync and identity how many rows need attention."""
@@ -130,12 +147,18 @@ class Issues(Database):
             return connection.execute(sa.delete(row_issues).where(row_issues.c.sync == sync, *which)).rowcount
 
 
+def retry_at(start: float, attempts: int) -> float:
+    """When a row is to be sent again that was refused so many times, the last time in a run that began at `start`."""
+    return start + GAPS_S[min(attempts, len(GAPS_S)) - 1] * (1 - EARLY)
+
+
 def key_hash(key_text: str) -> str:
     """What a key is filed under: 32 hex digits, so that long keys fit an index."""
     return hashlib.blake2b(key_text.encode(), digest_size=16).hexdigest()
 
 
-def _values(issue: NewIssue, max_attempts: int, now: float) -> dict[str, object]:
+def _values(issue: NewIssue, max_attempts: int, now: float, start: float) -> dict[str, object]:
+    """As a first refusal."""
     refused = issue.kind == "rejected"
     return {
         **asdict(issue),
@@ -145,6 +168,7 @@ def _values(issue: NewIssue, max_attempts: int, now: float) -> dict[str, object]
         "last_seen": now,
         "state": "dead" if refused and max_attempts <= 1 else "open",
         "due": not refused and issue.action != "create",
+        "retry_at": retry_at(start, 1) if refused and max_attempts > 1 else None,
     }
 
 

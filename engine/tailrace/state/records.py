@@ -139,7 +139,7 @@ class RowIssue:
     run_id: str
     """The last run that saw it."""
     retry_at: float | None = None
-    """Not to be sent before that moment, unless it is due or changes."""
+    """Seconds since the epoch; not to be sent again before that, unless it is due or changes."""
 
     @property
     def key(self) -> dict[str, Any]:
