@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from tailrace.planning import Plan
     from tailrace.running.adopt import Adopted
     from tailrace.running.check import CheckReport
-    from tailrace.running.ledger import RunDetails, RunSummary, Story, SyncStatus, TroubledRow
+    from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
     from tailrace.running.resolve import Way
     from tailrace.running.result import RunResult
+    from tailrace.running.story import Story
 
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
@@ -243,14 +244,9 @@ class Project:
 
     def explain(self, name: str, key: Mapping[str, str]) -> Story:
         """Everything ever done to one row; key values as text."""
-        from tailrace.running import trouble
-        from tailrace.running.ledger import Story, standing
+        from tailrace.running.story import tell
 
-        sync = self._sync(name)
-        events = tuple(self._session.files.row_history(name, key))
-        issues = trouble.issues_of(self._session, sync)
-        typed = trouble.typed(self._session, sync, key)
-        return Story(name, typed, events, standing(sync, issues, typed, events, now()))
+        return tell(self._session, self._sync(name), key, now())
 
     def adopt(self, name: str, *, trust: bool = False) -> Adopted:
         """Take what the destination holds (or, with `trust`, the model's rows) as the snapshot."""

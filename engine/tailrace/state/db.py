@@ -8,6 +8,7 @@ from typing import Self
 
 from tailrace.state.accounts import Accounts
 from tailrace.state.database import BUSY_S, connect
+from tailrace.state.holds import Holds
 from tailrace.state.issues import Issues
 from tailrace.state.keys import Keys
 from tailrace.state.leases import Leases
@@ -15,8 +16,8 @@ from tailrace.state.migrate import ensure_current
 from tailrace.state.runs import Runs
 
 
-class StateDB(Leases, Runs, Issues, Accounts, Keys):
-    """Leases, runs, row issues and accounts in one SQLite or PostgreSQL database.
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys):
+    """Leases, runs, row issues, holds and accounts in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.
     """

@@ -149,6 +149,32 @@ class RowIssue:
 
 
 @dataclass(frozen=True, slots=True)
+class NewHold:
+    """A row that a run planned and did not send."""
+
+    key_text: str
+    since: str
+    """The run that refused the row, or got no answer."""
+    reason: str
+    until: float | None
+    """Seconds since the epoch; None where time alone does not end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """Runs, one after another, that held a row back for one reason. Times are seconds since the epoch."""
+
+    since: str
+    reason: str
+    until: float | None
+    first_run: str
+    first_at: float
+    last_run: str
+    last_at: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class IssueCounts:
     """Rows of one sync that need attention; `rejected` includes the `dead` ones."""
 
