@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +12,6 @@ from tailrace.state.issues import key_hash
 from tailrace.state.leases import check_token
 from tailrace.state.records import HoldRecord, NewHold
 from tailrace.state.schema import holds
-
-_CHUNK = 500
-"""Rows of one statement."""
 
 
 class Holds(Database):
@@ -27,9 +23,7 @@ class Holds(Database):
             check_token(connection, sync, token)
             statement, now = self._noting(), self.now(connection)
             common = {"sync": sync, "identity": identity, "first_run": run_id, "last_run": run_id, "runs": 1}
-            rows = (common | _values(hold, now) for hold in held)
-            while chunk := list(islice(rows, _CHUNK)):
-                connection.execute(statement, chunk)
+            self.execute_many(connection, statement, (common | _values(hold, now) for hold in held))
 
     def _noting(self) -> Any:
         old, insert = holds.c, self.insert(holds)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, replace
-from itertools import islice
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,32 +51,35 @@ class Issues(Database):
             statement = self._upsert(max_attempts, start)
             common = {"sync": sync, "identity": identity, "run_id": run_id}
             rows = (common | _values(issue, max_attempts, now, start) for issue in issues)
-            while chunk := list(islice(rows, _CHUNK)):
-                connection.execute(statement, chunk)
+            self.execute_many(connection, statement, rows)
 
     def _upsert(self, max_attempts: int, start: float) -> Any:
         old, insert = row_issues.c, self.insert(row_issues)
         new = insert.excluded
-        again = sa.case((old.run_id == new.run_id, old.attempts), else_=old.attempts + 1)
-        attempts = sa.case((old.payload_hash == new.payload_hash, again), else_=1)
+        again = sa.case((old.run_id == new.run_id, old.attempts), else_=old.attempts + _constant(1))
+        attempts = sa.case((old.payload_hash == new.payload_hash, again), else_=_constant(1))
         names = ("op", "action", "kind", "code", "message", "payload_hash", "last_seen", "due", "run_id")
         values: dict[str, Any] = {name: new[name] for name in names}
         values["attempts"] = attempts
-        values["state"] = sa.case(((attempts >= max_attempts) & (new.kind == "rejected"), "dead"), else_="open")
-        moments = [(attempts <= number, retry_at(start, number)) for number in range(1, len(GAPS_S))]
-        gone = (new.kind != "rejected") | (attempts >= max_attempts)
-        values["retry_at"] = sa.case((gone, sa.null()), *moments, else_=retry_at(start, len(GAPS_S)))
+        refused, last = new.kind == _constant("rejected"), attempts >= _constant(max_attempts)
+        values["state"] = sa.case((last & refused, _constant("dead")), else_=_constant("open"))
+        times = [_constant(retry_at(start, number + 1)) for number in range(len(GAPS_S))]
+        moments = [(attempts <= _constant(number), time) for number, time in enumerate(times[:-1], 1)]
+        values["retry_at"] = sa.case((~refused | last, sa.null()), *moments, else_=times[-1])
         return insert.on_conflict_do_update(index_elements=["sync", "identity", "key_hash"], set_=values)
 
     def resolve(self, sync: str, identity: str, keys: Iterable[str]) -> int:
-        """Drop the issues of rows that are acknowledged or gone; cheap where a sync has no issue."""
-        filed = {issue.key_text: issue.key_hash for issue in self.issues(sync, identity)}
-        if not filed:
-            return 0
-        done = sorted(filed[key] for key in filed.keys() & set(keys))
-        for chunk in _chunks(done):
-            self._delete(sync, row_issues.c.identity == identity, row_issues.c.key_hash.in_(chunk))
-        return len(done)
+        """Drop the issues of rows that are acknowledged or gone; gives how many there were."""
+        gone = 0
+        for chunk in _chunks(sorted(map(key_hash, keys))):
+            gone += self._delete(sync, row_issues.c.identity == identity, row_issues.c.key_hash.in_(chunk))
+        return gone
+
+    def issue_keys(self, sync: str, identity: str) -> frozenset[str]:
+        """The keys, as text, of all rows that are filed."""
+        query = sa.select(row_issues.c.key_text).where(row_issues.c.sync == sync, row_issues.c.identity == identity)
+        with self.reading() as connection:
+            return frozenset(connection.scalars(query))
 
     def drop_issues(self, sync: str, *, but: str | None = None) -> int:
         """Forget the sync's issues, except those of one identity; gives how many there were."""
@@ -92,7 +94,7 @@ class Issues(Database):
         states: Collection[IssueState] | None = None,
     ) -> tuple[RowIssue, ...]:
         """The sync's issues, the latest first."""
-        query = sa.select(row_issues).where(row_issues.c.sync == sync)
+        query = sa.select(*(row_issues.c[name] for name in RowIssue.__slots__)).where(row_issues.c.sync == sync)
         if identity is not None:
             query = query.where(row_issues.c.identity == identity)
         if kind is not None:
@@ -101,7 +103,7 @@ class Issues(Database):
             query = query.where(row_issues.c.state.in_(states))
         query = query.order_by(row_issues.c.last_seen.desc(), row_issues.c.key_text)
         with self.reading() as connection:
-            return tuple(RowIssue(**row) for row in connection.execute(query).mappings())
+            return tuple(RowIssue(*row) for row in connection.execute(query))
 
     def rejected(self, sync: str) -> tuple[RowIssue, ...]:
         """Rows the destination refused, dead ones included, dismissed ones not."""
@@ -152,6 +154,11 @@ def retry_at(start: float, attempts: int) -> float:
     return start + GAPS_S[min(attempts, len(GAPS_S)) - 1] * (1 - EARLY)
 
 
+def _constant(value: float | str) -> sa.ColumnClause[Any]:
+    """A value of ours as part of the statement, which then has fewer to bind for each of very many rows."""
+    return sa.literal_column(f"'{value}'" if isinstance(value, str) else repr(value))
+
+
 def key_hash(key_text: str) -> str:
     """What a key is filed under: 32 hex digits, so that long keys fit an index."""
     return hashlib.blake2b(key_text.encode(), digest_size=16).hexdigest()
@@ -161,7 +168,13 @@ def _values(issue: NewIssue, max_attempts: int, now: float, start: float) -> dic
     """As a first refusal."""
     refused = issue.kind == "rejected"
     return {
-        **asdict(issue),
+        "key_text": issue.key_text,
+        "op": issue.op,
+        "action": issue.action,
+        "kind": issue.kind,
+        "code": issue.code,
+        "message": issue.message,
+        "payload_hash": issue.payload_hash,
         "key_hash": key_hash(issue.key_text),
         "attempts": 1,
         "first_seen": now,
