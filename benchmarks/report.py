@@ -23,8 +23,9 @@ LIBRARIES = ("duckdb", "polars", "pyarrow", "sqlalchemy", "psycopg", "hubspot-ap
 FLOORS = {"sqlite": 20_000, "hubspot": 5_000}
 """Rows per second below which the engine would be the bottleneck."""
 STARTUP_LIMIT = 0.3
-DIFF = ("<!-- diff -->", "<!-- /diff -->")
-"""Between these lines of the page is the section on the diff."""
+PAGE_FILE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+SECTIONS = ("diff", "recovery", "journal")
+"""Parts of the page that other scripts write, in their order; each is between two comments that name it."""
 
 BUSY = """
 **The machine was busy with other work**: times are longer, and rows per second fewer, than on a quiet one; processor
@@ -106,18 +107,34 @@ def bare(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def with_section(page: str, section: str) -> str:
-    """The page with its section on the diff replaced, or put at its end where it has none."""
-    begin, end = DIFF
+def with_section(page: str, section: str, name: str = "diff") -> str:
+    """The page with one of its sections replaced, or put at its end where it has none of that name."""
+    begin, end = _marks(name)
     before, _, rest = page.partition(begin)
     after = rest.partition(end)[2] or "\n"
     return f"{before.rstrip()}\n\n{begin}\n{section.strip()}\n{end}{after}"
 
 
-def section_of(page: str) -> str:
-    """The page's section on the diff, which `benchmarks.diff` writes; empty where it has none."""
-    begin, end = DIFF
+def section_of(page: str, name: str = "diff") -> str:
+    """A section of the page; empty where it has none of that name."""
+    begin, end = _marks(name)
     return page.partition(begin)[2].partition(end)[0]
+
+
+def write_section(name: str, section: str) -> None:
+    """Replace a section in docs/benchmarks.md."""
+    PAGE_FILE.write_text(with_section(PAGE_FILE.read_text(encoding="utf-8"), section, name), encoding="utf-8")
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- /{name} -->"
+
+
+def when(load: float, rounds: int, libraries: Sequence[str]) -> str:
+    """When and where figures were measured, and how busy the machine was."""
+    busy = " (busy with other work)" if load > (os.cpu_count() or 1) / 2 else ""
+    today = datetime.now(UTC).date()
+    return f"{today}, {rounds} rounds, load before the start {load:.1f}{busy}, {machine(libraries)}"
 
 
 def machine(names: Sequence[str] = LIBRARIES) -> str:

@@ -44,9 +44,12 @@ def main() -> None:
     (ROOT / ".tailrace").mkdir(exist_ok=True)
     (ROOT / ".tailrace" / "bench.json").write_text(json.dumps(figures, indent=2), encoding="utf-8")
     if scale == 1:
-        page = ROOT / "docs" / "benchmarks.md"
-        section = report.section_of(page.read_text(encoding="utf-8")) if page.exists() else ""
-        page.write_text(report.with_section(text, section) if section else text, encoding="utf-8")
+        page = report.PAGE_FILE
+        before = page.read_text(encoding="utf-8") if page.exists() else ""
+        for name in report.SECTIONS:
+            section = report.section_of(before, name)
+            text = report.with_section(text, section, name) if section else text
+        page.write_text(text, encoding="utf-8")
     else:
         say("docs/benchmarks.md is written at scale 1 only")
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from tailrace.planning import Plan
     from tailrace.running.adopt import Adopted
     from tailrace.running.check import CheckReport
-    from tailrace.running.ledger import RunDetails, RunSummary, Story, SyncStatus, TroubledRow
+    from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
     from tailrace.running.resolve import Way
     from tailrace.running.result import RunResult
+    from tailrace.running.story import Story
 
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
@@ -161,9 +162,8 @@ class Project:
     ) -> RunResult:
         from tailrace.running.runner import RunRequest, run_sync
 
-        request = RunRequest(
-            PlanRequest(full=expected.basis.full), expected=expected, overrides=overrides, progress=progress, stop=stop
-        )
+        plan = PlanRequest(full=expected.basis.full, at=expected.made_at)
+        request = RunRequest(plan, expected=expected, overrides=overrides, progress=progress, stop=stop)
         return run_sync(self._session, self._sync(expected.sync), request)
 
     def due(self) -> list[str]:
@@ -205,10 +205,22 @@ class Project:
     def rejected(self, name: str, *, dismissed: bool = False) -> list[TroubledRow]:
         """Rows the destination refused; with `dismissed`, those that were set aside instead."""
         from tailrace.running import trouble
-        from tailrace.running.ledger import TroubledRow
+        from tailrace.running.ledger import TroubledRow, next_attempt
 
+        sync = self._sync(name)
         chosen = trouble.dismissed if dismissed else trouble.rejected
-        return [TroubledRow(issue) for issue in chosen(self._session, self._sync(name))]
+        return [TroubledRow(issue, next_attempt(sync, issue)) for issue in chosen(self._session, sync)]
+
+    def export_rejected(self, name: str, path: str | Path, *, dismissed: bool = False) -> int:
+        """Write the rows that `rejected` gives to a .csv, .jsonl or .parquet file; gives how many.
+
+        The file is there whole or not at all, for its owner's eyes alone.
+        """
+        from tailrace.running.export import export
+
+        rows = self.rejected(name, dismissed=dismissed)
+        export(rows, self._sync(name).config.key, Path(path))
+        return len(rows)
 
     def retry(self, name: str, *, key: Mapping[str, str] | None = None) -> int:
         """Make rejected rows, dismissed ones too, due for the next run; gives how many."""
@@ -224,21 +236,17 @@ class Project:
 
     def resolve(self, name: str, way: Way | None = None) -> list[TroubledRow]:
         """Rows of unknown outcome; with a way, settle them and give those that were settled."""
-        from tailrace.running.ledger import TroubledRow
+        from tailrace.running.ledger import TroubledRow, next_attempt
         from tailrace.running.resolve import resolve
 
-        return [TroubledRow(issue) for issue in resolve(self._session, self._sync(name), way)]
+        sync = self._sync(name)
+        return [TroubledRow(issue, next_attempt(sync, issue)) for issue in resolve(self._session, sync, way)]
 
     def explain(self, name: str, key: Mapping[str, str]) -> Story:
         """Everything ever done to one row; key values as text."""
-        from tailrace.running import trouble
-        from tailrace.running.ledger import Story, standing
+        from tailrace.running.story import tell
 
-        sync = self._sync(name)
-        events = tuple(self._session.files.row_history(name, key))
-        issues = trouble.issues_of(self._session, sync)
-        typed = trouble.typed(self._session, sync, key)
-        return Story(name, typed, events, standing(issues, typed, events))
+        return tell(self._session, self._sync(name), key, now())
 
     def adopt(self, name: str, *, trust: bool = False) -> Adopted:
         """Take what the destination holds (or, with `trust`, the model's rows) as the snapshot."""

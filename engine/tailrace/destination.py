@@ -28,10 +28,6 @@ ANSWER_LOST = "ANSWER_LOST"
 """Code of a row that was sent without an answer, where the vendor gave no code of its own."""
 
 
-IN_FLIGHT = "IN_FLIGHT"
-"""Code of a row that was in flight when a run broke off, and is written again by the next one."""
-
-
 class Operation(StrEnum):
     """What is asked of the destination for all rows of a batch.
 

@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 from tailrace.values import Value
 
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""Made once: it is called for each of very many keys."""
+
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
@@ -44,7 +47,7 @@ def iso(value: datetime) -> str:
 
 def key_json(key: Mapping[str, Value]) -> str:
     """One text per key, the same whenever the key is the same: compact JSON, names sorted."""
-    return json.dumps({name: to_json(key[name]) for name in sorted(key)}, separators=(",", ":"), ensure_ascii=False)
+    return _compact({name: to_json(key[name]) for name in sorted(key)})
 
 
 def show(value: Value) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -60,17 +61,26 @@ def rejected(
     context: typer.Context,
     sync: Name,
     dismissed: Annotated[bool, typer.Option("--dismissed", help="Those set aside by dismiss instead.")] = False,  # noqa: FBT002
+    out: Annotated[
+        Path | None, typer.Option(help="Write them to this .csv, .jsonl or .parquet file.", show_default=False)
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Rows the destination refused, with its reasons."""
+    """Rows the destination refused, with its reasons and the time of the next attempt."""
     from tailrace.cli import render  # noqa: PLC0415
 
     with opened(context) as project:
-        rows = project.rejected(sync, dismissed=dismissed)
+        name = project.select([sync])[0]
+        if out is not None:
+            count = project.export_rejected(name, out, dismissed=dismissed)
+            if not as_json:
+                say(f"{name}: {_rows(count)} written to {out}")
+                return
+        rows = project.rejected(name, dismissed=dismissed)
         if as_json:
             print_json({"rejected": [row.to_json() for row in rows]})
         else:
-            say(render.rejected(sync, rows))
+            say(render.rejected(name, rows))
 
 
 def retry(

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from tailrace.planning import Change, Plan
     from tailrace.project import Sync
     from tailrace.running.check import CheckReport
-    from tailrace.running.ledger import RunDetails, RunSummary, Story, SyncStatus, TroubledRow
+    from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
     from tailrace.running.result import RunResult
+    from tailrace.running.story import Event, Story
 
 SIGNS = {"insert": "+", "update": "~", "delete": "-"}
 SHOWN_FIELDS = 6
@@ -26,8 +27,10 @@ WORTH_TELLING = 0.001
 
 def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> str:
     """A plan: head, counts, cost, guards that tripped, changes."""
+    from tailrace.planning.holds import told  # noqa: PLC0415 - what shows no plan needs none
+
     lines = [_head(made, sync), _counts(made)]
-    lines += [f"  {made.held:,} held back (rejected too often, dismissed, or of unknown outcome)"] * bool(made.held)
+    lines += [f"  {line}" for line in told(made.holds.values(), made.sync)]
     lines.append(_cost(made))
     lines += [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in made.invalid]
     lines += [f"  schema: {event.message}" for event in made.events]
@@ -232,9 +235,12 @@ def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
     """Rows the destination refused."""
     if not rows:
         return f"{sync}: no rejected rows"
+    from tailrace.clock import now  # noqa: PLC0415
+    from tailrace.running.ledger import outlook  # noqa: PLC0415
+
     lines = [
         f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.code}: {row.issue.message}   "
-        f"({counted(row.issue.attempts, 'attempt')}, {row.issue.state})"
+        f"({counted(row.issue.attempts, 'attempt')}, {outlook(row.issue, row.next_attempt, now())})"
         for row in rows
     ]
     count = counted(len(rows), "rejected row")
@@ -260,13 +266,32 @@ def story(told: Story) -> str:
     """The history of one row."""
     lines = [f"{told.sync}  {_key(told.key)}", f"  now: {told.standing}"]
     for event in told.events:
+        head = f"  {event.at:%Y-%m-%d %H:%M:%S}  {_runs(event)}: "
+        if event.status == "held":
+            lines.append(f"{head}planned and held back: {event.message}")
+            continue
         pairs = [(name, _short(sides["old"]), _short(sides["new"])) for name, sides in event.fields.items()]
         fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
         record = f" record {event.record_id}" if event.record_id else ""
         why = f" {event.code}: {event.message}" if event.code or event.message else ""
-        done = f"{event.action} {event.status or 'not sent'}"
-        lines.append(f"  {event.at:%Y-%m-%d %H:%M:%S}  run {event.run_id}: {done}{record}{why}{fields}")
+        done = f"{event.action} {event.status or ('in flight' if event.sent_at else 'not sent')}"
+        lines.append(f"{head}{done}{record}{_batch(event)}{why}{fields}")
     return "\n".join(lines)
+
+
+def _runs(event: Event) -> str:
+    if event.runs > 1:
+        return f"{event.runs:,} runs, {event.run_id} to {event.last_run}"
+    ended = f" ({event.run_message})" if event.run_status == "interrupted" and event.run_message else ""
+    return f"run {event.run_id}{ended}"
+
+
+def _batch(event: Event) -> str:
+    """When it was sent, and when the answer came."""
+    if event.sent_at is None:
+        return ""
+    answered = f", answered {event.answered_at:%H:%M:%S}" if event.answered_at and event.status else ""
+    return f" (batch {event.batch}, sent {event.sent_at:%H:%M:%S}{answered})"
 
 
 def schedule(lines: Sequence[SyncStatus]) -> str:

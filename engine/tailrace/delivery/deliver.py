@@ -215,7 +215,7 @@ class _Delivery:
             number = next(self._numbers)
             self._journal.intend(number, "find", [int(outcome.marker) for outcome in outcomes])
             self._journal.settle(number, outcomes)
-            self._ledger.add(outcomes)
+            self._ledger.add(number, outcomes)
 
     def _launch(self, work: _Work) -> None:
         if self._pool is None:
@@ -256,8 +256,8 @@ class _Delivery:
     def _absorb(self, done: _Done | None) -> None:
         if done is None:
             return
-        self._ledger.add(done.verdict.final)
         work = done.work
+        self._ledger.add(work.number, done.verdict.final)
         self._again += [(work.action, work.round + 1, seq) for seq in done.verdict.retry]
         self._again += [("upsert", work.round, seq) for seq in done.verdict.upsert]
         if done.error is not None:

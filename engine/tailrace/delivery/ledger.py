@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from tailrace.rowset import Rows
     from tailrace.values import Value
 
-SCHEMA = {"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String}
+SCHEMA = {
+    "seq": pl.Int64,
+    "status": pl.String,
+    "record_id": pl.String,
+    "code": pl.String,
+    "message": pl.String,
+    "batch": pl.Int64,
+}
 _CHUNK = 50
 """Batches kept as Python objects before they are packed into a frame."""
 
@@ -30,14 +37,14 @@ class Ledger:
     def __init__(self, total: int) -> None:
         self.counts: dict[Status, int] = {"acknowledged": 0, "rejected": 0, "unknown": 0, "skipped": 0}
         self._total = total
-        self._waiting: list[Columns] = []
+        self._waiting: list[tuple[*Columns, list[int]]] = []
         self._packed: list[pl.DataFrame] = []
         self._groups: dict[str, tuple[int, int, str]] = {}
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Take final outcomes; markers are row numbers."""
+    def add(self, number: int, outcomes: Sequence[Outcome]) -> None:
+        """Take the final outcomes of a batch; markers are row numbers."""
         columns = columns_of(outcomes)
-        self._waiting.append(columns)
+        self._waiting.append((*columns, [number] * len(outcomes)))
         for status, rows in Counter(columns[1]).items():
             self.counts[status] += rows
         for outcome in outcomes:

@@ -4,43 +4,53 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import polars as pl
-
 from tailrace.delivery.deliver import Fresh
-from tailrace.delivery.job import Job, JournalLike
+from tailrace.delivery.job import Job
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import make_batch, make_rows
 from tailrace.delivery.send import Sender, Sent
-from tailrace.destination import IN_FLIGHT, Destination, Operation, Outcome
+from tailrace.delivery.trace import IN_FLIGHT
+from tailrace.destination import Destination, Operation, Outcome
 from tailrace.errors import DestinationError
 from tailrace.rowset import Rows
 from tailrace.state.records import Doubt
 
-_REPEATED = frozenset(Operation) - {Operation.CREATE}
-"""Operations that are carried out again where nobody knows whether they were. Looking up changes nothing."""
+ROWS = 10_000
+"""Rows whose fate is found out and written down at once: a look-up that fails costs no more than these."""
+LOOKED_UP = "find"
+"""The operation of rows that a look-up settled: nothing was sent of them."""
+BROKE_OFF = "the run broke off before the answer came"
 
 
-class DoubtfulJournal(JournalLike, Protocol):
-    """The part of `tailrace.state.journal.Journal` that recovery reads."""
+class DoubtfulJournal(Protocol):
+    """The part of `tailrace.state.journal.Journal` that recovery reads and writes."""
 
     def doubts(self) -> Sequence[Doubt]:
         """Batches without outcomes."""
 
+    def settle_all(self, settled: Sequence[tuple[int, Sequence[Outcome]]]) -> None:
+        """Make it durable what became of several batches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was made of the doubtful rows. Those left are sent again, as they may be sent twice safely."""
+    """What was made of the doubtful rows."""
 
     found: int
     unknown: int
+    """Held: to send them again may make second records."""
     skipped: int
-    left: int
+    again: int
+    """Of unknown outcome too, but may be sent again without harm, and will be as long as they differ."""
+    left: tuple[int, ...]
+    """Numbers of rows that are planned again and have no outcome: nothing of them is at the destination, as far as
+    anybody can tell."""
     error: DestinationError | None
     """Why looking stopped early; the rest stays in doubt."""
 
@@ -56,45 +66,74 @@ def recover(
 ) -> Recovery:
     """Settle every doubtful batch of a dead run. `job` and `rows` are that run's own.
 
-    Rows that an adapter can send twice without making second records are left to the next plan.
-    Created ones are looked up by match after `job.settle` seconds; where that cannot tell,
-    `job.on_unknown` decides.
+    Rows that an adapter can send twice without making second records are of unknown outcome, and sent again by the
+    next plan: what was sent may be there, also if the model has taken the change back by then. Created ones are
+    looked up by match after `job.settle` seconds; where that cannot tell, `job.on_unknown` decides.
     """
+    doubts = journal.doubts()
+    creates = [doubt for doubt in doubts if doubt.operation == Operation.CREATE]
+    tally = _Tally(journal)
+    for some in _portions([doubt for doubt in doubts if doubt.operation != Operation.CREATE]):
+        tally.settle([(doubt, unanswered(doubt, BROKE_OFF)) for doubt in some])
     finder = Finder(job, destination, Retries(limiter, sleep=sleep))
     sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(job, rows), sleep=_no_wait)
-    doubts = journal.doubts()
-    if finder.works and any(doubt.operation == Operation.CREATE for doubt in doubts):
+    if finder.works and creates:
         sleep(job.settle)  # once for all: a request of the dead run may still be on its way
-    tally = Counter[str]()
-    created = rows.take(seq for doubt in doubts if doubt.operation == Operation.CREATE for seq in doubt.seqs)
-    for doubt in doubts:
-        sent = _resolve(job, created, sender, doubt)
+    for some in _portions(creates):
+        frame = rows.take(seq for doubt in some for seq in doubt.seqs)
+        sent = sender.resolve(make_batch(job, Operation.CREATE, make_rows(job, frame, "create")))
         if sent.error is not None:
-            return _recovery(tally, sent.error)
-        left = [seq for seq in doubt.seqs if str(seq) not in sent.outcomes]
-        again = in_flight(left) if doubt.operation in _REPEATED else ()
-        journal.settle(doubt.number, [*sent.outcomes.values(), *again])
-        tally.update(outcome.status for outcome in sent.outcomes.values())
-        tally["left"] += len(left)
-    return _recovery(tally, None)
+            return tally.recovery(sent.error)
+        tally.settle([(doubt, _answered(doubt, sent)) for doubt in some])
+    return tally.recovery(None)
 
 
-def in_flight(seqs: Iterable[int]) -> Iterator[Outcome]:
-    """The outcome of rows that may have been written, and are simply written again."""
-    for seq in seqs:
-        yield Outcome(str(seq), "unknown", code=IN_FLIGHT, message="the run broke off before the answer")
+def unanswered(doubt: Doubt, message: str) -> list[Outcome]:
+    """Outcomes of a batch that was sent, or about to be, and has none; rows that a look-up settled were not sent."""
+    if doubt.operation == LOOKED_UP:
+        return []
+    return [Outcome(str(seq), "unknown", code=IN_FLIGHT, message=message) for seq in doubt.seqs]
 
 
-def _resolve(job: Job, created: pl.DataFrame, sender: Sender, doubt: Doubt) -> Sent:
-    if doubt.operation != Operation.CREATE:
-        return Sent()
-    rows = make_rows(job, created.filter(pl.col("seq").is_in(doubt.seqs)), "create")
-    return sender.resolve(make_batch(job, Operation.CREATE, rows))
+class _Tally:
+    """Writes down what becomes of the batches, and counts."""
+
+    def __init__(self, journal: DoubtfulJournal) -> None:
+        self._journal = journal
+        self._rows = Counter[str]()
+        self._left: list[int] = []
+
+    def settle(self, settled: Sequence[tuple[Doubt, Sequence[Outcome]]]) -> None:
+        """Take batches whose outcomes are known as far as they will be."""
+        self._journal.settle_all([(doubt.number, outcomes) for doubt, outcomes in settled])
+        for doubt, outcomes in settled:
+            known = {int(outcome.marker) for outcome in outcomes}
+            self._left += [seq for seq in doubt.seqs if seq not in known]
+            again = doubt.operation != Operation.CREATE
+            self._rows.update("again" if again else outcome.status for outcome in outcomes)
+
+    def recovery(self, error: DestinationError | None) -> Recovery:
+        """What it came to."""
+        rows = self._rows
+        return Recovery(rows["acknowledged"], rows["unknown"], rows["skipped"], rows["again"], tuple(self._left), error)
+
+
+def _portions(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
+    """The batches in portions of about `ROWS` rows."""
+    portion: list[Doubt] = []
+    for doubt in doubts:
+        portion.append(doubt)
+        if sum(len(each.seqs) for each in portion) >= ROWS:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
+
+
+def _answered(doubt: Doubt, sent: Sent) -> list[Outcome]:
+    markers = map(str, doubt.seqs)
+    return [sent.outcomes[marker] for marker in markers if marker in sent.outcomes]
 
 
 def _no_wait(_seconds: float) -> None:
     """The wait was made before the first look."""
-
-
-def _recovery(tally: Counter[str], error: DestinationError | None) -> Recovery:
-    return Recovery(tally["acknowledged"], tally["unknown"], tally["skipped"], tally["left"], error)

@@ -11,7 +11,8 @@ from tailrace.delivery.bisect import culprit, halves
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import NoOutcome, Retries
 from tailrace.delivery.rows import part_of
-from tailrace.destination import ANSWER_LOST, Batch, Destination, Operation, Outcome, Row, acknowledged
+from tailrace.delivery.trace import found_there, lost_before, sent_again
+from tailrace.destination import ANSWER_LOST, Batch, Destination, Operation, Outcome, Row
 from tailrace.errors import (
     AnswerLost,
     BatchRejected,
@@ -26,7 +27,6 @@ from tailrace.failpoints import reach
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
-"""Code of rows that were sent without an answer."""
 ADAPTER_FAILED = "ADAPTER_FAILED"
 Absent: TypeAlias = Literal["send", "unknown", "leave"]
 """What to do with a row that was not created, as far as we can tell: send it once more, report it as
@@ -152,7 +152,7 @@ class Sender:
         missing = [row for row in rows if not found[row.marker]]
         for row in rows:
             if found[row.marker]:
-                sent.outcomes[row.marker] = acknowledged(row.marker, found[row.marker][0].id, created=True)
+                sent.outcomes[row.marker] = found_there(row.marker, found[row.marker][0].id)
         self._again(batch, missing, error, sent, absent=absent)
 
     def _decide(self, batch: Batch, rows: Sequence[Row], error: AnswerLost, sent: Sent, *, absent: Absent) -> None:
@@ -167,6 +167,9 @@ class Sender:
     def _again(self, batch: Batch, rows: Sequence[Row], error: AnswerLost, sent: Sent, *, absent: Absent) -> None:
         if rows and absent == "send":
             self._send(part_of(batch, rows), sent, absent="unknown")
+            for row in rows:
+                if row.marker in sent.outcomes:
+                    sent.outcomes[row.marker] = sent_again(sent.outcomes[row.marker], lost_before(1))
         elif absent == "unknown":
             _unknown(rows, error, sent)
 
@@ -183,29 +186,38 @@ class _Attempt:
         self.batch = batch
         self._destination = destination
         self._outcomes = outcomes
+        self._lost = 0
 
     def push(self) -> None:
         """Send what is left; NoOutcome when the adapter keeps silent about some row."""
         got: dict[str, Outcome] = {}
         contradicted: set[str] = set()
+        lost = self._lost
         try:
             for outcome in self._destination.push(self.batch):
                 if got.setdefault(outcome.marker, outcome).status != outcome.status:
                     contradicted.add(outcome.marker)
+        except AnswerLost:
+            self._lost += 1
+            raise
         finally:
-            self._take(got, contradicted)
+            self._take(got, contradicted, lost)
         if self.batch.rows:
+            self._lost += 1
             raise NoOutcome(f"the adapter said nothing certain of {len(self.batch.rows)} rows", code="NO_OUTCOME")
 
-    def _take(self, got: dict[str, Outcome], contradicted: set[str]) -> None:
-        """Keep outcomes of rows that were asked about, once and without contradiction."""
+    def _take(self, got: dict[str, Outcome], contradicted: set[str], lost: int) -> None:
+        """Keep outcomes of rows that were asked about, once and without contradiction.
+
+        `lost` is how often these rows were sent before without an answer.
+        """
         left = []
         for row in self.batch.rows:
             outcome = got.get(row.marker)
             if outcome is None or outcome.status == "unknown" or row.marker in contradicted:
                 left.append(row)
             else:
-                self._outcomes[row.marker] = outcome
+                self._outcomes[row.marker] = sent_again(outcome, lost_before(lost)) if lost else outcome
         self.batch = part_of(self.batch, left)
 
 

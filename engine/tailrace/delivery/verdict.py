@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tailrace.delivery.trace import refused_before, sent_again
 from tailrace.destination import Operation, Outcome, acknowledged
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def judge(
     verdict = Verdict()
     for outcome in outcomes:
         if outcome.recovery is None:
-            verdict.final.append(outcome)
+            verdict.final.append(sent_again(outcome, refused_before(round)) if round else outcome)
         elif outcome.recovery == "retry" and round < LAST_ROUND:
             verdict.retry.append(int(outcome.marker))
         elif outcome.recovery == "missing":

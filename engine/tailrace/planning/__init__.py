@@ -4,6 +4,7 @@ from tailrace.planning.build import Surroundings, build
 from tailrace.planning.contract import faults, missing_required
 from tailrace.planning.cost import Cost
 from tailrace.planning.guards import GuardResult
+from tailrace.planning.holds import Hold
 from tailrace.planning.modes import OPERATION, actions, refusals
 from tailrace.planning.payload import keys, payload_hashes
 from tailrace.planning.plan import Basis, Change, FieldChange, Plan
@@ -15,6 +16,7 @@ __all__ = [
     "Cost",
     "FieldChange",
     "GuardResult",
+    "Hold",
     "Plan",
     "Surroundings",
     "actions",

@@ -12,6 +12,7 @@ import polars as pl
 from tailrace.diff.moves import claiming, held_values, moving
 from tailrace.planning.cost import estimate
 from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
+from tailrace.planning.holds import Hold
 from tailrace.planning.modes import count_ops, with_actions
 from tailrace.planning.payload import keys, numbers, payload_hashes
 from tailrace.planning.plan import Basis, Plan
@@ -31,8 +32,8 @@ class Surroundings:
     batch_size: int
     rates: tuple[Rate, ...]
     quota_left: int | None = None
-    held: Mapping[str, str | None] = field(default_factory=dict)
-    """Rows not to be sent, by key text: the payload hash they were held with, None for whatever the payload."""
+    held: Mapping[str, Hold] = field(default_factory=dict)
+    """Rows not to be sent, by key text."""
     tracked: frozenset[str] = frozenset()
     """Key texts of all rows that earlier runs had trouble with, held or not."""
     only: Collection[str] | None = None
@@ -51,7 +52,7 @@ def build(
     acted = with_actions(changes.rows, config)
     named = _named(acted, changes, around)
     due, held = _due(acted, named, changes, around)
-    waiting = _waiting(due, acted, changes, config, around, held)
+    waiting = _waiting(due, acted, changes, config, around, held.values())
     sendable = due.without(waiting)
     rows = _limited(sendable, named, config, around)
     return Plan(
@@ -66,7 +67,7 @@ def build(
         model_rows=changes.model_rows,
         snapshot_rows=changes.snapshot_rows,
         unchanged=changes.unchanged,
-        held=len(held),
+        holds={key: around.held[key] for key in held},
         standing=around.tracked & named.keys(),
         invalid=changes.invalid,
         guards=_guards(config, changes, sendable, around),
@@ -88,17 +89,18 @@ def _named(acted: Rows, changes: ChangeSet, around: Surroundings) -> dict[str, i
     return numbers(acted, changes.types, {*around.held, *around.tracked, *(around.only or ())})
 
 
-def _due(acted: Rows, named: Mapping[str, int], changes: ChangeSet, around: Surroundings) -> tuple[Rows, list[int]]:
-    """The rows that may be sent now, and the numbers of those that are held back though they were asked for."""
+def _due(
+    acted: Rows, named: Mapping[str, int], changes: ChangeSet, around: Surroundings
+) -> tuple[Rows, dict[str, int]]:
+    """The rows that may be sent now, and by key text the numbers of those that are held back."""
     if around.only is not None:
-        return acted.numbered(named[key] for key in around.only if key in named), []
+        return acted.numbered(named[key] for key in around.only if key in named), {}
     suspects = acted.take(named[key] for key in around.held if key in named)
     if suspects.is_empty():
-        return acted, []
+        return acted, {}
     hashes = zip(keys(suspects, changes.types), payload_hashes(suspects, changes.types), strict=True)
-    blocked = [around.held[key] in {None, payload} for key, payload in hashes]
-    held = suspects.filter(pl.Series(blocked, dtype=pl.Boolean))["seq"].to_list()
-    return acted.without(held), held
+    held = {key: named[key] for key, payload in hashes if around.held[key].payload in {None, payload}}
+    return acted.without(list(held.values())), held
 
 
 def _waiting(

@@ -13,6 +13,9 @@ from tailrace.jsonform import key_json, to_json
 from tailrace.rowset import Rows
 from tailrace.values import LogicalType
 
+_sorted = json.JSONEncoder(sort_keys=True).encode
+"""Made once: it is called for each of very many rows."""
+
 
 def keys(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> list[str]:
     """Each row's key as canonical JSON text, in the frame's order."""
@@ -52,5 +55,4 @@ def payload_hashes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> lis
 
 
 def _hash(head: Sequence[object], values: Mapping[str, object]) -> str:
-    text = json.dumps([list(head), values], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_sorted([list(head), values]).encode()).hexdigest()[:32]

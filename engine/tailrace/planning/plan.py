@@ -14,9 +14,10 @@ import polars as pl
 
 from tailrace.canonical import python_values
 from tailrace.changes import InvalidRows, Op, SchemaEvent
-from tailrace.jsonform import to_json
+from tailrace.jsonform import iso, to_json
 from tailrace.planning.cost import Cost
 from tailrace.planning.guards import GuardResult
+from tailrace.planning.holds import Hold, first_attempt
 from tailrace.planning.modes import shown_op
 from tailrace.rowset import Rows
 from tailrace.snapshot.content import content_hash
@@ -95,8 +96,6 @@ class Plan:
     model_rows: int
     snapshot_rows: int
     unchanged: int
-    held: int
-    """Changes left out because their row was rejected too often, dismissed, or is of unknown outcome."""
     standing: frozenset[str]
     """Key texts of rows that earlier runs had trouble with and that still differ."""
     invalid: tuple[InvalidRows, ...]
@@ -104,6 +103,8 @@ class Plan:
     cost: Cost
     events: tuple[SchemaEvent, ...] = ()
     notes: tuple[str, ...] = ()
+    holds: Mapping[str, Hold] = field(default_factory=dict, repr=False)
+    """Changes left out because of what became of their row before, by key text."""
 
     @cached_property
     def hash(self) -> str:
@@ -148,6 +149,21 @@ class Plan:
         return sum(group.rows for group in self.invalid)
 
     @property
+    def held(self) -> int:
+        """Changes left out because of what became of their row before."""
+        return len(self.holds)
+
+    @property
+    def waiting(self) -> int:
+        """Those of them that a later run sends by itself."""
+        return sum(hold.until is not None for hold in self.holds.values())
+
+    @property
+    def next_attempt(self) -> datetime | None:
+        """When the first of those is due; None when there is none."""
+        return first_attempt(self.holds.values())
+
+    @property
     def tripped(self) -> tuple[GuardResult, ...]:
         """The guards that stop this plan."""
         return tuple(guard for guard in self.guards if guard.tripped)
@@ -171,6 +187,8 @@ class Plan:
             "deletes": self.deletes,
             "unchanged": self.unchanged,
             "held": self.held,
+            "waiting": self.waiting,
+            "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
             "invalid": [_invalid_json(group) for group in self.invalid],
             "guards": [guard.to_json() for guard in self.guards],
             "cost": self.cost.to_json(),

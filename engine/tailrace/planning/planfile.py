@@ -60,7 +60,6 @@ def load_plan(path: Path, work: Path) -> Plan:
             model_rows=header["model_rows"],
             snapshot_rows=header["snapshot_rows"],
             unchanged=header["unchanged"],
-            held=header["held"],
             standing=frozenset(header["standing"]),
             invalid=tuple(InvalidRows(g["reason"], g["rows"], tuple(g["examples"])) for g in header["invalid"]),
             guards=tuple(GuardResult(**guard) for guard in header["guards"]),

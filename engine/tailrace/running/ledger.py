@@ -1,14 +1,15 @@
-"""What the record says: the state of each sync, rows in trouble, the story of one row."""
+"""What the record says: the state of each sync, its runs, its rows in trouble."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tailrace.errors import SnapshotError
-from tailrace.jsonform import iso, to_json
+from tailrace.jsonform import iso
+from tailrace.planning.holds import clock
 from tailrace.running.planner import known_identity
 from tailrace.schedule import LastRun, next_fire
 from tailrace.state import IssueCounts
@@ -16,7 +17,6 @@ from tailrace.state import IssueCounts
 if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.session import Session
-    from tailrace.snapshot.history import RowEvent
     from tailrace.snapshot.store import Identity
     from tailrace.state import BatchRecord, RowIssue, RunRecord
     from tailrace.state.records import RunStatus
@@ -26,7 +26,7 @@ FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
 
 def _at(seconds: float | None) -> str | None:
     """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else iso(_moment(seconds))
+    return None if seconds is None else iso(moment(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class TroubledRow:
     """A row the destination refused, or whose outcome is unknown."""
 
     issue: RowIssue
+    next_attempt: datetime | None
+    """Not to be sent before that moment, in UTC; None where only a person, or another payload, has it sent."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `rejected --json`."""
@@ -110,59 +112,22 @@ class TroubledRow:
             "first_seen": _at(issue.first_seen),
             "last_seen": _at(issue.last_seen),
             "state": issue.state,
+            "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Everything ever done to one row, oldest first, and how it stands."""
-
-    sync: str
-    key: Mapping[str, Any]
-    """As JSON has it."""
-    events: tuple[RowEvent, ...]
-    standing: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The form of `explain --json`."""
-        return {
-            "sync": self.sync,
-            "key": dict(self.key),
-            "standing": self.standing,
-            "events": [_event_json(event) for event in self.events],
-        }
-
-
-def _event_json(event: RowEvent) -> dict[str, Any]:
-    return {
-        "run_id": event.run_id,
-        "at": iso(event.at),
-        "op": event.op,
-        "action": event.action,
-        "status": event.status,
-        "code": event.code,
-        "message": event.message,
-        "record_id": event.record_id,
-        "fields": {
-            name: {"old": to_json(change["old"]), "new": to_json(change["new"])}
-            for name, change in event.fields.items()
-        },
-    }
 
 
 def last_runs(session: Session) -> dict[str, LastRun]:
     """The latest run of each sync that ever ran."""
     found = {name: session.state.last_run(name) for name in session.project.syncs}
     return {
-        name: LastRun(
-            _moment(run.started_at), None if run.finished_at is None else _moment(run.finished_at), run.status
-        )
+        name: LastRun(moment(run.started_at), None if run.finished_at is None else moment(run.finished_at), run.status)
         for name, run in found.items()
         if run is not None
     }
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """Seconds since the epoch as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -175,7 +140,7 @@ def sync_status(
     last = session.state.last_run(sync.name)
     reached = session.state.last_run(sync.name, FRESH)
     schedule = sync.config.schedule
-    due = next_fire(schedule, _moment(last.started_at) if last else None, at) if schedule else None
+    due = next_fire(schedule, moment(last.started_at) if last else None, at) if schedule else None
     return SyncStatus(
         sync=sync.name,
         last_run=last.run_id if last else None,
@@ -195,27 +160,24 @@ def _snapshot_rows(session: Session, identity: Identity) -> int | None:
         return None
 
 
-def standing(issues: Sequence[RowIssue], key: Mapping[str, Any], events: Sequence[RowEvent]) -> str:
-    """One sentence on what holds for the row now; `key` in the form that rows are filed under."""
-    for issue in issues:
-        if issue.key == key:
-            return _issue_standing(issue)
-    if not events:
-        return "this sync has never sent anything for this key"
-    last = events[-1]
-    if last.status in {"acknowledged", "skipped"}:
-        return f"settled by run {last.run_id}: {last.status} ({last.op})"
-    return f"run {last.run_id} left it {last.status or 'unsent'}; the next run takes it up again if it still differs"
+def next_attempt(sync: Sync, issue: RowIssue) -> datetime | None:
+    """The moment from which the next run sends the row by itself, in UTC; None when none will.
+
+    It is in the past for a row that is due already.
+    """
+    if issue.due:
+        return moment(issue.last_seen)
+    if issue.kind == "unknown" or issue.state != "open" or sync.config.rejects.retry == "manual":
+        return None
+    return moment(issue.last_seen if issue.retry_at is None else issue.retry_at)
 
 
-def _issue_standing(issue: RowIssue) -> str:
-    why = f"{issue.code or 'no code'}: {issue.message or 'no message'}"
-    if issue.kind == "unknown":
-        return f"held: it was sent and no answer came ({why}); tailrace resolve {issue.sync} settles it"
+def outlook(issue: RowIssue, following: datetime | None, at: datetime) -> str:
+    """What comes next for a rejected row, in a few words; `following` is its next attempt."""
     if issue.state == "dismissed":
-        return f"dismissed: not sent until it changes in the model ({why})"
+        return "dismissed until it changes"
     if issue.state == "dead":
-        return f"given up after {issue.attempts} attempts until it changes or is retried ({why})"
-    if not issue.attempts:
-        return f"due for the next run, as someone asked to retry it (last refused with {why})"
-    return f"rejected {issue.attempts} times ({why}); the next run tries again"
+        return "given up until it changes or is retried"
+    if following is None:
+        return "sent again when it changes or is retried"
+    return f"waits until {clock(following)}" if following > at else "due for the next run"

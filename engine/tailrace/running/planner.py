@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
 from tailrace.diff.engine import Options, diff
 from tailrace.errors import UsageError, WarehouseError
-from tailrace.planning import Basis, Plan, Surroundings, build, faults, missing_required
+from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
+from tailrace.planning.holds import Reason
 from tailrace.running.session import Session, Target
 from tailrace.snapshot.store import Identity, Snapshot
 
@@ -40,6 +42,8 @@ class PlanRequest:
     """Key texts to confine the plan to."""
     limit: int | None = None
     """Most changes to take; guards judge all of them."""
+    at: datetime | None = None
+    """The time by which rejected rows wait, or no longer; a saved plan is made again as of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def _surroundings(
         batch_size=target.batch_size,
         rates=target.rates,
         quota_left=record.quota_left if record else None,
-        held=held(issues, sync) if request.only is None else {},
+        held=held(issues, sync, request.at or now(), full=request.full) if request.only is None else {},
         tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
@@ -231,16 +235,38 @@ def compare(
     return diff(rows, snapshot, spec, folder, options)
 
 
-def held(issues: Collection[RowIssue], sync: Sync) -> dict[str, str | None]:
-    """Rows not to be sent now: the payload hash that keeps them back, None for whatever the payload."""
+def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool = False) -> dict[str, Hold]:
+    """Rows not to be sent at that time, by key text.
+
+    A `full` plan takes rejected rows in, whatever they wait for, but neither those that someone dismissed nor those
+    that may be there already.
+    """
     manual = sync.config.rejects.retry == "manual"
-    kept: dict[str, str | None] = {}
+    holds: dict[str, Hold] = {}
     for issue in issues:
-        if issue.kind == "unknown" and not issue.due:
-            kept[issue.key_text] = None
-        elif issue.state in {"dead", "dismissed"} or (manual and not issue.due):
-            kept[issue.key_text] = issue.payload_hash
-    return kept
+        reason = _reason(issue, at.timestamp(), manual=manual)
+        if reason is None or (full and reason in {"waiting", "dead", "manual"}):
+            continue
+        # All fields are sent by a full plan: the payload that was dismissed is told by no hash of theirs.
+        payload = None if full or reason == "unknown" else issue.payload_hash
+        until = issue.retry_at if reason == "waiting" else None
+        holds[issue.key_text] = Hold(reason, payload, issue.run_id, until)
+    return holds
+
+
+def _reason(issue: RowIssue, at: float, *, manual: bool) -> Reason | None:
+    """Why a row is held back; None when it is not."""
+    if issue.kind == "unknown":
+        return None if issue.due else "unknown"
+    if issue.state == "dismissed":
+        return "dismissed"
+    if issue.state == "dead":
+        return "dead"
+    if issue.due:
+        return None
+    if manual:
+        return "manual"
+    return "waiting" if issue.retry_at is not None and issue.retry_at > at else None
 
 
 def _basis(sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:

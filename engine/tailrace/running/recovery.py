@@ -1,31 +1,37 @@
 """What a broken run left behind: its journaled outcomes are folded in before anything new is planned.
 
 Rows that were in flight when it broke have no outcome. Where the operation may be repeated without
-harm they come up again in the next plan. Created ones are looked up by match, or held: see
-`tailrace.delivery.recover`.
+harm they are of unknown outcome, and what they wrote is unknown to the snapshot: the next plan sends them
+again, or removes their record, whatever the model says by then. Created ones are looked up by match, or held:
+see `tailrace.delivery.recover`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
 from tailrace.delivery import recover as look_up_doubtful
-from tailrace.delivery.recover import in_flight
-from tailrace.destination import ANSWER_LOST, IN_FLIGHT, Operation, Outcome
+from tailrace.delivery.recover import BROKE_OFF, unanswered
+from tailrace.delivery.trace import IN_FLIGHT
 from tailrace.failpoints import reach
 from tailrace.running.job import past_job
+from tailrace.running.record import verdict
 from tailrace.running.result import Recovered
 from tailrace.running.settle import Settled, save_issues, save_snapshot
 from tailrace.state import Journal, Tallies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tailrace.destination import Destination
     from tailrace.project import Sync
     from tailrace.project.config import Mode
+    from tailrace.running.planner import Planned
     from tailrace.running.session import Session, Target
     from tailrace.snapshot.history import SavedRun
     from tailrace.snapshot.store import Identity
@@ -33,7 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BROKE = "broke off; the next run recovered its outcomes"
+BROKE = "broke off; its outcomes were recovered"
+PLANNED_AGAIN = "in flight when the run broke off: planned again"
 
 
 def recover(
@@ -41,31 +48,58 @@ def recover(
 ) -> tuple[Recovered, ...]:
     """Settle every unfinished run of the sync but the one given; call it with the lease held."""
     broken = [run for run in session.state.unfinished_runs(sync.name) if run.run_id != but]
-    return tuple(_recover(session, sync, target, lease, destination, run) for run in broken)
+    return tuple(_recover(session, sync, target, lease, destination, run, but) for run in broken)
 
 
 def _recover(
-    session: Session, sync: Sync, target: Target, lease: Lease, destination: Destination, run: RunRecord
+    session: Session, sync: Sync, target: Target, lease: Lease, destination: Destination, run: RunRecord, by: str
 ) -> Recovered:
     saved = session.files.load(sync.name, run.run_id)
     if saved is None or saved.identity is None:
         message = "stopped before anything was sent"
         session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
-        return Recovered(run.run_id, 0, 0, 0)
+        return Recovered(run.run_id)
     reach("recovery.found")
     journal = Journal(session.state, run.run_id, lease.token)
     left = _look_up(session, sync, target, destination, journal, saved, run)
     reach("recovery.settled")
     outcomes = journal.outcomes()
-    _fold_in(session, sync, saved, saved.identity, outcomes)
+    _fold_in(session, sync, saved, saved.identity, outcomes, left)
     reach("recovery.folded")
     counted = dict(outcomes.group_by("status").len().iter_rows())
     tallies = Tallies(**{name: counted.get(name, 0) for name in ("acknowledged", "rejected", "unknown", "skipped")})
-    session.state.finish_run(run.run_id, "interrupted", tallies=tallies, message=BROKE, token=lease.token)
+    message = f"broke off; run {by} recovered its outcomes" if by else BROKE
+    session.state.finish_run(run.run_id, "interrupted", tallies=tallies, message=message, token=lease.token)
     journal.prune()
-    recovered = Recovered(run.run_id, tallies.acknowledged, tallies.unknown - left, left)
-    log.warning("%s: %s", sync.name, recovered)
+    recovered = _recovered(run.run_id, saved, outcomes, tallies, left)
+    log.warning("%s: %s", sync.name, recovered.told("to be sent again"))
     return recovered
+
+
+def _recovered(
+    run_id: str, saved: SavedRun, outcomes: pl.DataFrame, tallies: Tallies, left: Sequence[int]
+) -> Recovered:
+    doubtful = outcomes.filter(pl.col("status") == "unknown")["seq"]
+    harmless = pl.col("action") != "create"
+    again = saved.rows.numbered(doubtful).count(harmless) if len(doubtful) else 0
+    return Recovered(
+        run_id,
+        acknowledged=tallies.acknowledged,
+        sent_again=again + len(left),
+        rejected=tallies.rejected,
+        unknown=tallies.unknown - again,
+        skipped=tallies.skipped,
+    )
+
+
+def planned_again(recovered: Sequence[Recovered], planned: Planned) -> tuple[Recovered, ...]:
+    """The same, once the next plan is made: rows in flight that no longer differ are not sent again."""
+    known = [issue for issue in planned.issues if issue.kind == "unknown" and issue.due]
+    gone = Counter(issue.run_id for issue in known if issue.key_text not in planned.plan.standing)
+    return tuple(
+        replace(run, sent_again=run.sent_again - gone[run.run_id], unknown=run.unknown + gone[run.run_id])
+        for run in recovered
+    )
 
 
 def _look_up(
@@ -76,8 +110,8 @@ def _look_up(
     journal: Journal,
     saved: SavedRun,
     run: RunRecord,
-) -> int:
-    """Settle the batches in flight; gives how many rows are left to the next plan.
+) -> Sequence[int]:
+    """Settle the batches in flight; gives the numbers of rows that are left to the next plan without an outcome.
 
     The sync may have been edited since: the rows are looked up where that run sent them, and held
     where the sync has another destination or account now.
@@ -93,24 +127,22 @@ def _look_up(
     return found.left
 
 
-def _hold(journal: Journal) -> int:
-    """Take rows that were being created for unknown, leave the others to the next plan, ask nobody."""
-    left = 0
-    for doubt in journal.doubts():
-        created = doubt.operation == Operation.CREATE
-        message = "the run broke off before the answer, and the sync has another destination or account now"
-        held = [Outcome(str(seq), "unknown", code=ANSWER_LOST, message=message) for seq in doubt.seqs]
-        journal.settle(doubt.number, held if created else list(in_flight(doubt.seqs)))
-        left += 0 if created else len(doubt.seqs)
-    return left
+def _hold(journal: Journal) -> list[int]:
+    """Take rows in flight for unknown, and ask nobody; gives those that were not sent."""
+    message = f"{BROKE_OFF}, and the sync has another destination or account now"
+    settled = [(doubt, unanswered(doubt, message)) for doubt in journal.doubts()]
+    journal.settle_all([(doubt.number, outcomes) for doubt, outcomes in settled])
+    return [seq for doubt, outcomes in settled if not outcomes for seq in doubt.seqs]
 
 
-def _fold_in(session: Session, sync: Sync, saved: SavedRun, identity: Identity, outcomes: pl.DataFrame) -> None:
+def _fold_in(
+    session: Session, sync: Sync, saved: SavedRun, identity: Identity, outcomes: pl.DataFrame, left: Sequence[int]
+) -> None:
     snapshot = session.store.open(identity)
     done = Settled(saved.run_id, saved.rows, saved.types, outcomes)
     save_snapshot(session, sync, snapshot, done)
-    # Rows that are simply sent again are known to the snapshot as such, and need nobody's attention.
-    attention = outcomes.filter(pl.col("code").ne_missing(IN_FLIGHT))
-    save_issues(session, sync, identity.digest, replace(done, outcomes=attention))
-    session.files.save_outcomes(sync.name, saved.run_id, outcomes)
+    save_issues(session, sync, identity.digest, done)
+    open_rows = pl.DataFrame({"seq": pl.Series(left, dtype=pl.Int64)})
+    told = pl.concat([outcomes, verdict(open_rows, None, IN_FLIGHT, PLANNED_AGAIN)], how="diagonal")
+    session.files.save_outcomes(sync.name, saved.run_id, told)
     session.finish_files(sync, saved.run_id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from tailrace.jsonform import to_json
+from tailrace.jsonform import iso, to_json
 from tailrace.planning import GuardResult
 
 RunStatus: TypeAlias = Literal["succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
@@ -42,18 +43,39 @@ class RowErrors:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What an earlier, broken run of the sync left behind, and what was made of it."""
+    """What an earlier, broken run of the sync left behind, and what was made of it; counts are rows."""
 
     run_id: str
-    acknowledged: int
-    unknown: int
-    to_send: int
+    acknowledged: int = 0
+    """Answered before it broke off, or found by a look-up."""
+    sent_again: int = 0
+    """In flight when it broke off, and planned again."""
+    rejected: int = 0
+    unknown: int = 0
+    """In flight, and not planned again: held, or no longer different."""
+    skipped: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All rows of which something had to be found out or kept."""
+        return self.acknowledged + self.sent_again + self.rejected + self.unknown + self.skipped
+
+    def told(self, again: str) -> str:
+        """In words; `again` says what becomes of the rows to be sent again."""
+        if not self.rows:
+            return f"recovered run {self.run_id}: it had sent nothing"
+        counted = (
+            (self.acknowledged, "acknowledged"),
+            (self.sent_again, again),
+            (self.rejected, "rejected"),
+            (self.unknown, "of unknown outcome"),
+            (self.skipped, "skipped"),
+        )
+        parts = ", ".join(f"{number:,} {words}" for number, words in counted if number)
+        return f"recovered {self.rows:,} {'row' if self.rows == 1 else 'rows'} of run {self.run_id}: {parts}"
 
     def __str__(self) -> str:
-        return (
-            f"recovered run {self.run_id}: {self.acknowledged} rows were acknowledged, "
-            f"{self.unknown} are unknown, {self.to_send} were in flight and are planned again"
-        )
+        return self.told("sent again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +103,12 @@ class RunResult:
     """Why the run failed, was blocked, or stopped early; what to do next."""
     recovered: tuple[Recovered, ...] = ()
     notes: tuple[str, ...] = ()
+    held: int = 0
+    """Rows that differ and were not sent, because of what became of them before."""
+    waiting: int = 0
+    """Rejected rows among them that a later run sends by itself."""
+    next_attempt: datetime | None = None
+    """When the first of those is due, in UTC."""
     exit_code: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -106,6 +134,9 @@ class RunResult:
             "message": self.message,
             "recovered": [str(earlier) for earlier in self.recovered],
             "notes": list(self.notes),
+            "held": self.held,
+            "waiting": self.waiting,
+            "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
         }
 
 

@@ -14,14 +14,15 @@ from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
 from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
 from tailrace.failpoints import reach
+from tailrace.planning.holds import told
 from tailrace.redact import redact
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
-from tailrace.running.recovery import recover
+from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
-from tailrace.state import Counts, Journal, Lease, Tallies
+from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 
 if TYPE_CHECKING:
     from tailrace.destination import Destination
@@ -113,6 +114,8 @@ class _Run:
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
             self.known = self._planned(planned)
             reach("plan.made")
+            self.known = replace(self.known, recovered=planned_again(recovered, planned))
+            self._note_holds(planned, lease)
             blocked = self._blocked(planned.plan)
             if blocked is not None:
                 return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
@@ -168,7 +171,6 @@ class _Run:
         self.session.state.set_plan(self.run_id, plan.hash, counts, identity=planned.snapshot.identity.digest)
         counted = (plan.inserts, plan.updates, plan.deletes, plan.unchanged)
         self.log.info("%s: planned + %d ~ %d - %d, %d unchanged", self.sync.name, *counted)
-        held = (f"{plan.held:,} rows are held back: see tailrace rejected and tailrace resolve",) if plan.held else ()
         return replace(
             self.known,
             inserts=plan.inserts,
@@ -177,8 +179,19 @@ class _Run:
             invalid=plan.invalid_rows,
             seconds=planned.seconds,
             guards=plan.guards,
-            notes=(*plan.notes, *held),
+            notes=(*plan.notes, *told(plan.holds.values(), self.sync.name)),
+            held=plan.held,
+            waiting=plan.waiting,
+            next_attempt=plan.next_attempt,
         )
+
+    def _note_holds(self, planned: Planned, lease: Lease) -> None:
+        """Keep which rows are left out and why, so that `explain` can tell."""
+        holds = planned.plan.holds
+        if holds:
+            digest = planned.snapshot.identity.digest
+            held = (NewHold(key, hold.since, hold.reason, hold.until) for key, hold in holds.items())
+            self.session.state.record_holds(self.sync.name, digest, self.run_id, held, token=lease.token)
 
     def _blocked(self, plan: Plan) -> str | None:
         """Why nothing may be written; PlanStale when the world moved on since the expected plan."""

@@ -86,11 +86,12 @@ def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> Non
             _issues(done, troubled),
             max_attempts=sync.config.rejects.max_attempts,
         )
-    known = {issue.key_text for issue in session.state.issues(sync.name, digest)}
+    fine = done.outcomes.filter(SETTLED)["seq"]
+    known = session.state.issue_keys(sync.name, digest) if len(fine) else frozenset()
     if known:
-        fine = frozenset(done.outcomes.filter(SETTLED)["seq"])
+        settled = frozenset(fine)
         here = numbers(done.rows, done.types, known)
-        forget_issues(session, sync, digest, [text for text, seq in here.items() if seq in fine])
+        forget_issues(session, sync, digest, [text for text, seq in here.items() if seq in settled])
 
 
 def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]) -> None:

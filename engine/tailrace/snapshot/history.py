@@ -36,6 +36,7 @@ _NO_OUTCOME: dict[str, pl.DataType] = {
     "record_id": pl.String(),
     "code": pl.String(),
     "message": pl.String(),
+    "batch": pl.Int64(),
 }
 
 
@@ -55,6 +56,10 @@ class RowEvent:
     fields: Mapping[str, Mapping[str, Value]]
     """Per field written (for a delete: per field that had a value): `old` and `new`."""
     record_id: str | None
+    seq: int
+    """The row's number in the run."""
+    batch: int | None
+    """The number of the batch that brought the outcome, where the run kept it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +239,10 @@ def _with_outcomes(rows: pl.DataFrame, path: Path | None) -> pl.DataFrame:
     if path is not None:
         with told(path, "read"):
             wanted = rows["seq"].implode()
-            outcomes = pl.scan_parquet(path).filter(pl.col("seq").is_in(wanted)).collect()
+            found = pl.scan_parquet(path).filter(pl.col("seq").is_in(wanted)).collect()
+            outcomes = pl.concat([outcomes, found], how="diagonal_relaxed")
     answers = outcomes.unique("seq", keep="last", maintain_order=True).rename({"record_id": "answered"})
-    return rows.join(answers.select("seq", "status", "answered", "code", "message"), on="seq", how="left")
+    return rows.join(answers.select("seq", "status", "answered", "code", "message", "batch"), on="seq", how="left")
 
 
 def _row_events(rows: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str, at: datetime) -> Iterator[RowEvent]:
@@ -261,4 +267,6 @@ def _row_events(rows: pl.DataFrame, types: Mapping[str, LogicalType], run_id: st
             message=row["message"],
             fields={n: p for n, p in pairs.items() if row[f"c:{n}"] or (delete and p["old"] is not None)},
             record_id=row["answered"] or row["record_id"],
+            seq=row["seq"],
+            batch=row["batch"],
         )

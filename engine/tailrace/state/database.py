@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -23,6 +25,8 @@ BUSY_S = 10.0
 _READ = "tailrace_read"
 _LAX = "tailrace_lax"
 _BUSY = "tailrace_busy_s"
+_CHUNK = 1_000
+"""Rows given to the driver at once."""
 
 
 class Database:
@@ -76,6 +80,24 @@ class Database:
         if self.engine.dialect.name == "postgresql":
             return float(connection.scalar(sa.text("select extract(epoch from clock_timestamp())")) or 0)
         return time.time()
+
+    def execute_many(self, connection: Connection, statement: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute a statement for each row: its bound values by name, the same names in all rows.
+
+        The statement is compiled once, and rows go to the driver as they are: several times faster, for very many rows,
+        than to have SQLAlchemy look at each.
+        """
+        left = iter(rows)
+        first = next(left, None)
+        if first is None:
+            return
+        compiled = statement.compile(dialect=self.engine.dialect, column_keys=list(first))
+        constant = compiled.params
+        filled: Iterator[Any] = ({**constant, **row} for row in chain([first], left))
+        if compiled.positional:
+            filled = map(itemgetter(*compiled.positiontup), filled)
+        while chunk := list(islice(filled, _CHUNK)):
+            connection.exec_driver_sql(compiled.string, chunk)
 
     def insert(self, table: sa.Table) -> Any:
         """The dialect's own INSERT, which knows ON CONFLICT (both dialects spell it the same)."""

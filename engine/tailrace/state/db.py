@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from tailrace.state.accounts import Accounts
 from tailrace.state.database import BUSY_S, connect
+from tailrace.state.holds import Holds
 from tailrace.state.issues import Issues
 from tailrace.state.keys import Keys
 from tailrace.state.leases import Leases
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Accounts, Keys):
-    """Leases, runs, row issues, accounts and their budgets in one SQLite or PostgreSQL database.
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys):
+    """Leases, runs, row issues, holds, accounts and their budgets in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.
     """

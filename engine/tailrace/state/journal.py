@@ -7,7 +7,9 @@ anything builds on them. Both are refused, with LeaseLost, once another run hold
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
 from tailrace.state.database import Database
 from tailrace.state.leases import check_token
-from tailrace.state.packing import Columns, pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
+from tailrace.state.packing import pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import BatchRecord, Doubt
 from tailrace.state.schema import batches, runs
 
@@ -24,6 +26,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TALLIES: tuple[Status, ...] = ("acknowledged", "rejected", "unknown", "skipped")
+_CHUNK = 500
+"""Batches whose outcomes are unpacked at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowEntry:
+    """What the journal says of one row."""
+
+    batch: int
+    settled: bool
+    """Whether the batch has outcomes; else it may have been sent, or not."""
+    outcome: Outcome | None
 
 
 class Journal:
@@ -62,14 +76,18 @@ class Journal:
 
         A row without an outcome was not written: it was refused for now, or never sent.
         """
-        blob = pack_outcomes(outcomes)
-        counted = Counter(outcome.status for outcome in outcomes)
+        self.settle_all([(number, outcomes)])
+
+    def settle_all(self, settled: Sequence[tuple[int, Sequence[Outcome]]]) -> None:
+        """The same of several batches at once: all of them are recorded, or none."""
+        packed = [_settlement(number, outcomes) for number, outcomes in settled]
+        if not packed:
+            return
         with self._state.transaction() as connection:
             check_token(connection, self._sync, self._token)
-            values = {name: counted.get(name, 0) for name in _TALLIES}
-            times = {"settled_at": self._state.now(connection), "outcomes": blob}
-            here = (batches.c.run_id == self._run_id) & (batches.c.number == number)
-            connection.execute(sa.update(batches).where(here), values | times)
+            at = {"settled_at": self._state.now(connection)}
+            here = (batches.c.run_id == self._run_id) & (batches.c.number == sa.bindparam("batch"))
+            connection.execute(sa.update(batches).where(here), [at | values for values in packed])
 
     def batches(self) -> list[BatchRecord]:
         """All batches in the order of their numbers."""
@@ -77,6 +95,23 @@ class Journal:
         with self._state.reading() as connection:
             rows = connection.execute(self._mine(*wanted)).mappings()
             return [BatchRecord(**row) for row in rows]
+
+    def batch(self, number: int) -> BatchRecord | None:
+        """One batch; None where there is none of that number."""
+        wanted = [batches.c[name] for name in BatchRecord.__slots__]
+        with self._state.reading() as connection:
+            row = connection.execute(self._mine(*wanted).where(batches.c.number == number)).mappings().one_or_none()
+        return None if row is None else BatchRecord(**row)
+
+    def of_row(self, seq: int) -> RowEntry | None:
+        """The last batch that took a row, and what it said of it; None where no batch took it, or it was pruned."""
+        query = self._mine(batches.c.number, batches.c.seqs, batches.c.settled_at, batches.c.outcomes)
+        found = None
+        with self._state.reading() as connection:
+            for number, seqs, settled_at, outcomes in connection.execute(query.where(batches.c.seqs.is_not(None))):
+                if seq in unpack_seqs(seqs):
+                    found = RowEntry(number, settled=settled_at is not None, outcome=_outcome_of(seq, outcomes))
+        return found
 
     def next_number(self) -> int:
         """The first number not yet taken."""
@@ -92,7 +127,7 @@ class Journal:
             return [Doubt(row[0], row[1], unpack_seqs(row[2])) for row in connection.execute(query)]
 
     def outcomes(self) -> pl.DataFrame:
-        """All outcomes so far, one per row, by seq: seq, status, record_id, code, message."""
+        """All outcomes so far, one per row, by seq: seq, status, record_id, code, message, batch."""
         import polars as pl  # noqa: PLC0415 - most users of the state database need none
 
         schema = {
@@ -101,6 +136,7 @@ class Journal:
             "record_id": pl.String,
             "code": pl.String,
             "message": pl.String,
+            "batch": pl.Int64,
         }
         parts = [pl.DataFrame(dict(zip(schema, part, strict=True)), schema=schema) for part in self._packed()]
         whole = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
@@ -112,10 +148,30 @@ class Journal:
             here = sa.update(batches).where(batches.c.run_id == self._run_id)
             connection.execute(here.values(seqs=None, outcomes=None))
 
-    def _packed(self) -> list[Columns]:
-        query = self._mine(batches.c.outcomes).where(batches.c.outcomes.is_not(None))
+    def _packed(self) -> Iterator[list[list[Any]]]:
+        """Columns of outcomes, with the numbers of their batches, of many batches at once."""
+        query = self._mine(batches.c.outcomes, batches.c.number).where(batches.c.outcomes.is_not(None))
         with self._state.reading() as connection:
-            return [unpack_outcomes(blob) for blob in connection.scalars(query)]
+            blobs = iter(connection.execute(query))
+            while chunk := list(islice(blobs, _CHUNK)):
+                columns = [(*(held := unpack_outcomes(blob)), [number] * len(held[0])) for blob, number in chunk]
+                yield [list(chain.from_iterable(column)) for column in zip(*columns, strict=True)]
 
     def _mine(self, *columns: sa.Column[Any]) -> sa.Select[Any]:
         return sa.select(*columns).where(batches.c.run_id == self._run_id).order_by(batches.c.number)
+
+
+def _settlement(number: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The values of a settled batch."""
+    counted = Counter(outcome.status for outcome in outcomes)
+    tallies = {str(name): counted.get(name, 0) for name in _TALLIES}
+    return {"batch": number, "outcomes": pack_outcomes(outcomes), **tallies}
+
+
+def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:
+    if blob is None:
+        return None
+    for row, status, record_id, code, message in zip(*unpack_outcomes(blob), strict=True):
+        if row == seq:
+            return Outcome(str(row), status, record_id, code=code, message=message)
+    return None

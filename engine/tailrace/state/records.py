@@ -139,13 +139,39 @@ class RowIssue:
     run_id: str
     """The last run that saw it."""
     retry_at: float | None = None
-    """Not to be sent before that moment, unless it is due or changes."""
+    """Seconds since the epoch; not to be sent again before that, unless it is due or changes."""
 
     @property
     def key(self) -> dict[str, Any]:
         """The key as JSON has it: dates, decimals and bytes are text."""
         held: dict[str, Any] = json.loads(self.key_text)
         return held
+
+
+@dataclass(frozen=True, slots=True)
+class NewHold:
+    """A row that a run planned and did not send."""
+
+    key_text: str
+    since: str
+    """The run that refused the row, or got no answer."""
+    reason: str
+    until: float | None
+    """Seconds since the epoch; None where time alone does not end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """Runs, one after another, that held a row back for one reason. Times are seconds since the epoch."""
+
+    since: str
+    reason: str
+    until: float | None
+    first_run: str
+    first_at: float
+    last_run: str
+    last_at: float
+    runs: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,11 @@ class Runs(Database):
         some = ", ".join(run.run_id for run in found[:5])
         raise UsageError(f"{run_id} is the beginning of several runs: {some}", hint="give more of the id")
 
+    def known_run(self, run_id: str) -> RunRecord | None:
+        """The run of exactly that id; None where this database has never seen it."""
+        found = self._fetch(sa.select(runs).where(runs.c.run_id == run_id))
+        return found[0] if found else None
+
     def last_run(self, sync: str, statuses: Collection[RunStatus] | None = None) -> RunRecord | None:
         """The latest run of a sync, or the latest with one of these statuses; upkeep is no run here."""
         query = sa.select(runs).where(runs.c.sync == sync, runs.c.mode.not_in(get_args(Upkeep)))

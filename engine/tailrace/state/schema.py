@@ -87,6 +87,22 @@ row_issues = Table(
     Column("retry_at", Float),
 )
 
+holds = Table(
+    "holds",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("identity", String(64), primary_key=True),
+    Column("key_hash", String(64), primary_key=True),
+    Column("since", String(64), primary_key=True),
+    Column("reason", String(16), primary_key=True),
+    Column("until", Float),
+    Column("first_run", String(64), nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("last_run", String(64), nullable=False),
+    Column("last_at", Float, nullable=False),
+    Column("runs", Integer, nullable=False),
+)
+
 accounts = Table(
     "accounts",
     metadata,

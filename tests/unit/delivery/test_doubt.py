@@ -1,5 +1,7 @@
 """Creates whose answer was lost: looked up, sent once more, or held."""
 
+from importlib import import_module
+
 import pytest
 
 from tailrace.delivery import recover
@@ -111,9 +113,10 @@ class Dead:
         """What is in doubt."""
         return [doubt for doubt in self._doubts if doubt.number not in self.settled]
 
-    def settle(self, number, outcomes):
+    def settle_all(self, settled):
         """Note the outcomes."""
-        self.settled[number] = {outcome.marker: outcome.status for outcome in outcomes}
+        for number, outcomes in settled:
+            self.settled[number] = {outcome.marker: outcome.status for outcome in outcomes}
 
 
 def test_recovery_finds_what_a_dead_run_created(creating, plan):
@@ -125,16 +128,52 @@ def test_recovery_finds_what_a_dead_run_created(creating, plan):
         creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
     )
     assert journal.settled == {1: {"1": "acknowledged"}}
-    assert (recovery.found, recovery.left, recovery.unknown, recovery.error) == (1, 1, 0, None)
+    assert (recovery.found, recovery.left, recovery.unknown, recovery.error) == (1, (0,), 0, None)
     assert (creating.sleeps.slept, creating.store.writes) == ([7.0], 0)
 
 
+def test_recovery_looks_many_batches_up_at_once(creating, plan):
+    """One wait and one look-up for all that was in flight, however many batches that were."""
+    creating.can(batch_size=10_000)
+    for number in range(0, 60, 2):
+        creating.store.put("thing", {"ext": f"e{number}"})
+    journal = Dead(*(Doubt(number, "create", (2 * number, 2 * number + 1)) for number in range(30)))
+    rows = Rows.of_frame(plan(*[{}] * 60, action="create"))
+    recovery = recover(
+        creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+    )
+    assert [(request.step, request.rows) for request in creating.store.requests] == [("find", 60)]
+    assert (recovery.found, recovery.left) == (30, tuple(range(1, 60, 2)))
+    assert journal.settled == {number: {str(2 * number): "acknowledged"} for number in range(30)}
+
+
+def test_recovery_writes_down_as_it_goes(creating, plan, monkeypatch):
+    """A look-up that fails leaves in doubt what it was about, and not what was found out before."""
+    monkeypatch.setattr(import_module("tailrace.delivery.recover"), "ROWS", 2)
+    creating.store.put("thing", {"ext": "e0"})
+    destination = creating.destination()
+    find, asked = destination.find, []
+
+    def once(*arguments):
+        asked.append(arguments)
+        if len(asked) > 1:
+            raise AccessDenied("no more")
+        return find(*arguments)
+
+    destination.find = once
+    journal = Dead(*(Doubt(number, "create", (number,)) for number in range(5)))
+    rows = Rows.of_frame(plan(*[{}] * 5, action="create"))
+    recovery = recover(creating.job, rows, destination, journal, limiter=creating.limiter, sleep=creating.sleeps)
+    assert isinstance(recovery.error, AccessDenied)
+    assert journal.settled == {0: {"0": "acknowledged"}, 1: {}}
+
+
 def test_recovery_asks_nothing_about_repeatable_batches(bench, plan):
-    """An upsert in flight is in doubt, and sent again by the next plan; a look-up leaves no doubt."""
+    """An upsert in flight is of unknown outcome until it is sent again; what a look-up settled was never sent."""
     journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
     recovery = recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
-    assert (recovery.left, bench.store.requests, bench.sleeps.slept) == (2, [], [])
+    assert (recovery.again, recovery.left, bench.store.requests, bench.sleeps.slept) == (1, (1,), [], [])
     assert journal.settled == {1: {"0": "unknown"}, 2: {}}
 
 
@@ -147,7 +186,7 @@ def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
     assert recover(creating.job, rows, creating.destination(), journal, **kwargs).unknown == 1
     creating.wants(on_unknown="resend")
     journal = Dead(Doubt(1, "create", (0,)))
-    assert recover(creating.job, rows, creating.destination(), journal, **kwargs).left == 1
+    assert recover(creating.job, rows, creating.destination(), journal, **kwargs).left == (0,)
 
 
 def test_recovery_leaves_doubts_when_the_destination_is_down(creating, plan):

@@ -10,7 +10,7 @@ from tailrace.canonical import canonical_frame
 from tailrace.changes import ChangeSet, DiffSpec, SnapshotData
 from tailrace.destination import Capabilities, Operation
 from tailrace.diff.core import difference
-from tailrace.planning import Basis, Surroundings, build
+from tailrace.planning import Basis, Hold, Surroundings, build
 from tailrace.project.config import SyncConfig
 from tailrace.rowset import Rows
 
@@ -32,6 +32,7 @@ def snapshot(*people):
     return SnapshotData(held.frame.with_columns(ids, unknown), held.types)
 
 
+HELD = Hold("unknown", None, "r1")
 KNOWN = snapshot((1, "z", "Ann"), (2, "b", "Bob"))
 MOVED = rows((0, "b", "Zed"), (1, "z", "Anna"), (2, "c", "Bob"))
 
@@ -81,7 +82,7 @@ def test_a_row_whose_value_becomes_free_in_this_run_goes():
 def test_a_row_waits_while_the_one_that_moves_is_held(fold):
     """Key 2 is not sent, so key 0 would be written over its record; the plan says that one row waits."""
     model = rows((0, " B" if fold else "b", "Zed"), (1, "z", "Anna"), (2, "c", "Bob"))
-    plan = planned(model, fold=fold, held={keyed(2): None})
+    plan = planned(model, fold=fold, held={keyed(2): HELD})
     assert (sent(plan), plan.held) == ([1], 1)
     assert plan.notes == (
         "1 new row waits: the match value still belongs to the record of another row, which is not sent now",
@@ -109,7 +110,7 @@ def test_a_row_waits_while_the_one_that_moves_is_set_aside(aside):
 @pytest.mark.parametrize(("mode", "expected"), [("update", [1]), ("upsert", [1]), ("insert", [0]), ("append", [0])])
 def test_only_rows_that_would_be_written_over_a_record_wait(mode, expected):
     """Insert leaves existing records alone and append makes a new one: nothing to wait for."""
-    assert sent(planned(MOVED, settings={"mode": mode}, held={keyed(2): None})) == expected
+    assert sent(planned(MOVED, settings={"mode": mode}, held={keyed(2): HELD})) == expected
 
 
 def test_a_limit_takes_moves_first():

@@ -3,6 +3,7 @@
 import pytest
 
 from tailrace.state import IssueCounts, NewIssue
+from tailrace.state.issues import EARLY, GAPS_S
 
 
 def issue(key='{"id":1}', *, kind="rejected", action="upsert", payload="p1", code="BAD"):
@@ -51,6 +52,45 @@ def test_a_single_permitted_attempt_is_dead_at_once(state, record):
     """With max_attempts 1 nothing is tried again by itself."""
     record("r1", issue(), max_attempts=1)
     assert state.rejected("contacts")[0].state == "dead"
+
+
+def test_the_gap_before_an_attempt_grows(state, record, start, clock):
+    """It counts from the start of the run that refused the row, grows with each refusal, and is at most a day."""
+    lease = start("r0")
+    lease.release()
+    gaps = []
+    for number in range(1, 9):
+        start(f"r{number}").release()
+        clock.now += 5
+        record(f"r{number}", issue(), max_attempts=9)
+        gaps.append(state.rejected("contacts")[0].retry_at - (clock.now - 5))
+    assert gaps == [gap * (1 - EARLY) for gap in (*GAPS_S, GAPS_S[-1], GAPS_S[-1])]
+    assert (max(GAPS_S), sorted(GAPS_S)) == (86_400, list(GAPS_S))
+    record("r9", issue(), max_attempts=9)
+    assert (state.rejected("contacts")[0].state, state.rejected("contacts")[0].retry_at) == ("dead", None)
+
+
+def test_ten_attempts_outlast_a_weekend():
+    """What the documentation says of the time until a row is given up."""
+    hours = sum(GAPS_S[min(number, len(GAPS_S) - 1)] for number in range(9)) * (1 - EARLY) / 3_600
+    assert divmod(int(hours), 24) == (4, 11)
+
+
+def test_what_someone_decided_ends_the_wait(state, record):
+    """A row that was asked for, or set aside, waits for no time."""
+    for run in ("r1", "r2"):
+        record(run, issue(), issue('{"id":2}'), max_attempts=9)
+    assert all(found.retry_at for found in state.rejected("contacts"))
+    state.retry("contacts", '{"id":1}')
+    state.dismiss("contacts", '{"id":2}')
+    assert [found.retry_at for found in state.issues("contacts")] == [None, None]
+
+
+def test_an_unknown_row_has_no_next_attempt(state, record):
+    """It is due at once, or never."""
+    record("r1", issue(kind="unknown"))
+    record("r2", issue(kind="unknown"))
+    assert state.issues("contacts")[0].retry_at is None
 
 
 def test_retry_makes_rows_due(state, record):

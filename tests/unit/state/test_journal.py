@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tailrace.destination import Outcome, acknowledged, rejected
 from tailrace.errors import LeaseLost, StateError
 from tailrace.state import Journal, StateDB
+from tailrace.state.journal import RowEntry
 from tailrace.state.packing import columns_of, pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
 
 TEXT = st.none() | st.text(max_size=20)
@@ -29,8 +30,8 @@ def test_a_settled_batch_gives_its_outcomes_back(state, start):
     journal.intend(1, "upsert", [0, 1, 2])
     journal.settle(1, [rejected("2", "BAD", "no"), acknowledged("0", "id0")])
     assert journal.outcomes().rows() == [
-        (0, "acknowledged", "id0", None, None),
-        (2, "rejected", None, "BAD", "no"),
+        (0, "acknowledged", "id0", None, None, 1),
+        (2, "rejected", None, "BAD", "no", 1),
     ]
     (batch,) = journal.batches()
     assert (batch.number, batch.operation, batch.rows, batch.acknowledged, batch.rejected) == (1, "upsert", 3, 1, 1)
@@ -77,6 +78,38 @@ def test_the_last_outcome_of_a_row_counts(state, start):
         journal.intend(number, "upsert", [0])
         journal.settle(number, [outcome])
     assert journal.outcomes()["status"].to_list() == ["acknowledged"]
+
+
+def test_many_batches_are_settled_at_once(state, start):
+    """All of them or, under a stale token, none."""
+    lease = start()
+    journal = Journal(state, "r1", lease.token)
+    for number in (1, 2, 3):
+        journal.intend(number, "upsert", [number])
+    journal.settle_all([(1, [acknowledged("1", "a")]), (3, [acknowledged("3", "c"), Outcome("4", "unknown")])])
+    journal.settle_all([])
+    assert [doubt.number for doubt in journal.doubts()] == [2]
+    assert journal.outcomes().select("seq", "record_id", "batch").rows() == [(1, "a", 1), (3, "c", 3), (4, None, 3)]
+    assert [(batch.acknowledged, batch.unknown) for batch in journal.batches()] == [(1, 0), (0, 0), (1, 1)]
+    lease.release()
+    state.acquire("contacts", "r2", 60)
+    with pytest.raises(LeaseLost):
+        journal.settle_all([(2, [acknowledged("2")])])
+    assert [doubt.number for doubt in journal.doubts()] == [2]
+
+
+def test_the_journal_tells_of_one_row(state, start):
+    """The last batch that took it, and what it said; nothing of a row that no batch took."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "upsert", [0, 1])
+    assert journal.of_row(1) == RowEntry(1, settled=False, outcome=None)
+    journal.settle(1, [rejected("0", "BAD", "no")])
+    assert journal.of_row(0) == RowEntry(1, settled=True, outcome=rejected("0", "BAD", "no"))
+    assert journal.of_row(1) == RowEntry(1, settled=True, outcome=None)
+    journal.intend(2, "upsert", [1])
+    assert journal.of_row(1) == RowEntry(2, settled=False, outcome=None)
+    assert journal.of_row(9) is None
+    assert (journal.batch(2).rows, journal.batch(3)) == (1, None)
 
 
 def test_pruning_keeps_the_summary(state, start):
