@@ -10,11 +10,16 @@ import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from tailrace.cli import main
+from tailrace.destination import ENTRY_POINT_GROUP
+from tailrace.project import adapters
+from tailrace.running import session
+from tailrace.testing.plugin import forget_stores, store
 
 PROJECT = """\
 warehouses:
@@ -132,6 +137,16 @@ def workspace(tmp_path) -> Workspace:
     made.write("models/people.sql", MODEL)
     made.people((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
     return made
+
+
+@pytest.fixture
+def memory_store(monkeypatch):
+    """Gives stores of the in-memory adapter, which is installed as the only one: for commands in this process."""
+    forget_stores()
+    entry = EntryPoint("memory", "tailrace.testing.plugin:plugin", ENTRY_POINT_GROUP)
+    monkeypatch.setattr(adapters, "_entries", lambda: [entry])
+    monkeypatch.setattr(session, "plugins", lambda: {"memory": entry.load()})
+    return store
 
 
 class Hook(ThreadingHTTPServer):

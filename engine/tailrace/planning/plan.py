@@ -75,6 +75,8 @@ class Basis:
     """The account, or None when it was never seen."""
     full: bool = False
     """Made as if nothing had been acknowledged."""
+    salt: str = ""
+    """Where values may not be kept, keeps who finds the plan's hash on record from trying out what was planned."""
     snapshot_run: str | None = None
     snapshot_saved_at: datetime | None = None
 
@@ -104,6 +106,8 @@ class Plan:
     cost: Cost
     events: tuple[SchemaEvent, ...] = ()
     notes: tuple[str, ...] = ()
+    old_known: bool = True
+    """Whether the snapshot has the values that fields had before; else it has digests of them."""
 
     @cached_property
     def hash(self) -> str:
@@ -119,6 +123,7 @@ class Plan:
             self.basis.generation,
             self.basis.full,
             content_hash(self.rows.batches()),
+            *([self.basis.salt] if self.basis.salt else []),
         ]
         return hashlib.sha256(json.dumps(basis).encode()).hexdigest()
 
@@ -170,6 +175,7 @@ class Plan:
             "updates": self.updates,
             "deletes": self.deletes,
             "unchanged": self.unchanged,
+            "old_known": self.old_known,
             "held": self.held,
             "invalid": [_invalid_json(group) for group in self.invalid],
             "guards": [guard.to_json() for guard in self.guards],

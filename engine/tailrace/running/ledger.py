@@ -143,6 +143,7 @@ def _event_json(event: RowEvent) -> dict[str, Any]:
         "code": event.code,
         "message": event.message,
         "record_id": event.record_id,
+        "values_kept": event.values_kept,
         "fields": {
             name: {"old": to_json(change["old"]), "new": to_json(change["new"])}
             for name, change in event.fields.items()

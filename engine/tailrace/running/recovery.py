@@ -46,6 +46,7 @@ def _recover(
 ) -> Recovered:
     saved = session.files.load(sync.name, run.run_id)
     if saved is None or saved.identity is None:
+        session.finish_files(sync, run.run_id)
         message = "stopped before anything was sent"
         session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
         return Recovered(run.run_id, 0, 0, 0)
