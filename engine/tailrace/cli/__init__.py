@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from tailrace.cli.streams import prepare_streams, stdout
 from tailrace.errors import TailraceError, os_message
 from tailrace.failpoints import VARIABLE, arm
 from tailrace.tuning import prepare
@@ -21,23 +22,16 @@ def run() -> None:
 
     That would take as long as a plan of a few thousand rows, for nothing: all is closed and written by then.
     """
+    prepare_streams()
     try:
         main()
     except SystemExit as end:
-        if threading.active_count() > 1 or not isinstance(end.code, int | None):
+        if not isinstance(end.code, int | None):
             raise
+        if threading.active_count() > 1:
+            raise SystemExit(stdout.end(end.code or 0)) from None
         atexit._run_exitfuncs()  # noqa: SLF001 - temporary files, logs
-        os._exit(_flushed(end.code or 0))
-
-
-def _flushed(code: int) -> int:
-    """The exit code, once what was printed has left; 1 where it cannot."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        return 1  # nobody is there to be told
-    return code
+        os._exit(stdout.end(end.code or 0))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,9 +47,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except TailraceError as error:
         report(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
     except OSError as error:
         report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
         sys.exit(1)

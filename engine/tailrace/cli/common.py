@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from tailrace.cli.streams import complain, stdout
 from tailrace.errors import TailraceError, UsageError
 
 if TYPE_CHECKING:
@@ -69,21 +70,21 @@ def print_json(value: Any) -> None:
     """One JSON object on stdout, secrets taken out."""
     from tailrace.redact import redact  # noqa: PLC0415
 
-    sys.stdout.write(redact(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)) + "\n")
+    stdout.put(redact(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)))
 
 
 def say(text: str) -> None:
     """A line for people on stdout, secrets taken out."""
     from tailrace.redact import redact  # noqa: PLC0415
 
-    sys.stdout.write(redact(text) + "\n")
+    stdout.put(redact(text))
 
 
 def report(error: TailraceError) -> None:
     """An error on stderr for people, secrets taken out."""
     from tailrace.redact import redact  # noqa: PLC0415
 
-    sys.stderr.write(redact(f"error: {error}") + "\n")
+    complain(redact(f"error: {error}"))
 
 
 def confirm(context: typer.Context, question: str) -> None:
@@ -124,7 +125,8 @@ def graceful() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.exit_code = 128 + number
         stop.set()
-        sys.stderr.write("\nstopping after the batches in flight; press Ctrl-C again to stop now\n")
+        # Who watched may be gone by the same Ctrl-C, such as `tee`: that must not break off what is in flight.
+        complain("\nstopping after the batches in flight; press Ctrl-C again to stop now")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -11,6 +11,7 @@ from tailrace.jsonform import show
 if TYPE_CHECKING:
     from tailrace.describe import Described
     from tailrace.planning import Change, Plan
+    from tailrace.planning.plan import FieldChange
     from tailrace.project import Sync
     from tailrace.running.check import CheckReport
     from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
@@ -36,7 +37,7 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> st
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
     lines += [f"  STOPPED by {guard}" for guard in made.tripped]
-    lines += [_change(change) for change in made.changes(limit)]
+    lines += [_change(change, old_known=made.old_known) for change in made.changes(limit)]
     left = made.height - limit if limit else 0
     lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
     lines += [_saved(made, saved)] if saved else []
@@ -88,7 +89,7 @@ def _key(key: Any) -> str:
     return " ".join(f"{name}={show(value)}" for name, value in key.items())
 
 
-def _change(change: Change) -> str:
+def _change(change: Change, *, old_known: bool) -> str:
     head = f"  {SIGNS[change.op]} {_key(change.key)}"
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
@@ -96,11 +97,15 @@ def _change(change: Change) -> str:
         was = [_short(value) for value in change.was.values() if value is not None][:2]
         return head + (f"   ({', '.join(was)})" if was else "") + record + done
     fields = [
-        f"{name} {_short(part.new)}" if change.op == "insert" else f"{name} {_short(part.old)} → {_short(part.new)}"
+        f"{name}{'' if change.op == 'insert' else _old(part, known=old_known)} {_short(part.new)}"
         for name, part in change.fields.items()
     ]
     more = f"    … {counted(len(fields) - SHOWN_FIELDS, 'more field')}" if len(fields) > SHOWN_FIELDS else ""
     return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
+
+
+def _old(part: FieldChange, *, known: bool) -> str:
+    return f" {_short(part.old)} →" if known or part.old is not None else " →"
 
 
 def _short(value: Any) -> str:
@@ -270,8 +275,10 @@ def story(told: Story) -> str:
         if event.status == "held":
             lines.append(f"{head}planned and held back: {event.message}")
             continue
-        pairs = [(name, _short(sides["old"]), _short(sides["new"])) for name, sides in event.fields.items()]
-        fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
+        fields = "".join(f"    {name}" for name in event.fields)
+        if event.values_kept:
+            pairs = [(name, _short(sides["old"]), _short(sides["new"])) for name, sides in event.fields.items()]
+            fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
         record = f" record {event.record_id}" if event.record_id else ""
         why = f" {event.code}: {event.message}" if event.code or event.message else ""
         done = f"{event.action} {event.status or ('in flight' if event.sent_at else 'not sent')}"

@@ -146,9 +146,10 @@ def make_plan(
     around = replace(
         _surroundings(session, sync, target, issues, request),
         contract=faults(sync.config, asked.schema, changes.types) if asked else None,
+        old_known=snapshot.values == "clear",
         notes=(*notes, *_notes(session, sync, snapshot, asked)),
     )
-    basis = _basis(sync, snapshot, account, full=request.full)
+    basis = _basis(session, sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
     seconds = clock.seconds()
     return Planned(plan, snapshot, issues, seconds, changes)
@@ -168,6 +169,7 @@ def _surroundings(
         tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
+        secret=session.keeping(sync).secret,
     )
 
 
@@ -269,7 +271,7 @@ def _reason(issue: RowIssue, at: float, *, manual: bool) -> Reason | None:
     return "waiting" if issue.retry_at is not None and issue.retry_at > at else None
 
 
-def _basis(sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:
+def _basis(session: Session, sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:
     return Basis(
         definition=sync.definition_hash,
         destination=sync.config.destination,
@@ -279,6 +281,7 @@ def _basis(sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -
         generation=snapshot.generation,
         account=account,
         full=full,
+        salt=session.keeping(sync).salt,
         snapshot_run=snapshot.run_id,
         snapshot_saved_at=snapshot.saved_at,
     )

@@ -56,6 +56,7 @@ def _recover(
 ) -> Recovered:
     saved = session.files.load(sync.name, run.run_id)
     if saved is None or saved.identity is None:
+        session.finish_files(sync, run.run_id)
         message = "stopped before anything was sent"
         session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
         return Recovered(run.run_id)

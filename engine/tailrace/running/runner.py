@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
-from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
+from tailrace.errors import (
+    GuardTripped,
+    PlanStale,
+    QuotaExhausted,
+    SnapshotError,
+    StateError,
+    TailraceError,
+    os_message,
+)
 from tailrace.failpoints import reach
 from tailrace.planning.holds import told
 from tailrace.redact import redact
@@ -75,6 +83,7 @@ class _Run:
         self.log = logging.LoggerAdapter(log, {"sync": sync.name, "run_id": run_id})
         self.target: Target = session.target(sync)
         self.journal: Journal | None = None
+        self.saving = False
         self.settled = False
 
     def go(self) -> RunResult:
@@ -90,11 +99,18 @@ class _Run:
                 if self.journal is not None and not self.settled:
                     # Its journal says what was sent. Left unfinished, the next run recovers it.
                     return replace(self.known, message=f"{self.known.message}\n  {JOURNALED}")
+                self._forget_unsent()
             self._finish(lease)
             reach("run.finished")
             self.log.info("%s: run %s ended: %s", self.sync.name, self.run_id, self.known.status)
             self._prune()
             return self.known
+
+    def _forget_unsent(self) -> None:
+        """A run that ends here sent nothing: what it may have saved of its rows is of no use."""
+        if self.saving and not self.settled:
+            with suppress(TailraceError, OSError):
+                self.session.finish_files(self.sync, self.run_id)
 
     def _prune(self) -> None:
         """Drop the journal's details, now that recovery cannot need them; what fails here costs only space."""
@@ -121,8 +137,15 @@ class _Run:
                 return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
             self._forget_stale(planned)
             if not planned.plan.height:
+                self._tidy(lease, planned)
                 return replace(self.known, status="nothing_to_do")
             return self._deliver(lease, destination, planned)
+
+    def _tidy(self, lease: Lease, planned: Planned) -> None:
+        """A run that commits nothing removes what earlier ones left; what fails here costs only space."""
+        lease.renew()
+        with suppress(SnapshotError):
+            self.session.store.maintain(planned.snapshot)
 
     def _begin(self, lease: Lease) -> None:
         config = self.sync.config
@@ -229,6 +252,7 @@ class _Run:
         plan = planned.plan
         identity = planned.snapshot.identity
         folder = planned.changes.origin.folder
+        self.saving = True
         self.session.files.save_changes(self.sync.name, self.run_id, plan.rows, plan.types, identity, files=folder)
         reach("changes.saved")
         self.journal = Journal(self.session.state, self.run_id, lease.token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -68,6 +69,11 @@ class Keeping:
     def digests(self) -> Digests | None:
         """What makes digests of values; None where they are kept in clear."""
         return Digests(self.secret) if self.secret else None
+
+    @property
+    def salt(self) -> str:
+        """What enters hashes of plans that are kept on record; nothing where values may be kept."""
+        return hmac.digest(self.secret, b"tailrace plan", "sha256").hex()[:32] if self.secret else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> Non
             sync.name,
             digest,
             done.run_id,
-            _issues(done, troubled),
+            _issues(done, troubled, session.keeping(sync).secret),
             max_attempts=sync.config.rejects.max_attempts,
         )
     fine = done.outcomes.filter(SETTLED)["seq"]
@@ -99,7 +99,7 @@ def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]
     session.state.resolve(sync.name, digest, gone)
 
 
-def _issues(done: Settled, troubled: pl.DataFrame) -> Iterator[NewIssue]:
+def _issues(done: Settled, troubled: pl.DataFrame, secret: bytes) -> Iterator[NewIssue]:
     said = troubled.select("seq", "status", "code", "message")
     for batch in done.rows.numbered(troubled["seq"]).batches():
         rows = batch.join(said, on="seq", how="inner", maintain_order="left")
@@ -110,7 +110,7 @@ def _issues(done: Settled, troubled: pl.DataFrame) -> Iterator[NewIssue]:
             rows["status"].to_list(),
             rows["code"].to_list(),
             rows["message"].to_list(),
-            payload_hashes(rows, done.types),
+            payload_hashes(rows, done.types, secret),
             strict=True,
         )
         for key, op, action, status, code, message, payload in named:

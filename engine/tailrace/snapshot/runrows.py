@@ -45,6 +45,11 @@ class Kept:
     """Checksums by file; runs of the first format have none."""
 
     @property
+    def has_values(self) -> bool:
+        """Whether what their fields held is still there."""
+        return self.file != WRITTEN
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Names of its files."""
         return (self.file, PLAIN, BITS) if self.bulk else (self.file,)

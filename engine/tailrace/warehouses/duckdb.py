@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,10 @@ _FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 
 
 class DuckDBWarehouse:
-    """A DuckDB file, opened read-only at first use; `:memory:` for models that read files themselves."""
+    """A DuckDB file, opened read-only at first use; `:memory:` for models that read files themselves.
+
+    Several threads may read at once.
+    """
 
     def __init__(self, name: str, config: DuckDBConfig, project_dir: Path, *, memory: int | None = None) -> None:
         self._name = name
@@ -33,6 +37,7 @@ class DuckDBWarehouse:
         self._path = config.path if remote else str(self._root / config.path)
         self._shown = config.path
         self._dialect = duckdb_dialect()
+        self._lock = threading.Lock()
         self._opened: duckdb.DuckDBPyConnection | None = None
 
     def check(self) -> str:
@@ -44,7 +49,8 @@ class DuckDBWarehouse:
         """The model's columns; binds the query without running it."""
         sql = compile_columns(model_sql, self._dialect)
         try:
-            return tuple(self._relation(sql).columns)
+            with self._asking() as connection:
+                return tuple(_relation(connection, sql).columns)
         except _FAILURES as error:
             raise self._fault("the model's SQL fails", error, model_lines) from error
 
@@ -52,15 +58,16 @@ class DuckDBWarehouse:
     def read(self, projection: Projection, *, batch_rows: int = 65_536) -> Iterator[Iterator[pa.RecordBatch]]:
         """Run the projected model; batches of at most `batch_rows` rows."""
         sql = compile_projection(projection, self._dialect)
-        try:
-            reader = self._relation(sql).to_arrow_reader(batch_rows)
-        except _FAILURES as error:
-            fault = self._fault("the projected model fails", error)
-            raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
-        try:
-            yield self._batches(reader, projection)
-        finally:
-            reader.close()
+        with self._asking() as connection:
+            try:
+                reader = _relation(connection, sql).to_arrow_reader(batch_rows)
+            except _FAILURES as error:
+                fault = self._fault("the projected model fails", error)
+                raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
+            try:
+                yield self._batches(reader, projection)
+            finally:
+                reader.close()
 
     def close(self) -> None:
         """Close the file, so that another process may write to it."""
@@ -81,20 +88,26 @@ class DuckDBWarehouse:
 
     def _bind(self, sql: str) -> None:
         try:
-            self._relation(sql)
+            with self._asking() as connection:
+                _relation(connection, sql)
         except _FAILURES as error:
             raise self._fault("the query fails", error) from error
 
-    def _relation(self, sql: str) -> duckdb.DuckDBPyRelation:
-        relation = self._connection().sql(sql)
-        if relation is None:
-            raise WarehouseError("the model is no query", hint="a model is one SELECT")
-        return relation
+    @contextmanager
+    def _asking(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own to the same database: each has one query under way at most."""
+        connection = self._connection().cursor()
+        try:
+            self._prepare(connection)
+            yield connection
+        finally:
+            connection.close()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        if self._opened is None:
-            self._opened = self._open()
-        return self._opened
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         in_memory = self._path == _MEMORY
@@ -107,14 +120,14 @@ class DuckDBWarehouse:
             connection = duckdb.connect(self._path, read_only=not in_memory)
         except _FAILURES as error:
             raise self._unopened(error) from error
-        self._prepare(connection)
+        if self._memory is not None:
+            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])  # for all its connections
         return connection
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the settings that each connection has for itself."""
         # As a setting of `connect`, TimeZone fails offline in duckdb 2.0; as a statement it works.
         connection.execute("SET TimeZone = 'UTC'")
-        if self._memory is not None:
-            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])
         # Else a table's name could be answered by a variable of this very process.
         connection.execute("SET python_enable_replacements = false")
         # The setting is a list split at commas, which cannot be escaped.
@@ -137,3 +150,10 @@ class DuckDBWarehouse:
             f"warehouse {self._name!r}: {what}: {message}",
             hint="try the model's SQL in the duckdb shell; relative file names count from the project's folder",
         )
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    relation = connection.sql(sql)
+    if relation is None:
+        raise WarehouseError("the model is no query", hint="a model is one SELECT")
+    return relation
