@@ -159,7 +159,8 @@ def test_a_rows_story_is_told_without_values(hashed):
     ]
     assert {event["values_kept"] for event in story["events"]} == {False}
     out = hashed.run("explain", "people", "--key", "1").out
-    assert out.endswith("update acknowledged record 1    email\n")
+    assert "update acknowledged record 1" in out
+    assert out.endswith("    email\n")
     gone = hashed.run("explain", "people", "--key", "3").out
     assert "delete acknowledged" in gone
 
