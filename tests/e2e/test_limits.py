@@ -87,7 +87,7 @@ def test_a_spent_quota_ends_the_run_and_the_next_one_goes_on(project, hub):
     assert "resume after" in first["message"]
     assert "6 are reserved for other programs" in first["message"]
     assert 0 < first["acknowledged"] < 400
-    assert hub.counters()["daily_used"] == 24
+    assert 24 <= hub.counters()["daily_used"] < 24 + 2, "up to one for each batch in flight may be too many"
     assert len(hub.records("contacts")) == first["acknowledged"]
 
     before = hub.counters()["requests"]

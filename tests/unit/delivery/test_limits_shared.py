@@ -203,6 +203,14 @@ def test_a_day_of_a_million_calls_takes_few_slots(store, clock):
         assert len(books.slots({window.name: set(range(windows.SLOTS))})[window.name]) <= windows.SLOTS
 
 
+def test_neighbours_that_share_a_slot_count_from_the_latest_of_them(store, clock):
+    """A search reserved for later is not forgotten because a request that goes now shares its slot."""
+    rates = [Rate(17, 10.0, "*"), Rate(2, 10.0, "search")]
+    with few_slots(4):
+        moments = [ask(store, rates, bucket="search") for _ in range(4)] + [ask(store, rates) for _ in range(30)]
+    assert in_any_window([(at, 1) for at in moments], 10.0) <= 17
+
+
 def test_permits_are_given_in_turn(store, clock):
     """Who asks later goes later, also while the rate recovers from a refusal."""
     rates = [Rate(5, 10.0), Rate(20, 60.0)]
