@@ -25,7 +25,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff sweep sandbox lock clean
+.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff storm sweep sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -88,6 +88,9 @@ bench: $(STAMP)  ## measure speed and memory, and write docs/benchmarks.md
 
 bench-diff: $(STAMP)  ## measure the diff on 1 and 10 million rows, and write its section of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.diff --write-docs
+
+storm: $(STAMP)  ## for a minute more requests than an account permits, from one process and from three
+	STORM_TOKEN=storm $(BIN)/python -m benchmarks.storm
 
 sandbox: $(STAMP)  ## local Salesforce- and HubSpot-like servers to rehearse against
 	$(BIN)/tailrace sandbox

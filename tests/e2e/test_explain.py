@@ -223,7 +223,7 @@ def test_a_row_in_flight_is_sent_again_though_the_model_took_it_back(make, monke
     again = lab.run()
     assert (again.acknowledged, str(again.recovered[0]).partition(": ")[2]) == (1, "1 sent again")
     with lab.project() as project:
-        assert project.resolve("people") == ()
+        assert project.resolve("people") == []
     assert sorted(record["name"] for record in lab.store.records("people").values()) == ["Ann", "Bob", "Cid"]
     assert [event.status for event in lab.story(1).events] == ["acknowledged", "unknown", "acknowledged"]
 

@@ -31,10 +31,10 @@ def passage(standing: Standing, now: float, *, probing: bool) -> Passage | Accou
     if closed(standing):
         return "free"
     if standing.open_until is not None and standing.open_until > now:
-        return _failing(standing, f"it is tried again after {_clock(standing.open_until)}")
+        return _failing(standing, f"nothing is sent to it until {_clock(standing.open_until)}, when it is tried again")
     if standing.probe_until is not None and standing.probe_until > now and not probing:
         until = _clock(standing.probe_until)
-        return _failing(standing, f"one request is trying it now; without an answer, the next one may at {until}")
+        return _failing(standing, f"one request is trying it now; if no answer comes, the next one may at {until}")
     return "probe"
 
 
@@ -75,9 +75,8 @@ def _failing(standing: Standing, until: str) -> AccountFailing:
     since = f" since {_clock(standing.failing_since)}" if standing.failing_since is not None else ""
     last = f": {standing.last_error}" if standing.last_error else ""
     return AccountFailing(
-        f"the account does not answer{since} ({standing.failures} requests given up in a row){last}",
-        hint=f"nothing is sent to it for a while; {until}. The rows not sent are planned again then; "
-        "tailrace check asks it at once",
+        f"requests to the account have failed{since} ({standing.failures} given up in a row){last}",
+        hint=f"{until}. Rows not sent stay for the next run; `tailrace check` asks it at once",
     )
 
 

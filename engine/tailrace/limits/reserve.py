@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from tailrace.errors import AccountFailing, QuotaExhausted
 from tailrace.limits import breaker
-from tailrace.limits.standing import PATIENCE_S
+from tailrace.limits.standing import PATIENCE_S, Standing
 from tailrace.limits.store import Books
 from tailrace.limits.windows import Window
 
@@ -42,7 +42,7 @@ def reserve(
 ) -> Permit | QuotaExhausted | AccountFailing:
     """Take permits for a request of that cost; a refusal takes none."""
     now, standing = books.now, books.standing
-    _heal(books, terms)
+    heal(standing, now, terms)
     passage = breaker.passage(standing, now, probing=terms.probing) if terms.heed_breaker else "free"
     if isinstance(passage, AccountFailing):
         return passage
@@ -88,6 +88,7 @@ def exhausted(what: str, wait: float, *, code: str | None = None) -> QuotaExhaus
     )
 
 
-def _heal(books: Books, terms: Terms) -> None:
-    books.standing.heal(books.now)
-    breaker.heal(books.standing, books.now, terms.probe_s)
+def heal(standing: Standing, now: float, terms: Terms) -> bool:
+    """Bring times that lie too far ahead back: the clock was set back. True when there were any."""
+    dated, opened = standing.heal(now), breaker.heal(standing, now, terms.probe_s)
+    return dated or opened

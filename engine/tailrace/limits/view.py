@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tailrace.errors import AccountFailing, QuotaExhausted
 from tailrace.limits import breaker
-from tailrace.limits.reserve import Permit, Terms, reserve
+from tailrace.limits.reserve import Permit, Terms, heal, reserve
 from tailrace.limits.standing import Standing
 from tailrace.limits.store import Books, MemoryBooks, Store
 from tailrace.limits.windows import Window
@@ -113,6 +113,8 @@ class View:
             return True
         if stale:
             self._refresh()
+            if heal(self.standing, self._now(), self._terms):
+                return True  # once for all, or it would be dated anew each time someone looks
         return self.standing.failures > 0 and (stale or not breaker.closed(self.standing))
 
     def _is_stale(self) -> bool:

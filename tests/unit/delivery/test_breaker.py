@@ -139,7 +139,7 @@ def test_after_the_cool_down_one_is_let_through(process, clock):
     clock.now += 31
     assert passes(other)
     assert not passes(one)
-    with pytest.raises(AccountFailing, match="does not answer") as caught:
+    with pytest.raises(AccountFailing, match="have failed") as caught:
         third.spend(write=False)
     assert "one request is trying it now" in caught.value.hint
     other.answered()
