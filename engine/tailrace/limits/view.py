@@ -74,7 +74,11 @@ class View:
     def observe(self, left: int | None, most: int | None) -> None:
         """Take the vendor's word on the quota; the others learn it with our next permit."""
         with self._lock:
-            self._report, self._uncounted = _Report(left, most, self._clock()), 0
+            if left is not None or self._report is None:
+                self._report = _Report(left, most, self._clock())
+                self._uncounted = 0 if left is not None else self._uncounted
+            else:
+                self._report = replace(self._report, most=most)
             self.standing.report(left, most, self._now())
 
     def pause(self, seconds: float, shortest: float) -> None:

@@ -419,6 +419,19 @@ def test_an_older_report_does_not_undo_a_newer_one(pair, clock):
     assert other.quota_left == 97
 
 
+def test_a_report_of_one_figure_leaves_the_other(pair, clock):
+    """A vendor that names the quota's size alone has not taken back what it said is left."""
+    one, other = pair((1_000, 1.0))
+    one.observe(quota_left=50)
+    one.observe(quota_max=100)
+    one.spend(write=True)
+    other.spend(write=True)
+    other.observe(quota_max=200)
+    other.spend(write=True)
+    one.spend(write=True)
+    assert (one.quota_left, one.quota_max) == (46, 200)
+
+
 def test_without_rates_the_store_is_left_alone(pair, clock):
     """A look a second, and nothing is written, however many requests there are; with rates one transaction each."""
     one, _other = pair()
