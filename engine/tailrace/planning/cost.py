@@ -41,8 +41,7 @@ def estimate(
     quota_left: int | None,
 ) -> Cost:
     """The cost of delivering a plan's rows, retries not counted."""
-    grouped = rows.lazy(["action"]).group_by("action").len().collect(engine="streaming")
-    calls = sum(math.ceil(size / batch_size) for _, size in grouped.iter_rows())
+    calls = sum(math.ceil(size / batch_size) for size in rows.tally(pl.col("action")).values())
     found = _looked_up(config, capabilities)
     calls += math.ceil(rows.count(pl.any_horizontal(found)) / FIND_CHUNK) if found else 0
     return Cost(calls, quota_left, shortest(calls, rates))

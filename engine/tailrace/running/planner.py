@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
-from tailrace.diff.engine import Options, diff
+from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
 from tailrace.planning.holds import Reason
@@ -23,13 +24,11 @@ from tailrace.snapshot.store import Identity, Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tailrace.changes import ChangeSet, DiffSpec
+    from tailrace.changes import ChangeSet
     from tailrace.destination import Account, Destination, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
 
-BATCH_VALUES = 2_000_000
-"""Values of a batch, rows times columns; so wide rows come in smaller batches."""
 MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
 
@@ -138,10 +137,11 @@ def make_plan(
         raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
     account, notes = (asked.account, ()) if asked else known_account(session, target)
     snapshot = session.store.open(identity(sync, account))
+    options = how(session, sync, snapshot, full=request.full)
     clock = _Clock()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
     with opened(session, sync, clock) as rows:
-        changes = compare(session, sync, rows, snapshot, sync.diff_spec(folded), folder, full=request.full)
+        changes = diff(rows, snapshot, sync.diff_spec(folded), folder, options)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     around = replace(
         _surroundings(session, sync, target, issues, request),
@@ -203,7 +203,8 @@ class _Clock:
 def opened(session: Session, sync: Sync, clock: _Clock | None = None) -> Iterator[ModelRows]:
     """The model's rows as the warehouse has them now, a stream to be read once within the block."""
     clock = clock or _Clock()
-    rows = max(MIN_BATCH, min(MAX_BATCH, BATCH_VALUES // len(sync.projection().names)))
+    values = memory.batch_values(session.project.config.memory)
+    rows = max(MIN_BATCH, min(MAX_BATCH, values // len(sync.projection().names)))
     try:
         with session.warehouse(sync.warehouse).read(sync.projection(), batch_rows=rows) as batches:
             clock.opened()
@@ -214,17 +215,8 @@ def opened(session: Session, sync: Sync, clock: _Clock | None = None) -> Iterato
         ) from error
 
 
-def compare(
-    session: Session,
-    sync: Sync,
-    rows: ModelRows,
-    snapshot: Snapshot,
-    spec: DiffSpec,
-    folder: Path,
-    *,
-    full: bool = False,
-) -> ChangeSet:
-    """The difference between the model and a snapshot, under the sync's settings; its files are in the folder."""
+def how(session: Session, sync: Sync, snapshot: Snapshot, *, full: bool = False) -> Options:
+    """How the sync's settings ask to compare with a snapshot; SnapshotError where that cannot be done."""
     keeping = session.keeping(sync)
     snapshot.check_key(keeping.secret)
     options = Options(
@@ -234,7 +226,9 @@ def compare(
         secret=keeping.secret,
         hashed=snapshot.values == "hashed",
     )
-    return diff(rows, snapshot, spec, folder, options)
+    if not full:
+        refuse_too_many(snapshot.rows, options)
+    return options
 
 
 def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool = False) -> dict[str, Hold]:

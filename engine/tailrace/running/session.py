@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tailrace import memory
 from tailrace.destination import Calls, Capabilities, Context, Destination, Plugin, Rate, plugins
 from tailrace.diff.digests import Digests
 from tailrace.errors import UsageError
@@ -169,9 +170,10 @@ class Session:
         """An open warehouse, one per name and session."""
         with self._lock:
             if name not in self._warehouses:
-                config, memory = self.project.config.warehouses[name], self.project.config.memory
-                share = memory // 2 if memory is not None else None  # the other half is for comparing
-                self._warehouses[name] = open_warehouse(name, config, self.project.root, memory=share)
+                config, share = self.project.config.warehouses[name], memory.for_warehouse(self.project.config.memory)
+                self._warehouses[name] = open_warehouse(
+                    name, config, self.project.root, memory=share, spill=self.work.new()
+                )
             return self._warehouses[name]
 
     def target(self, sync: Sync) -> Target:

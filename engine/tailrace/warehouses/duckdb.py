@@ -19,6 +19,7 @@ from tailrace.warehouses.faults import explain, model_lines
 from tailrace.warehouses.projection import compile_columns, compile_projection
 
 _MEMORY = ":memory:"
+_FULL = "Out of Memory"
 # Errors of a running query reach the Arrow reader as OSError (duckdb 2.0).
 _FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 
@@ -29,9 +30,17 @@ class DuckDBWarehouse:
     Several threads may read at once.
     """
 
-    def __init__(self, name: str, config: DuckDBConfig, project_dir: Path, *, memory: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: DuckDBConfig,
+        project_dir: Path,
+        *,
+        memory: int | None = None,
+        spill: Path | None = None,
+    ) -> None:
         self._name = name
-        self._memory = memory
+        self._memory, self._spill = memory, spill
         self._root = project_dir.resolve()
         remote = config.path == _MEMORY or config.path.startswith("md:")
         self._path = config.path if remote else str(self._root / config.path)
@@ -120,8 +129,12 @@ class DuckDBWarehouse:
             connection = duckdb.connect(self._path, read_only=not in_memory)
         except _FAILURES as error:
             raise self._unopened(error) from error
+        # These hold for all connections to the database.
         if self._memory is not None:
-            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])  # for all its connections
+            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])
+        if self._spill is not None:
+            # Else rows would go to a folder beside the database, or in whatever folder the command was called from.
+            connection.execute("SET temp_directory = ?", [str(self._spill)])
         return connection
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -146,10 +159,10 @@ class DuckDBWarehouse:
 
     def _fault(self, what: str, error: Exception, reword: Callable[[str], str] = str) -> WarehouseError:
         message = reword(re.sub(r"\n\s*\n", "\n", str(error)).strip())
-        return WarehouseError(
-            f"warehouse {self._name!r}: {what}: {message}",
-            hint="try the model's SQL in the duckdb shell; relative file names count from the project's folder",
-        )
+        hint = "try the model's SQL in the duckdb shell; relative file names count from the project's folder"
+        if self._memory is not None and _FULL in message:
+            hint = f"raise `memory` in tailrace.yml: DuckDB was given {self._memory // 1024**2} MiB of it"
+        return WarehouseError(f"warehouse {self._name!r}: {what}: {message}", hint=hint)
 
 
 def _relation(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
