@@ -2,7 +2,7 @@
 # each target first sets up .venv/ when it is missing or out of date.
 #
 #   make demo    watch a model reach two CRMs and a database, on this machine alone
-#   make test    all tests, in parallel, in under 5 minutes
+#   make test    all tests, in parallel, in under 10 minutes
 #   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites, TPC-H
 #   make help    all targets
 

@@ -108,6 +108,7 @@ def ready(kind: type[World], order: Order, mutant: str = "", *, settle: float | 
         world = kind(root, random.Random(order.seed))  # noqa: S311 - a seed that can be given again is what is wanted
         if settle is not None:
             world.settle = settle
+        stack.callback(world.close)
         network: Bad | Direct = Direct()
         if isinstance(world, Postgres):
             world.build(order.postgres or "")

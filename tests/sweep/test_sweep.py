@@ -12,8 +12,8 @@ from tests.sweep.worlds import Append, Insert, Postgres, Upsert, World
 from tailrace.failpoints import POINTS
 
 SEED = int(os.environ.get("TAILRACE_SEED") or secrets.randbelow(10_000))
-POINTS_EACH = int(os.environ.get("TAILRACE_SWEEP_POINTS", "20"))
-AT_RANDOM = int(os.environ.get("TAILRACE_SWEEP_RANDOM", "200"))
+POINTS_EACH = int(os.environ.get("TAILRACE_SWEEP_POINTS", "6"))
+AT_RANDOM = int(os.environ.get("TAILRACE_SWEEP_RANDOM", "60"))
 
 
 @pytest.fixture(autouse=True)

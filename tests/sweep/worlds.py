@@ -90,6 +90,9 @@ class World:
         """Write the project; the destination is at that URL, and the simulator, if there is one, is empty again."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Give connections back."""
+
     def records(self) -> list[tuple[int, str]]:
         """What the destination holds: key and name of each record."""
         raise NotImplementedError
@@ -198,6 +201,10 @@ class Postgres(World):
         sync = SYNC.format(object="people", mode=self.mode, batch=BATCH, match=match, field="name")
         self.write("syncs/people.yml", sync)
         self.write("models/people.sql", MODEL)
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.engine.dispose()
 
     def records(self) -> list[tuple[int, str]]:
         """All rows of the table."""
