@@ -155,6 +155,14 @@ def test_adopt_leaves_ambiguous_rows_out_and_says_so(workspace, log):
     assert (event.status, event.code) == (None, "AMBIGUOUS_MATCH")
 
 
+def test_adopt_of_a_model_without_a_valid_row_takes_nothing(workspace):
+    """Rows that cannot be told apart are no error: there is nothing to take."""
+    table(workspace)
+    workspace.people((1, "Ann", None, 1), (1, "Bob", None, 1))
+    told = workspace.run("adopt", "people", "--yes", "--json").json
+    assert (told["model_rows"], told["adopted"], told["absent"]) == (2, 0, 0)
+
+
 def test_adopt_names_ambiguous_rows_to_people(workspace, monkeypatch):
     """The line is there when there are such rows."""
     table(workspace)

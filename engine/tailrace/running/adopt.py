@@ -183,7 +183,8 @@ def _save(
     folder = changes.origin.folder
     files.save_changes(sync.name, entry.run_id, adopted, types, snapshot.identity, files=folder)
     lease.renew()  # whoever lost the sync must not move the snapshot
-    outcomes = pl.concat(found.outcomes) if found.outcomes else verdict(pl.DataFrame({"seq": []}), None)
+    nobody = verdict(pl.DataFrame(schema={"seq": pl.Int64}), None)
+    outcomes = pl.concat([nobody, *found.outcomes])
     forgotten = [seq for batch in found.left_out for seq in _forgotten(batch, snapshot, changes)]
     gone = pl.Series(forgotten, dtype=pl.Int64).implode()
     leaves = pl.when(pl.col("seq").is_in(gone)).then(pl.lit("delete")).otherwise(pl.col("op")).alias("op")
