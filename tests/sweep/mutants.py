@@ -9,18 +9,19 @@ from typing import Any
 from tailrace.destination import acknowledged
 from tailrace.snapshot.storage import LocalStorage
 from tailrace.state.journal import Journal
-from tailrace.state.leases import Lease
+from tailrace.state.leases import Lease, TokenProbe
+from tailrace.state.records import Intent
 
 
 def settled_too_early() -> None:
     """Rows count as acknowledged before they are sent, as if the snapshot were saved before the outcomes."""
-    intend, settle = Journal.intend, Journal.settle
+    intend_all, settle_all = Journal.intend_all, Journal.settle_all
 
-    def too_early(self: Journal, number: int, operation: str, seqs: Sequence[int]) -> None:
-        intend(self, number, operation, seqs)
-        settle(self, number, [acknowledged(str(seq)) for seq in seqs])
+    def too_early(self: Journal, intents: Sequence[Intent]) -> None:
+        intend_all(self, intents)
+        settle_all(self, [(intent.number, [acknowledged(str(seq)) for seq in intent.seqs]) for intent in intents])
 
-    Journal.intend = too_early  # type: ignore[method-assign]
+    Journal.intend_all = too_early  # type: ignore[method-assign]
     Journal.settle = lambda *_: None  # type: ignore[assignment, method-assign]
 
 
@@ -43,8 +44,16 @@ def hasty() -> None:
 
 def unfenced() -> None:
     """A run that was taken over goes on as if nothing had happened."""
-    for name in ("journal", "leases", "runs"):
-        importlib.import_module(f"tailrace.state.{name}").check_token = lambda *_: None  # type: ignore[attr-defined]
+    importlib.import_module("tailrace.state.runs").check_token = lambda *_: None  # type: ignore[attr-defined]
+    TokenProbe.check = lambda _: None  # type: ignore[assignment, method-assign]
+    write = Journal._write
+
+    def under_any_token(self: Journal, intents: Sequence[Intent], settled: Sequence[Any]) -> None:
+        with self._direct.transaction() as cursor:
+            self._token = self._latest.scalar(cursor)
+        write(self, intents, settled)
+
+    Journal._write = under_any_token  # type: ignore[method-assign]
     Lease.renew = lambda _: None  # type: ignore[assignment, method-assign]
     replace = LocalStorage.replace
 

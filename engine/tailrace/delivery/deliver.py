@@ -22,10 +22,11 @@ from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import initial_fields, make_batch, make_rows, operation
 from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
-from tailrace.destination import Batch, Destination, Outcome, Row, acknowledged
+from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
 from tailrace.failpoints import reach
 from tailrace.rowset import Rows
+from tailrace.state.records import Intent
 
 _CHUNK = 1_024
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
@@ -33,6 +34,16 @@ _PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Before rows that were refused for now are sent again, by round."""
 _SHRINK = 4
 """Each round of rows that were refused for now goes out in batches that much smaller."""
+
+
+_AHEAD_S = 0.02
+"""Batches are intended together as far as they are sent within so many seconds, if they may be sent twice without harm.
+
+To write each of them down alone would cost a destination that answers in a millisecond more than to send it. With one
+that takes as long as requests over a network do, each is intended alone: a crash leaves in doubt what was in flight.
+"""
+_LEAST_S = 0.000_1
+"""A batch counts as taking that long at least."""
 
 
 def deliver(
@@ -79,6 +90,13 @@ class _Work:
     round: int
     kept: Mapping[str, str]
     """See `Prepared.kept`."""
+    intended: bool = False
+    """Whether its intent is durable already, with those of the batches around it."""
+
+    @property
+    def intent(self) -> Intent:
+        """What is journaled before it is sent."""
+        return Intent(self.number, str(self.batch.operation), [int(row.marker) for row in self.batch.rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,8 @@ class _Delivery:
         self._stopped: DestinationError | None = None
         self._broken = False
         self._again: list[tuple[str, int, int]] = []
+        self._pace: float | None = None
+        """Seconds that the last batch took to be sent."""
         self._flying: set[Future[_Done | None]] = set()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -182,20 +202,41 @@ class _Delivery:
 
     def _run_parts(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            for work in self._works(self._vacancies.admit(part, self._ledger.frame)):
+            for works in self._works(self._vacancies.admit(part, self._ledger.frame)):
+                for some in self._together(works):
+                    for work in self._intended(some):
+                        self._launch(work)
                 if self._halted:
                     break
-                self._launch(work)
         self._land(all_of_them=True)
 
-    def _works(self, part: Part) -> Iterator[_Work]:
+    def _works(self, part: Part) -> Iterator[list[_Work]]:
+        """The part's batches, those together that were taken out of the frame at once."""
         size = max(1, self._job.batch_size // _SHRINK**part.round)
         for piece in part.rows.batches(size * max(1, _CHUNK // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
-            for start in range(0, len(prepared.rows), size):
-                rows = prepared.rows[start : start + size]
-                batch = make_batch(self._job, operation(part.action), rows, part.round)
-                yield _Work(next(self._numbers), batch, part.action, part.round, prepared.kept)
+            batches = (
+                make_batch(self._job, operation(part.action), prepared.rows[start : start + size], part.round)
+                for start in range(0, len(prepared.rows), size)
+            )
+            yield [_Work(next(self._numbers), batch, part.action, part.round, prepared.kept) for batch in batches]
+
+    def _together(self, works: Sequence[_Work]) -> Iterator[Sequence[_Work]]:
+        """The batches, as many together as may be intended at once: see `_AHEAD_S`."""
+        start = 0
+        while start < len(works) and not self._halted:
+            operation = works[start].batch.operation
+            early = operation in self._capabilities.idempotent and operation is not Operation.CREATE
+            count = max(1, int(_AHEAD_S / max(self._pace, _LEAST_S))) if early and self._pace is not None else 1
+            yield works[start : start + count]
+            start += count
+
+    def _intended(self, works: Sequence[_Work]) -> Sequence[_Work]:
+        """The batches, several of them with their intents journaled."""
+        if len(works) == 1:
+            return works
+        self._journal.intend_all([work.intent for work in works])
+        return [replace(work, intended=True) for work in works]
 
     def _prepared(self, rows: list[Row], part: Part) -> Prepared:
         if self._halted:
@@ -237,10 +278,17 @@ class _Delivery:
     def _process(self, work: _Work) -> _Done | None:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""
         if self._halted:
+            if work.intended:
+                self._journal.settle(work.number, [])  # nothing of it was sent
             return None
-        self._journal.intend(work.number, str(work.batch.operation), [int(row.marker) for row in work.batch.rows])
+        if work.intended:
+            self._journal.confirm(work.number)
+        else:
+            self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)
         reach("batch.intended")
+        started = time.perf_counter()
         sent = self._sender.send(work.batch)
+        self._pace = time.perf_counter() - started
         reach("batch.sent")
         verdict = judge(
             telling(sent.outcomes.values(), work.kept),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tailrace.project.config import Mode, OnUnknown
+    from tailrace.state.records import Intent
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,14 @@ class JournalLike(Protocol):
     def intend(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """Make it durable that these rows are about to be sent."""
 
+    def intend_all(self, intents: Sequence[Intent]) -> None:
+        """The same of several batches at once."""
+
+    def confirm(self, number: int) -> None:
+        """See that the sync is still ours, before a batch is sent that was intended together with others."""
+
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
-        """Make it durable what became of them."""
+        """Make it durable what became of them, before the next intent at the latest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def _recover(
     message = f"broke off; run {by} recovered its outcomes" if by else BROKE
     session.state.finish_run(run.run_id, "interrupted", tallies=tallies, message=message, token=lease.token)
     journal.prune()
+    journal.close()
     recovered = _recovered(run.run_id, saved, outcomes, tallies, left)
     log.warning("%s: %s", sync.name, recovered.told("to be sent again"))
     return recovered

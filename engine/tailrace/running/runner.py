@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -257,15 +257,16 @@ class _Run:
         reach("changes.saved")
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
-        report = deliver(
-            job(self.sync, self.target, self.run_id, plan.types),
-            plan.rows,
-            destination,
-            self.journal,
-            limiter=self.session.limiter(self.target, stop=self.request.stop),
-            progress=self.request.progress,
-            stop=self.request.stop,
-        )
+        with _written(self.journal):
+            report = deliver(
+                job(self.sync, self.target, self.run_id, plan.types),
+                plan.rows,
+                destination,
+                self.journal,
+                limiter=self.session.limiter(self.target, stop=self.request.stop),
+                progress=self.request.progress,
+                stop=self.request.stop,
+            )
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
         reach("delivery.ended")
         delivered = _outcome(replace(self.known, seconds=seconds), report)
@@ -288,6 +289,18 @@ class _Run:
         reach("outcomes.saved")
         self.session.finish_files(self.sync, self.run_id)
         self.settled = True
+
+
+@contextmanager
+def _written(journal: Journal) -> Iterator[None]:
+    """See that all outcomes are durable when the block ends; an error of its own comes first."""
+    try:
+        yield
+    except BaseException:
+        with suppress(TailraceError):
+            journal.close()
+        raise
+    journal.close()
 
 
 def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:

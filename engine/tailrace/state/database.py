@@ -6,8 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import chain
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tailrace.errors import StateError
+from tailrace.state.direct import Prepared
 from tailrace.state.errors import translated
 
 BUSY_S = 10.0
@@ -25,8 +25,6 @@ BUSY_S = 10.0
 _READ = "tailrace_read"
 _LAX = "tailrace_lax"
 _BUSY = "tailrace_busy_s"
-_CHUNK = 1_000
-"""Rows given to the driver at once."""
 
 
 class Database:
@@ -36,7 +34,7 @@ class Database:
         self.engine = engine
         self.where = where
         """The database's address, fit to be shown: no password."""
-        self._clock = clock
+        self.clock = clock
         self._writing = RLock()
         self._lax: Database | None = None
 
@@ -48,7 +46,7 @@ class Database:
         """
         with self._writing:
             if self._lax is None:
-                self._lax = Database(_lax(self.engine), self.where, self._clock)
+                self._lax = Database(_lax(self.engine), self.where, self.clock)
                 self._lax._writing = self._writing  # noqa: SLF001 - one queue for both
             return self._lax
 
@@ -56,7 +54,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """A transaction that is durable when the block ends; errors come as StateError."""
         # Writers of this process queue here: SQLite's own wait for its lock sleeps far too long.
-        with self._queue(), translated(self.where), self.engine.begin() as connection:
+        with self.queue(), translated(self.where), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -66,7 +64,8 @@ class Database:
             yield connection
 
     @contextmanager
-    def _queue(self) -> Iterator[None]:
+    def queue(self) -> Iterator[None]:
+        """Wait for this process's turn to write."""
         if self.engine.dialect.name != "sqlite":
             yield
             return
@@ -75,8 +74,8 @@ class Database:
 
     def now(self, connection: Connection) -> float:
         """Seconds since the epoch; by the server's clock where several machines share the database."""
-        if self._clock is not None:
-            return self._clock()
+        if self.clock is not None:
+            return self.clock()
         if self.engine.dialect.name == "postgresql":
             return float(connection.scalar(sa.text("select extract(epoch from clock_timestamp())")) or 0)
         return time.time()
@@ -84,20 +83,12 @@ class Database:
     def execute_many(self, connection: Connection, statement: Any, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute a statement for each row: its bound values by name, the same names in all rows.
 
-        The statement is compiled once, and rows go to the driver as they are: several times faster, for very many rows,
-        than to have SQLAlchemy look at each.
+        Several times faster, for very many rows, than to have SQLAlchemy look at each.
         """
         left = iter(rows)
         first = next(left, None)
-        if first is None:
-            return
-        compiled = statement.compile(dialect=self.engine.dialect, column_keys=list(first))
-        constant = compiled.params
-        filled: Iterator[Any] = ({**constant, **row} for row in chain([first], left))
-        if compiled.positional:
-            filled = map(itemgetter(*compiled.positiontup), filled)
-        while chunk := list(islice(filled, _CHUNK)):
-            connection.exec_driver_sql(compiled.string, chunk)
+        if first is not None:
+            Prepared(self, statement, first).execute(connection, chain([first], left))
 
     def insert(self, table: sa.Table) -> Any:
         """The dialect's own INSERT, which knows ON CONFLICT (both dialects spell it the same)."""

@@ -1,25 +1,32 @@
 """The journal of one run: what was about to be sent, and what became of it.
 
 The intent is durable before the first byte of a batch is sent, and the outcomes are durable before
-anything builds on them. Both are refused, with LeaseLost, once another run holds the sync.
+anything builds on them: see `tailrace.state.commits`. Both are refused, with LeaseLost, once another
+run holds the sync.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
+from tailrace.state.commits import Commits
 from tailrace.state.database import Database
-from tailrace.state.leases import check_token
+from tailrace.state.direct import Direct, Prepared
+from tailrace.state.leases import TokenProbe, lost, token_query
 from tailrace.state.packing import pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
-from tailrace.state.records import BatchRecord, Doubt
+from tailrace.state.records import BatchRecord, Doubt, Intent
 from tailrace.state.schema import batches, runs
 
 if TYPE_CHECKING:
@@ -40,11 +47,21 @@ class RowEntry:
     outcome: Outcome | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    """What became of a batch; moments are of the monotonic clock."""
+
+    number: int
+    outcomes: Sequence[Outcome]
+    sent: float | None
+    settled: float
+
+
 class Journal:
-    """The batches of one run.
+    """The batches of one run. Several threads may write to it.
 
     `token` is that of the lease it is written under, now: a run that recovers an older one opens the
-    older one's journal with its own token.
+    older one's journal with its own token. Close it when all is written.
     """
 
     def __init__(self, state: Database, run_id: str, token: int) -> None:
@@ -56,50 +73,59 @@ class Journal:
         if sync is None:
             raise StateError(f"there is no run {run_id} to keep a journal of")
         self._sync = str(sync)
+        self._commits = Commits(self._write)
+        self._direct = Direct(state)
+        self._probe = TokenProbe(state, self._sync, token)
+        self._sent: dict[int, float] = {}
 
     def intend(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """Record durably that these rows are about to be sent. `number` is new within the run."""
-        with self._state.transaction() as connection:
-            check_token(connection, self._sync, self._token)
-            values = {
-                "run_id": self._run_id,
-                "number": number,
-                "operation": operation,
-                "rows": len(seqs),
-                "intended_at": self._state.now(connection),
-                "seqs": pack_seqs(seqs),
-            }
-            connection.execute(sa.insert(batches), values | {str(name): 0 for name in _TALLIES})
+        self.intend_all([Intent(number, operation, seqs)])
+
+    def intend_all(self, intents: Sequence[Intent]) -> None:
+        """The same of several batches, in one transaction."""
+        self._commits.commit(intents)
+
+    def confirm(self, number: int) -> None:
+        """To be called before an intended batch is sent that others went before: LeaseLost when the sync is lost."""
+        self._probe.check()
+        self._sent[number] = time.monotonic()
 
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
-        """Record durably what became of a batch's rows; markers are row numbers.
+        """Record what became of a batch's rows; markers are row numbers.
 
-        A row without an outcome was not written: it was refused for now, or never sent.
+        It is durable before the next intent is, or a moment later by itself. A row without an outcome was not
+        written: it was refused for now, or never sent.
         """
-        self.settle_all([(number, outcomes)])
+        self._commits.add(self._settlement(number, outcomes))
 
     def settle_all(self, settled: Sequence[tuple[int, Sequence[Outcome]]]) -> None:
-        """The same of several batches at once: all of them are recorded, or none."""
-        packed = [_settlement(number, outcomes) for number, outcomes in settled]
-        if not packed:
-            return
-        with self._state.transaction() as connection:
-            check_token(connection, self._sync, self._token)
-            at = {"settled_at": self._state.now(connection)}
-            here = (batches.c.run_id == self._run_id) & (batches.c.number == sa.bindparam("batch"))
-            connection.execute(sa.update(batches).where(here), [at | values for values in packed])
+        """The same of several batches: all of them are durable when this returns, or none."""
+        self._commits.commit(settled=[self._settlement(number, outcomes) for number, outcomes in settled])
+
+    def flush(self) -> None:
+        """Make durable what has been settled."""
+        self._commits.commit()
+
+    def close(self) -> None:
+        """Make durable what has been settled, and give everything back."""
+        try:
+            self._commits.close()
+        finally:
+            self._direct.close()
+            self._probe.close()
 
     def batches(self) -> list[BatchRecord]:
         """All batches in the order of their numbers."""
         wanted = [batches.c[name] for name in BatchRecord.__slots__]
-        with self._state.reading() as connection:
+        with self._reading() as connection:
             rows = connection.execute(self._mine(*wanted)).mappings()
             return [BatchRecord(**row) for row in rows]
 
     def batch(self, number: int) -> BatchRecord | None:
         """One batch; None where there is none of that number."""
         wanted = [batches.c[name] for name in BatchRecord.__slots__]
-        with self._state.reading() as connection:
+        with self._reading() as connection:
             row = connection.execute(self._mine(*wanted).where(batches.c.number == number)).mappings().one_or_none()
         return None if row is None else BatchRecord(**row)
 
@@ -107,7 +133,7 @@ class Journal:
         """The last batch that took a row, and what it said of it; None where no batch took it, or it was pruned."""
         query = self._mine(batches.c.number, batches.c.seqs, batches.c.settled_at, batches.c.outcomes)
         found = None
-        with self._state.reading() as connection:
+        with self._reading() as connection:
             for number, seqs, settled_at, outcomes in connection.execute(query.where(batches.c.seqs.is_not(None))):
                 if seq in unpack_seqs(seqs):
                     found = RowEntry(number, settled=settled_at is not None, outcome=_outcome_of(seq, outcomes))
@@ -115,7 +141,7 @@ class Journal:
 
     def next_number(self) -> int:
         """The first number not yet taken."""
-        with self._state.reading() as connection:
+        with self._reading() as connection:
             query = sa.select(sa.func.max(batches.c.number)).where(batches.c.run_id == self._run_id)
             return int(connection.scalar(query) or 0) + 1
 
@@ -123,7 +149,7 @@ class Journal:
         """Batches that may have been sent and have no outcomes: the run died in between."""
         query = self._mine(batches.c.number, batches.c.operation, batches.c.seqs)
         query = query.where(batches.c.settled_at.is_(None), batches.c.seqs.is_not(None))
-        with self._state.reading() as connection:
+        with self._reading() as connection:
             return [Doubt(row[0], row[1], unpack_seqs(row[2])) for row in connection.execute(query)]
 
     def outcomes(self) -> pl.DataFrame:
@@ -144,28 +170,88 @@ class Journal:
 
     def prune(self) -> None:
         """Drop the rows' details once they are folded into the snapshot; the summary of each batch stays."""
+        self.flush()
         with self._state.transaction() as connection:
             here = sa.update(batches).where(batches.c.run_id == self._run_id)
             connection.execute(here.values(seqs=None, outcomes=None))
 
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """See also what has been settled and is not durable yet."""
+        self.flush()
+        with self._state.reading() as connection:
+            yield connection
+
     def _packed(self) -> Iterator[list[list[Any]]]:
         """Columns of outcomes, with the numbers of their batches, of many batches at once."""
         query = self._mine(batches.c.outcomes, batches.c.number).where(batches.c.outcomes.is_not(None))
-        with self._state.reading() as connection:
+        with self._reading() as connection:
             blobs = iter(connection.execute(query))
             while chunk := list(islice(blobs, _CHUNK)):
                 columns = [(*(held := unpack_outcomes(blob)), [number] * len(held[0])) for blob, number in chunk]
                 yield [list(chain.from_iterable(column)) for column in zip(*columns, strict=True)]
 
+    def _settlement(self, number: int, outcomes: Sequence[Outcome]) -> _Settlement:
+        return _Settlement(number, outcomes, self._sent.pop(number, None), time.monotonic())
+
+    def _write(self, intents: Sequence[Intent], settled: Sequence[_Settlement]) -> None:
+        """Everything in one transaction, under the lease."""
+        begun = [self._intended(intent) for intent in intents]
+        ended = [_ended(settlement) for settlement in settled]
+        with self._direct.transaction() as cursor:
+            if self._latest.scalar(cursor) != self._token:
+                raise lost(self._sync)
+            # What was noted by the monotonic clock, as the time of the database.
+            offset = self._direct.now(cursor) - time.monotonic()
+            if begun:
+                self._insert.run(cursor, ({**values, "intended_at": offset + at} for values, at in begun))
+            if ended:
+                self._update.run(cursor, (_dated(values, offset) for values in ended))
+
+    def _intended(self, intent: Intent) -> tuple[dict[str, Any], float]:
+        values = {
+            "run_id": self._run_id,
+            "number": intent.number,
+            "operation": intent.operation,
+            "rows": len(intent.seqs),
+            "seqs": pack_seqs(intent.seqs),
+        }
+        return values, time.monotonic()
+
+    @cached_property
+    def _latest(self) -> Prepared:
+        return Prepared(self._state, token_query(self._sync))
+
+    @cached_property
+    def _insert(self) -> Prepared:
+        names = ("run_id", "number", "operation", "rows", "seqs", "intended_at")
+        none: dict[str, Any] = {str(name): sa.literal_column("0") for name in _TALLIES}
+        return Prepared(self._state, sa.insert(batches).values(none), [*names, *none])
+
+    @cached_property
+    def _update(self) -> Prepared:
+        here = (batches.c.run_id == self._run_id) & (batches.c.number == sa.bindparam("batch"))
+        began = sa.func.coalesce(sa.bindparam("sent_at", type_=sa.Float), batches.c.intended_at)
+        names = (*_TALLIES, "outcomes", "settled_at")
+        values = {str(name): sa.bindparam(f"new_{name}", type_=batches.c[name].type) for name in names}
+        return Prepared(self._state, sa.update(batches).where(here).values(intended_at=began, **values))
+
     def _mine(self, *columns: sa.Column[Any]) -> sa.Select[Any]:
         return sa.select(*columns).where(batches.c.run_id == self._run_id).order_by(batches.c.number)
 
 
-def _settlement(number: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The values of a settled batch."""
-    counted = Counter(outcome.status for outcome in outcomes)
-    tallies = {str(name): counted.get(name, 0) for name in _TALLIES}
-    return {"batch": number, "outcomes": pack_outcomes(outcomes), **tallies}
+def _ended(settlement: _Settlement) -> dict[str, Any]:
+    counted = Counter([outcome.status for outcome in settlement.outcomes])
+    tallies = {f"new_{name}": counted.get(name, 0) for name in _TALLIES}
+    blob = pack_outcomes(settlement.outcomes)
+    times = {"sent_at": settlement.sent, "new_settled_at": settlement.settled}
+    return {"batch": settlement.number, "new_outcomes": blob, **tallies, **times}
+
+
+def _dated(values: dict[str, Any], offset: float) -> dict[str, Any]:
+    sent = values["sent_at"]
+    moments = {"sent_at": None if sent is None else offset + sent, "new_settled_at": offset + values["new_settled_at"]}
+    return {**values, **moments}
 
 
 def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""A batch's row numbers and outcomes as small blobs: column by column, JSON, deflated."""
+"""A batch's row numbers and outcomes as small blobs: column by column, JSON, deflated where that pays."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
 
-_FORMAT = b"\x01"
+_DEFLATED, _PLAIN = b"\x01", b"\x02"
 """First byte of every blob, so that another form can follow."""
+_WORTHWHILE = 4_096
+"""Bytes from which on a text is deflated: a smaller one fits on a page or two of the database anyway."""
 
 Columns: TypeAlias = tuple[list[int], list[Status], list[str | None], list[str | None], list[str | None]]
 """seq, status, record_id, code and message of some rows; all lists are of one length."""
@@ -19,17 +21,12 @@ Columns: TypeAlias = tuple[list[int], list[Status], list[str | None], list[str |
 
 def pack_seqs(seqs: Sequence[int]) -> bytes:
     """Row numbers; a run of neighbours, the usual case, takes two numbers."""
-    if seqs and list(seqs) == list(range(seqs[0], seqs[0] + len(seqs))):
-        return _pack({"first": seqs[0], "count": len(seqs)})
-    return _pack({"seqs": list(seqs)})
+    return _pack(_span(list(seqs)))
 
 
 def unpack_seqs(blob: bytes) -> tuple[int, ...]:
     """What `pack_seqs` packed."""
-    held = _unpack(blob)
-    if "first" in held:
-        return tuple(range(held["first"], held["first"] + held["count"]))
-    return tuple(held["seqs"])
+    return tuple(_rows(_unpack(blob)))
 
 
 def columns_of(outcomes: Sequence[Outcome]) -> Columns:
@@ -44,25 +41,55 @@ def columns_of(outcomes: Sequence[Outcome]) -> Columns:
 
 
 def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
-    """Outcomes whose markers are row numbers."""
-    return _pack({"columns": columns_of(outcomes)})
+    """Outcomes whose markers are row numbers; a column that holds one value throughout, as most do, takes one."""
+    seq, status, record_id, code, message = columns_of(outcomes)
+    others: tuple[Sequence[str | None], ...] = (status, record_id, code, message)
+    return _pack({"rows": _span(seq), "columns": [_shortened(column) for column in others]})
 
 
 def unpack_outcomes(blob: bytes) -> Columns:
     """What `pack_outcomes` packed, column by column."""
-    seq, status, record_id, code, message = _unpack(blob)["columns"]
+    held = _unpack(blob)
+    if "rows" not in held:
+        seq, status, record_id, code, message = held["columns"]  # as version 0.1.0 packed them
+    else:
+        seq = _rows(held["rows"])
+        status, record_id, code, message = (_lengthened(column, len(seq)) for column in held["columns"])
     return seq, status, record_id, code, message
 
 
+def _span(seqs: list[int]) -> dict[str, Any]:
+    if seqs and seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == list(range(seqs[0], seqs[0] + len(seqs))):
+        return {"first": seqs[0], "count": len(seqs)}
+    return {"seqs": seqs}
+
+
+def _rows(held: dict[str, Any]) -> list[int]:
+    return list(range(held["first"], held["first"] + held["count"])) if "first" in held else list(held["seqs"])
+
+
+def _shortened(column: Sequence[str | None]) -> Any:
+    return {"all": column[0]} if column and column.count(column[0]) == len(column) else column
+
+
+def _lengthened(column: Any, rows: int) -> list[Any]:
+    return [column["all"]] * rows if isinstance(column, dict) else column
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _pack(held: object) -> bytes:
-    return _FORMAT + zlib.compress(json.dumps(held, separators=(",", ":")).encode(), 1)
+    text = _encode(held).encode()
+    return _PLAIN + text if len(text) < _WORTHWHILE else _DEFLATED + zlib.compress(text, 1)
 
 
 def _unpack(blob: bytes) -> dict[str, Any]:
-    if blob[:1] != _FORMAT:
+    form = blob[:1]
+    if form not in {_PLAIN, _DEFLATED}:
         raise StateError(
             "the journal was written in a form this version does not know",
             hint="upgrade this installation: pip install --upgrade tailrace",
         )
-    held: dict[str, Any] = json.loads(zlib.decompress(blob[1:]))
+    held: dict[str, Any] = json.loads(blob[1:] if form == _PLAIN else zlib.decompress(blob[1:]))
     return held

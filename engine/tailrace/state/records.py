@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -87,6 +87,17 @@ class BatchRecord:
     rejected: int
     unknown: int
     skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A batch about to be sent."""
+
+    number: int
+    """New within the run."""
+    operation: str
+    seqs: Sequence[int]
+    """Numbers of its rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Notebook:
     """A journal in memory that checks its own order."""
 
     intents: dict[int, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    confirmed: list[int] = field(default_factory=list)
     settled: dict[int, list] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,6 +38,17 @@ class Notebook:
         with self.lock:
             assert number not in self.intents
             self.intents[number] = (operation, tuple(seqs))
+
+    def intend_all(self, intents):
+        """Note several intents."""
+        for intent in intents:
+            self.intend(intent.number, intent.operation, intent.seqs)
+
+    def confirm(self, number):
+        """Note that a batch was asked about that was intended."""
+        with self.lock:
+            assert number in self.intents
+            self.confirmed.append(number)
 
     def settle(self, number, outcomes):
         """Note outcomes, of rows that were intended."""

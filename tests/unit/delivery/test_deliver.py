@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from importlib import import_module
 
 import polars as pl
 import pytest
@@ -37,19 +38,106 @@ def test_every_row_arrives_and_is_journaled(bench, plan, concurrency):
     assert report.outcomes["record_id"].null_count() == 0
 
 
-def test_an_intent_precedes_the_request(bench, plan):
-    """Nothing is sent that the journal does not know of."""
-    seen = []
+def watched(bench, note):
+    """The adapter; `note` is called with each batch before it is sent."""
     destination = bench.destination()
     push = destination.push
 
-    def watched(batch):
-        seen.append({seq for _, seqs in bench.journal.intents.values() for seq in seqs})
+    def pushed(batch):
+        note(batch)
         return push(batch)
 
-    destination.push = watched
-    bench.run(plan(*[{}] * 25), destination)
-    assert [len(known) for known in seen] == [10, 20, 25]
+    destination.push = pushed
+    return destination
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_an_intent_precedes_the_request(bench, plan, concurrency):
+    """Nothing is sent that the journal does not know of."""
+    bench.wants(concurrency=concurrency)
+    numbers = []
+
+    def note(batch):
+        seqs = tuple(int(row.marker) for row in batch.rows)
+        (number,) = (number for number, (_, known) in bench.journal.intents.items() if known == seqs)
+        numbers.append(number)
+
+    bench.run(plan(*[{}] * 25), watched(bench, note))
+    assert sorted(numbers) == [1, 2, 3]
+
+
+def test_what_may_make_second_records_is_intended_one_by_one(bench, plan):
+    """After a crash no more is in doubt than what was in flight."""
+    bench.wants(mode="append", match=())
+    known = []
+    bench.run(plan(*[{}] * 25, action="create"), watched(bench, lambda _: known.append(len(bench.journal.intents))))
+    assert known == [1, 2, 3]
+    assert bench.journal.confirmed == []
+
+
+@pytest.fixture
+def ahead(monkeypatch):
+    """Makes every destination a fast one, or a slow one."""
+    return lambda seconds: monkeypatch.setattr(import_module("tailrace.delivery.deliver"), "_AHEAD_S", seconds)
+
+
+def together(bench):
+    """Collects how many batches are intended at once."""
+    found = []
+    intend_all = bench.journal.intend_all
+    bench.journal.intend_all = lambda intents: (found.append(len(intents)), intend_all(intents))
+    return found
+
+
+def test_what_may_be_sent_twice_is_intended_together_if_that_pays(bench, plan, ahead):
+    """After a first look at how fast it is: one transaction for the batches that are taken out of the plan at once."""
+    ahead(3_600.0)
+    found = together(bench)
+    bench.wants(batch_size=100)
+    bench.run(plan(*[{}] * 1_500))
+    assert found == [9, 5]
+    assert bench.journal.confirmed == [*range(2, 16)]
+
+
+def test_a_slow_destination_has_nothing_in_doubt_but_what_is_in_flight(bench, plan, ahead):
+    """Each batch is intended alone, just before it is sent."""
+    ahead(0.0)
+    found = together(bench)
+    known = []
+    bench.run(plan(*[{}] * 35), watched(bench, lambda _: known.append(len(bench.journal.intents))))
+    assert (found, known) == ([], [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_what_was_intended_and_not_sent_is_not_in_doubt(bench, plan, ahead, concurrency):
+    """A run that is asked to stop says of each batch it did not send that nothing of it was sent."""
+    ahead(3_600.0)
+    bench.wants(concurrency=concurrency)
+    stop, sent = threading.Event(), []
+
+    def note(batch):
+        sent.append(batch)
+        if len(sent) > 4:
+            stop.set()
+
+    bench.run(plan(*[{}] * 950), watched(bench, note), stop=stop)
+    assert set(bench.journal.intents) == set(bench.journal.settled)
+    assert len(bench.journal.intents) > len(sent)
+    assert sum(bool(outcomes) for outcomes in bench.journal.settled.values()) == len(sent)
+
+
+def test_a_lost_lease_ends_the_run_between_batches_that_were_intended_together(bench, plan, ahead):
+    """The sync is asked for before each of them, and nothing more is sent."""
+    ahead(3_600.0)
+
+    def confirm(number):
+        if number == 3:
+            raise LeaseLost("taken over")
+
+    bench.journal.confirm = confirm
+    with pytest.raises(LeaseLost):
+        bench.run(plan(*[{}] * 95))
+    assert len(bench.pushes()) == 2
 
 
 def test_an_empty_plan_sends_nothing(bench, plan):

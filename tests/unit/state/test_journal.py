@@ -61,10 +61,10 @@ def test_a_stale_token_writes_nothing(state, start, clock):
     journal.intend(1, "upsert", [0])
     clock.now += 61
     newer = state.acquire("contacts", "r2", 60)
-    with pytest.raises(LeaseLost):
-        journal.settle(1, [acknowledged("0")])
-    with pytest.raises(LeaseLost):
-        journal.intend(2, "upsert", [1])
+    journal.settle(1, [acknowledged("0")])
+    for write in (journal.flush, lambda: journal.intend(2, "upsert", [1]), lambda: journal.confirm(1), journal.close):
+        with pytest.raises(LeaseLost):
+            write()
     recovering = Journal(state, "r1", newer.token)
     assert [doubt.number for doubt in recovering.doubts()] == [1]
     recovering.settle(1, [acknowledged("0", "found")])
@@ -95,6 +95,7 @@ def test_many_batches_are_settled_at_once(state, start):
     state.acquire("contacts", "r2", 60)
     with pytest.raises(LeaseLost):
         journal.settle_all([(2, [acknowledged("2")])])
+    journal.flush()
     assert [doubt.number for doubt in journal.doubts()] == [2]
 
 
@@ -151,4 +152,4 @@ def test_outcomes_round_trip(outcomes):
 def test_a_newer_form_is_refused():
     """A blob of another version is an error that says to upgrade, not garbage."""
     with pytest.raises(StateError, match="form this version does not know"):
-        unpack_seqs(b"\x02abc")
+        unpack_seqs(b"\x03abc")

@@ -1,0 +1,131 @@
+"""Group commit: what several threads have to write goes to the disk in as few transactions as possible.
+
+An intent is waited for: whoever announces one goes on when it is durable. An outcome is not: it joins the next
+transaction, which the next intent brings, or follows by itself `LINGER_S` later. So every batch is sent after the
+outcomes of all batches before it are durable, and one transaction does for both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tailrace.errors import TailraceError
+
+LINGER_S = 0.02
+"""How long an outcome may wait for company: long enough for that of a fast destination, and less than a blink."""
+_IDLE_S = 1.0
+"""After so long without an outcome the thread that looks after lingering ones ends."""
+
+Intent = TypeVar("Intent")
+Settlement = TypeVar("Settlement")
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Intent, Settlement]):
+    """What one thread waits for."""
+
+    intents: Sequence[Intent]
+    settled: Sequence[Settlement]
+    done: bool = False
+    error: BaseException | None = None
+
+
+class Commits(Generic[Intent, Settlement]):
+    """`write` makes intents and settlements durable, all or none; only one thread is in it at a time."""
+
+    def __init__(self, write: Callable[[Sequence[Intent], Sequence[Settlement]], None]) -> None:
+        self._write = write
+        self._turn = threading.Lock()
+        self._state = threading.Condition()
+        self._waiting: list[_Waiting[Intent, Settlement]] = []
+        self._settled: list[Settlement] = []
+        self._since = 0.0
+        self._thread: threading.Thread | None = None
+        self._asleep = False
+        self._closed = False
+
+    def add(self, settlement: Settlement) -> None:
+        """Hand over what need not be waited for."""
+        with self._state:
+            if not self._settled:
+                self._since = time.monotonic()
+            self._settled.append(settlement)
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._look_after, name="journal", daemon=True)
+                self._thread.start()
+            elif self._asleep:
+                self._state.notify()
+
+    def commit(self, intents: Sequence[Intent] = (), settled: Sequence[Settlement] = ()) -> None:
+        """Return when all that is durable, with all settlements handed over before. Errors of `write` are raised."""
+        waiting = _Waiting(intents, settled)
+        with self._state:
+            self._waiting.append(waiting)
+        with self._turn:
+            if not waiting.done:
+                self._round()
+        if waiting.error is not None:
+            raise waiting.error
+
+    def close(self) -> None:
+        """Make durable what is left, and end the thread; errors of `write` are raised."""
+        try:
+            self.commit()
+        finally:
+            with self._state:
+                self._closed = True
+                thread = self._thread
+                self._state.notify()
+            if thread is not None:
+                thread.join()
+
+    def _round(self) -> None:
+        """Write all that waits by now, for everyone who waits."""
+        with self._state:
+            group, self._waiting = self._waiting, []
+            lingering, self._settled = self._settled, []
+        error: BaseException | None = None
+        try:
+            intents = [intent for waiting in group for intent in waiting.intents]
+            settled = lingering + [settlement for waiting in group for settlement in waiting.settled]
+            if intents or settled:
+                self._write(intents, settled)
+        except BaseException as caught:  # noqa: BLE001 - each thread that waits raises it
+            error = caught
+            with self._state:
+                self._settled = lingering + self._settled
+        for waiting in group:
+            waiting.done, waiting.error = True, error
+
+    def _look_after(self) -> None:
+        """Commit settlements that no intent has taken along."""
+        while self._overdue():
+            try:
+                self.commit()
+            except TailraceError:
+                break  # whoever commits next meets the error, and can tell it
+        with self._state:
+            if self._thread is threading.current_thread():
+                self._thread = None
+
+    def _overdue(self) -> bool:
+        """Wait until a settlement has lingered for long enough; False when the thread is of no use any more."""
+        with self._state:
+            while not self._closed:
+                if not self._settled:
+                    self._asleep = True
+                    came = self._state.wait_for(lambda: bool(self._settled) or self._closed, _IDLE_S)
+                    self._asleep = False
+                    if not came:
+                        self._thread = None  # under the lock: who adds from now on begins another
+                        return False
+                    continue
+                left = self._since + LINGER_S - time.monotonic()
+                if left <= 0:
+                    return True
+                self._state.wait(left)
+            return False

@@ -1,0 +1,139 @@
+"""Small transactions, one after another, by the driver alone: the way through SQLAlchemy takes longer than the writing.
+
+Statements are SQLAlchemy's all the same, compiled once, so that both dialects get their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy.exc import DBAPIError
+
+from tailrace.state.errors import explain
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from tailrace.state.database import Database
+
+_CHUNK = 1_000
+"""Rows given to the driver at once."""
+
+
+class Cursor(Protocol):
+    """What is used of a driver's cursor."""
+
+    def execute(self, text: str, values: Any = ...) -> Any:
+        """Execute a statement once."""
+
+    def executemany(self, text: str, values: Any) -> Any:
+        """Execute it for each row."""
+
+    def fetchone(self) -> Any:
+        """The next row of the result; None after the last."""
+
+
+class Prepared:
+    """A statement, compiled; `names` are the values that a row binds."""
+
+    def __init__(self, database: Database, statement: Any, names: Iterable[str] = ()) -> None:
+        compiled = statement.compile(dialect=database.engine.dialect, column_keys=list(names) or None)
+        self._text: str = compiled.string
+        self._constant: dict[str, Any] = compiled.params
+        self._order: tuple[str, ...] | None = tuple(compiled.positiontup) if compiled.positional else None
+        self._pick = itemgetter(*self._order) if self._order and len(self._order) > 1 else None
+
+    def execute(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute it for each row, in a transaction of SQLAlchemy's."""
+        values = map(self._values, rows)
+        while chunk := list(islice(values, _CHUNK)):
+            connection.exec_driver_sql(self._text, chunk)
+
+    def run(self, cursor: Cursor, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute it for each row."""
+        cursor.executemany(self._text, list(map(self._values, rows)))
+
+    def scalar(self, cursor: Cursor) -> Any:
+        """Execute it, and give the first value of the first row; None where there is no row."""
+        cursor.execute(self._text, self._values({}))
+        row = cursor.fetchone()
+        return None if row is None else row[0]
+
+    def _values(self, row: Mapping[str, Any]) -> Any:
+        filled = {**self._constant, **row}
+        if self._pick is not None:
+            return self._pick(filled)
+        return filled if self._order is None else tuple(filled[name] for name in self._order)
+
+
+class Direct:
+    """A connection of its own. Only one thread may use it at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Any = None
+        self._sqlite = database.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """A transaction that is durable when the block ends; errors come as StateError."""
+        with self._database.queue(), self._told():
+            cursor = self._begun()
+            try:
+                yield cursor
+                self._connection.commit()
+            except BaseException:
+                self.close()  # and with it what was not committed
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        """A cursor outside of any transaction, where each statement sees what is there then."""
+        with self._told():
+            try:
+                yield self._opened().cursor()
+                if not self._sqlite:
+                    self._connection.rollback()
+            except BaseException:
+                self.close()
+                raise
+
+    def now(self, cursor: Cursor) -> float:
+        """Seconds since the epoch, as `Database.now` tells them."""
+        if self._database.clock is not None:
+            return self._database.clock()
+        if self._sqlite:
+            return time.time()
+        cursor.execute("select extract(epoch from clock_timestamp())")
+        return float(cursor.fetchone()[0])
+
+    def close(self) -> None:
+        """Give the connection back, rolled back; the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(self._database.engine.dialect.loaded_dbapi.Error):
+                connection.rollback()
+            connection.close()
+
+    def _begun(self) -> Cursor:
+        cursor: Cursor = self._opened().cursor()
+        if self._sqlite:
+            cursor.execute("BEGIN IMMEDIATE")  # psycopg begins by itself
+        return cursor
+
+    def _opened(self) -> Any:
+        if self._connection is None:
+            self._connection = self._database.engine.raw_connection()
+        return self._connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except self._database.engine.dialect.loaded_dbapi.Error as error:
+            raise explain(DBAPIError(None, None, error), self._database.where) from error
