@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tailrace.snapshot.store import Delivered
     from tailrace.values import LogicalType
 
-BATCH = 500_000
+BATCH = 125_000
 """Changes taken in at once."""
 
 

@@ -139,13 +139,15 @@ class Snapshot:
             live, file = reader.live(), names[reader.position]
             if live is None and second is None and self.rows == reader.segment.rows:
                 return file.first(), None  # nothing to put together
-            part = file.first() if live is None else file.first()[live]
-            first[at : at + part.size] = part
+            begun, begin = at, 0
+            for piece in file.pieces():
+                kept = piece if live is None else piece[live[begin : begin + piece.size]]
+                first[at : at + kept.size] = kept
+                at, begin = at + kept.size, begin + piece.size
             if second is not None:
                 halves = file.second()
                 assert halves is not None  # noqa: S101 - wide names have two halves
-                second[at : at + part.size] = halves if live is None else halves[live]
-            at += part.size
+                second[begun:at] = halves if live is None else halves[live]
         if at != self.rows:
             raise damaged(self.place.path(NAME), f"says {self.rows} rows, found {at}", self.identity.sync)
         return first, second
