@@ -61,7 +61,7 @@ check: $(STAMP)  ## lint, types, built wheel, heavy suites, TPC-H at full scale,
 	@$(MAKE) test
 
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not sweep" $(ARGS)
 
 test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and use it
 	$(BIN)/python -m pytest -m slow tests/e2e/test_wheel.py $(ARGS)
@@ -70,7 +70,7 @@ test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SC
 	TAILRACE_TPCH_SCALE=$(TPCH_SCALE) $(BIN)/python -m pytest tests/e2e/test_tpch.py $(ARGS)
 
 sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
-	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -m slow -k no_kill tests/sweep $(ARGS)
+	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -m sweep tests/sweep $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -84,6 +84,7 @@ def stopped(tmp_path, server, monkeypatch, request):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("stopped", [(Upsert, ""), (Insert, "")], indirect=True, ids=["upsert", "insert"])
 def test_a_run_that_slept_harms_nobody(stopped):
     """Wherever it was stopped: it writes no snapshot and sends nothing any more, and says that it lost its sync."""
@@ -102,6 +103,7 @@ def test_a_run_that_slept_harms_nobody(stopped):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("stopped", [(Upsert, "unfenced")], indirect=True)
 def test_without_a_fence_that_is_found(stopped):
     """The test above does find a run that goes on as if nothing had happened."""

@@ -25,6 +25,7 @@ def _tokens(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_no_kill_loses_a_row_or_doubles_one(postgres_database, capsys):
     """In each mode, with a bad network: in the end the destination is the model, and the snapshot knows it."""
     tallies = sweep(Order(POINTS_EACH, AT_RANDOM, SEED, postgres_database))
@@ -51,6 +52,7 @@ def found(kind: type[World], mutant: str, points, times: int, *, settle: float |
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("kind", "mutant", "points", "words"),
     [
@@ -66,6 +68,7 @@ def test_the_sweep_finds_a_faulty_program(kind, mutant, points, words):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_the_sweep_finds_a_hasty_look_up():
     """Looked up at once, a record that lands a moment later is made twice."""
     faults = found(Insert, "", ("batch.intended", "batch.sent"), 6, settle=0.0)

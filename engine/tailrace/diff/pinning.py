@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.values import LogicalType
 
 TO_DO = "cast it back in the model, or let the field be sent once more where it differs"
+KEY_TO_DO = "cast it back in the model: rows with another key are new ones, and the old ones count as gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ def pin(rows: ModelRows, misses: Misses, stored: Known, spec: DiffSpec) -> Pinni
             comparable = stored.converts(name, found)
             if not comparable:
                 lost.add(name)
-            events.append(_retyped(name, pinned, found, comparable=comparable))
+            if all(event.column != name[2:] for event in events):  # a key may be the match field as well
+                events.append(_retyped(name, pinned, found, comparable=comparable))
         elif pinned is None:
             events += _unpinned(name, rows, stored)
     _refuse_keys(lost, events)
@@ -104,7 +106,8 @@ def _fit(misses: Misses, name: str, found: LogicalType, pinned: LogicalType) -> 
 
 def _retyped(name: str, pinned: LogicalType, found: LogicalType, *, comparable: bool) -> SchemaEvent:
     why = "not every value fits the old type" if comparable else "its values cannot be compared with the old ones"
-    return SchemaEvent(name[2:], "retyped", f"{name[2:]} was {pinned} and is now {found}: {why}; {TO_DO}")
+    to_do = KEY_TO_DO if name[:2] == "k:" else TO_DO
+    return SchemaEvent(name[2:], "retyped", f"{name[2:]} was {pinned} and is now {found}: {why}; {to_do}")
 
 
 def _unpinned(name: str, rows: ModelRows, stored: Known) -> Iterator[SchemaEvent]:

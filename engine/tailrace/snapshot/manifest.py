@@ -137,7 +137,8 @@ def damaged(path: str, what: str, sync: str) -> SnapshotError:
     return SnapshotError(
         f"the snapshot of {sync!r} is damaged: {path} {what}",
         hint=f"Restore the folder from a backup; or forget it with `tailrace reset {sync}`, and then take what the "
-        f"destination holds with `tailrace adopt {sync}`, or else the next run sends everything again.",
+        f"destination holds with `tailrace adopt {sync}`, or else the next run sends everything again. Records whose "
+        "row has left the model since the last run are not removed then.",
     )
 
 

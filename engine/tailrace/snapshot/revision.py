@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
     from tailrace.rowset import Step
     from tailrace.snapshot.commit import Moved
+    from tailrace.snapshot.naming import NameFile
     from tailrace.snapshot.reading import Snapshot
     from tailrace.snapshot.segments import Places
     from tailrace.snapshot.store import Delivered
@@ -34,12 +35,14 @@ def committed(snapshot: Snapshot, delivered: Delivered, moved: Moved, work: Path
     origin = delivered.origin if moved.named else None
     names = origin.names if origin is not None else None
     step = _rewriting(snapshot, delivered, digests)
+    retyped = {n: kind for n, kind in delivered.types.items() if n in old.types and old.types[n] != kind}
     if step is None:
         kept = without(snapshot, moved.gone, work, names.made if names is not None else {})
     else:
-        kept = _rewritten(snapshot, moved.gone, work, step)
+        # Digests in place of values leave the names of the rows as they are; values of another type do not.
+        files = [names[at] for at in range(len(snapshot.readers))] if names is not None and not retyped else None
+        kept = _rewritten(snapshot, moved.gone, work, step, files)
     segments = (*kept, *(draft.publish(snapshot.place) for draft in moved.drafts))
-    retyped = {n: kind for n, kind in delivered.types.items() if n in old.types and old.types[n] != kind}
     naming = naming_of(origin.recipe) if origin is not None else old.naming
     return replace(
         old,
@@ -146,8 +149,10 @@ def _digested(rows: pl.LazyFrame, digests: Digests, types: Mapping[str, LogicalT
     )
 
 
-def _rewritten(snapshot: Snapshot, gone: Places, work: Path, step: Step) -> tuple[Segment, ...]:
+def _rewritten(
+    snapshot: Snapshot, gone: Places, work: Path, step: Step, names: Sequence[NameFile] | None
+) -> tuple[Segment, ...]:
     positions = range(len(snapshot.readers))
     identity = f"s{snapshot.revision + 1}-w"
-    draft = merged(snapshot, positions, work, identity, names=None, without=gone, step=step)
+    draft = merged(snapshot, positions, work, identity, names=names, without=gone, step=step)
     return (draft.publish(snapshot.place),) if draft.rows else ()

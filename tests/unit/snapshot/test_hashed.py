@@ -208,6 +208,16 @@ def test_conversion_and_changes_go_together(sync):
     assert sync.run(**model).said == {}
 
 
+def test_conversion_leaves_rows_their_names(sync):
+    """The run after it knows all rows by their names, as before, and compares none."""
+    sync.run(**ROWS)
+    hide(sync)
+    model = {**ROWS, "f_a": [1_234_567_891, 2, 9, 5]}
+    sync.run(**model)
+    again = sync.run(**model)
+    assert (again.said, again.misses) == ({}, 0)
+
+
 def test_conversion_takes_rows_that_need_nothing(sync):
     """Rows that merely get another name in the same run are converted as well."""
     sync.spec = replace(sync.spec, fill_empty=frozenset({"a"}))
