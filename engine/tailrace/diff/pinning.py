@@ -73,7 +73,7 @@ def pin(rows: ModelRows, misses: Misses, stored: Known, spec: DiffSpec) -> Pinni
     """
     types: dict[str, LogicalType] = {}
     retyped, lost = set(), set()
-    events = []
+    events: list[SchemaEvent] = []
     for name in rows.columns:
         found, pinned = rows.columns[name].type, stored.types.get(name)
         keeps = pinned is not None and (pinned == found or _fit(misses, name, found, pinned))
