@@ -19,7 +19,7 @@ DAY_S = 86_400.0
 LONG_AGO = -math.inf
 SLOTS = 1_024
 """Slots of each ring."""
-MARGIN = 0.04
+MARGIN = 0.03
 """Share by which a window is stretched: requests may arrive closer together than they left."""
 _MARGIN_S = 1.0
 """Most seconds a window is stretched by."""
