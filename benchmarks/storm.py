@@ -10,11 +10,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tailrace.sandbox import SandboxServer, VendorControl
+from tailrace.sandbox import SandboxServer
 
 CALLS, PER = 190, 10.0
 """HubSpot's limit: so many requests in any so many seconds."""
@@ -43,7 +42,6 @@ match: {{warehouse_id: id}}
 fields: {{{field}: name}}
 """
 FIELDS = {"contacts": "lastname", "companies": "name", "deals": "dealname"}
-POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,6 @@ def storm(
         _call(folder, "status")  # so that they do not meet while the tables are made
         begun = [subprocess.Popen(_command("run", name), cwd=folder, stdout=subprocess.DEVNULL) for name in names]
         try:
-            reached = _watch(server.control.hubspot, begun, (windows - 1) * calls)
             codes = [process.wait() for process in begun]
         finally:
             for process in begun:
@@ -88,20 +85,8 @@ def storm(
         assert codes == [0] * processes, codes
         counted = server.control.hubspot.counters()
         records = sum(len(server.control.hubspot.records(name)) for name in names)
-    used = (windows - 1) * per / reached
+    used = (windows - 1) * per / counted["turns"][windows - 2]
     return Figures(processes, counted["requests"], counted["refused"], counted["peak_window"], used, records)
-
-
-def _watch(control: VendorControl, begun: list[subprocess.Popen[bytes]], wanted: int) -> float:
-    """Seconds from the first request to the one after so many."""
-    first = None
-    while True:
-        requests, now = control.counters()["requests"], time.monotonic()
-        first = now if first is None and requests else first
-        if first is not None and requests > wanted:
-            return now - first
-        assert any(process.poll() is None for process in begun), "the runs ended before they had sent enough"
-        time.sleep(POLL_S)
 
 
 def _write_project(folder: Path, rows: int, processes: int, project: str) -> tuple[str, ...]:

@@ -19,9 +19,11 @@ DAY_S = 86_400.0
 LONG_AGO = -math.inf
 SLOTS = 1_024
 """Slots of each ring."""
-MARGIN = 0.04
+MARGIN = 0.03
 """Share by which a window is stretched: requests may arrive closer together than they left."""
-_MARGIN_S = 1.0
+_LEAST_MARGIN, _LEAST_MARGIN_S = 0.1, 0.04
+"""What hiccups of machines and networks take, whatever the window's length: so many seconds, up to that share."""
+_MOST_MARGIN_S = 1.0
 """Most seconds a window is stretched by."""
 EVERY = "*"
 """Bucket of a rate that counts the requests of all buckets."""
@@ -44,7 +46,8 @@ class Window:
     @property
     def margin(self) -> float:
         """Seconds by which the window is stretched."""
-        return min(_MARGIN_S, self.per * MARGIN)
+        least = min(_LEAST_MARGIN_S, self.per * _LEAST_MARGIN)
+        return min(_MOST_MARGIN_S, max(least, self.per * MARGIN))
 
     def wanted(self, taken: int, cost: int, share: float) -> set[int]:
         """The slots that say when `cost` more permits may go, after `taken`; `share` of the calls is permitted."""

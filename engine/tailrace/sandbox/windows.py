@@ -11,7 +11,8 @@ class Window:
     """At most `limit` requests in any `seconds`; None counts without refusing.
 
     Refused requests do not use the limit up, but `peak` counts them too: it is the most requests
-    that ever arrived within one window, which is what a client must answer for.
+    that ever arrived within one window, which is what a client must answer for. `turns` are the seconds from the first
+    request to the one after each `limit` requests: how fast a client is that has more to send.
     """
 
     def __init__(self, limit: int | None, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -19,7 +20,10 @@ class Window:
         self.seconds = seconds
         self.peak = 0
         self.refused = 0
+        self.turns: list[float] = []
         self._clock = clock
+        self._first = 0.0
+        self._count = 0
         self._taken: deque[float] = deque()
         self._arrived: deque[float] = deque()
 
@@ -28,6 +32,7 @@ class Window:
         now = self._clock()
         self._forget(now)
         self._arrived.append(now)
+        self._turn(now)
         self.peak = max(self.peak, len(self._arrived))
         if self.limit is not None and len(self._taken) >= self.limit:
             self.refused += 1
@@ -50,7 +55,14 @@ class Window:
         """Forget all requests."""
         self._taken.clear()
         self._arrived.clear()
-        self.peak = self.refused = 0
+        self.peak = self.refused = self._count = 0
+        self.turns.clear()
+
+    def _turn(self, now: float) -> None:
+        self._first = self._first if self._count else now
+        if self.limit is not None and self._count and self._count % self.limit == 0:
+            self.turns.append(now - self._first)
+        self._count += 1
 
     def _forget(self, now: float) -> None:
         for times in (self._taken, self._arrived):

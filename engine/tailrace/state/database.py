@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ from tailrace.state.errors import translated
 BUSY_S = 10.0
 """How long a writer waits for another process before it gives up."""
 
+_NAP_S = (0.001, 0.003)
+"""Between two tries to begin while another process writes, which takes it a few milliseconds."""
 _READ = "tailrace_read"
 _LAX = "tailrace_lax"
 _BUSY = "tailrace_busy_s"
@@ -171,9 +175,33 @@ def _make_private(path: Path) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # IMMEDIATE: take the write lock first, so that what is read in a transaction still holds at its end.
-    reads = connection.get_execution_options().get(_READ, False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READ):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    # SQLite's own wait sleeps for up to a tenth of a second at a time, and whoever comes meanwhile goes first.
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        if not _begun(driver, options[_BUSY]):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # for the error in its own words
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {int(options[_BUSY] * 1000)}")
+
+
+def _begun(driver: Any, busy_s: float) -> bool:
+    """Begin as soon as no other process writes; False when it cannot be, or takes longer than `busy_s`."""
+    deadline = time.monotonic() + busy_s
+    while True:
+        try:
+            # IMMEDIATE: take the write lock first, so that what is read in a transaction still holds at its end.
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                return False
+            time.sleep(random.uniform(*_NAP_S))  # noqa: S311 - so that two who wait do not keep meeting
+        else:
+            return True
 
 
 def _postgres(url: URL) -> tuple[Engine, str]:

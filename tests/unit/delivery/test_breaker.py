@@ -203,6 +203,28 @@ def test_who_gets_answers_speaks_for_the_account(process, clock):
     assert not passes(other), "that answer was a minute ago"
 
 
+def test_who_failed_itself_does_not_speak_for_the_account(process, clock):
+    """Answers from before one's own failures are no news."""
+    one = process()
+    one.spend(write=True)
+    one.answered()
+    give_up(one)
+    clock.now += 1
+    assert not passes(one)
+
+
+def test_who_tried_in_vain_has_no_right_to_the_next_try(process, clock):
+    """After the longer cool-down it is whoever comes first."""
+    one, other = process(), process()
+    give_up(one)
+    clock.now += 31
+    assert passes(one)
+    one.failed(DOWN)
+    clock.now += 61
+    assert passes(other)
+    assert not passes(one)
+
+
 def test_a_person_who_looks_is_let_through(process, clock):
     """`check` and the like ask at once, and what they find closes it."""
     one, person = process(), process(read_only=True)

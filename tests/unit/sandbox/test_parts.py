@@ -42,6 +42,19 @@ def test_window_slides():
     assert (window.refused, window.peak, window.left) == (3, 5, 0)
 
 
+def test_window_tells_how_fast_it_was_filled():
+    """It notes when a client begins to fill it anew, refused requests included."""
+    now = [5.0]
+    window = Window(2, 10.0, lambda: now[0])
+    for moment in (5, 6, 8, 9, 20, 21):
+        now[0] = moment
+        window.take()
+    assert window.turns == [3, 15]
+    window.reset()
+    window.take()
+    assert window.turns == []
+
+
 @given(st.lists(st.floats(0, 3), max_size=60), st.integers(1, 5))
 def test_window_never_grants_more_than_its_limit(steps, limit):
     """Whatever the pace, no window of its length holds more granted requests than the limit."""

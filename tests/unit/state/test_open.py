@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,22 @@ def test_says_when_another_process_holds_it(tmp_path):
         ):
             state.acquire("contacts", "run", 60)
     finally:
+        other.close()
+
+
+def test_goes_on_when_another_process_is_done(tmp_path):
+    """A writer waits for another one's transaction, and its connection waits as before for whatever comes later."""
+    StateDB.open(URL, tmp_path).close()
+    other = sqlite3.connect(tmp_path / ".tailrace" / "state.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.05, other.execute, ["COMMIT"])
+    timer.start()
+    try:
+        with StateDB.open(URL, tmp_path) as state, state.transaction() as connection:
+            assert not other.in_transaction
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
+    finally:
+        timer.join()
         other.close()
 
 

@@ -96,10 +96,12 @@ class Access:
         return headers
 
     def counters(self) -> dict[str, Any]:
-        """Peaks: the most requests that arrived in any one window."""
+        """Peaks: the most requests that arrived in any one window; and the turns of the busiest one."""
         windows = self._windows.values()
+        busiest = max(windows, key=lambda window: window.peak, default=None)
         return {
             "peak_window": max((window.peak for window in windows), default=0),
+            "turns": busiest.turns if busiest else [],
             "peak_search": self._search.peak,
             "daily_used": self._daily.used,
             "refused": sum(window.refused for window in windows) + self._search.refused + self._daily.refused,
