@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -25,8 +25,8 @@ WORTH_TELLING = 0.001
 """Shares of the quota below this say nothing."""
 
 
-def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> str:
-    """A plan: head, counts, cost, guards that tripped, changes."""
+def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> Iterator[str]:
+    """A plan, line by line: head, counts, cost, guards that tripped, changes."""
     lines = [_head(made, sync), _counts(made)]
     lines += [f"  {made.held:,} held back (rejected too often, dismissed, or of unknown outcome)"] * bool(made.held)
     lines.append(_cost(made))
@@ -34,11 +34,14 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> st
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
     lines += [f"  STOPPED by {guard}" for guard in made.tripped]
-    lines += [_change(change, old_known=made.old_known) for change in made.changes(limit)]
+    yield from lines
+    for change in made.changes(limit):
+        yield _change(change, old_known=made.old_known)
     left = made.height - limit if limit else 0
-    lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
-    lines += [_saved(made, saved)] if saved else []
-    return "\n".join(lines)
+    if left > 0:
+        yield f"  … and {left:,} more (--limit 0 shows all)"
+    if saved:
+        yield _saved(made, saved)
 
 
 def _saved(made: Plan, path: Path) -> str:
