@@ -185,6 +185,8 @@ class _Run:
         counted = (plan.inserts, plan.updates, plan.deletes, plan.unchanged)
         self.log.info("%s: planned + %d ~ %d - %d, %d unchanged", self.sync.name, *counted)
         held = (f"{plan.held:,} rows are held back: see tailrace rejected and tailrace resolve",) if plan.held else ()
+        # Not those of the mapping, which somebody has edited: a type may change behind everybody's back.
+        retyped = (event.message for event in plan.events if event.kind == "retyped")
         return replace(
             self.known,
             inserts=plan.inserts,
@@ -193,7 +195,7 @@ class _Run:
             invalid=plan.invalid_rows,
             seconds=planned.seconds,
             guards=plan.guards,
-            notes=(*plan.notes, *held),
+            notes=(*plan.notes, *retyped, *held),
         )
 
     def _blocked(self, plan: Plan) -> str | None:
