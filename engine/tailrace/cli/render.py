@@ -176,7 +176,7 @@ def status(lines: Sequence[SyncStatus]) -> str:
             line.sync,
             (line.status or "never run").replace("_", " "),
             duration(line.freshness_s) + " ago" if line.freshness_s is not None else "-",
-            "damaged" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
+            "unreadable" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
             f"{line.unknown:,}",
             line.next_run or "-",
