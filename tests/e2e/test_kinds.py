@@ -107,7 +107,6 @@ def test_keys_of_any_kind_tell_rows_apart(things, memory_store, kind):
     first = changes(things)
     assert [change["op"] for change in first] == ["insert"] * 3
     assert ran(things)["acknowledged"] == 3
-    assert ran(things)["status"] == "nothing_to_do"
     warehouse(things, "update things set name = 'changed' where number = 1")
     (change,) = changes(things)
     assert (change["op"], change["fields"]) == ("update", {"name": {"old": "n1", "new": "changed"}})
@@ -123,8 +122,6 @@ def test_keys_of_any_kind_tell_rows_apart(things, memory_store, kind):
     ]
     warehouse(things, "delete from things where number = 1")
     assert [(each["op"], each["key"]) for each in changes(things)] == [("delete", change["key"])]
-    assert ran(things)["deletes"] == 1
-    assert ran(things)["status"] == "nothing_to_do"
 
 
 def text(value):
@@ -132,24 +129,26 @@ def text(value):
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
-@pytest.mark.parametrize("kind", FIELDS)
-def test_values_of_any_kind_are_compared_exactly(things, memory_store, kind):
-    """Of two rows with the same value one changes a little: it is planned with its new value, and sent alone."""
-    columns, old, new, shown = FIELDS[kind]
-    warehouse(
-        things,
-        f"create table things (id integer, name varchar, value {columns})",
-        f"insert into things values (1, 'one', {old}), (2, 'two', {old}), (3, 'three', null)",
-    )
-    sync(things, ["name", "value"])
-    assert ran(things)["acknowledged"] == 3
+def test_values_of_any_kind_are_compared_exactly(things, memory_store):
+    """In each row one value, of another kind, changes a little: just that is planned, with its new value, and sent."""
+    fields = {f"f{number}": FIELDS[kind] for number, kind in enumerate(FIELDS)}
+    columns = ", ".join(f"{name} {columns}" for name, (columns, *_) in fields.items())
+    old = ", ".join(old for _, old, *_ in fields.values())
+    rows = ", ".join(f"({number}, {old})" for number in range(len(fields)))
+    warehouse(things, f"create table things (id integer, {columns})", f"insert into things values {rows}")
+    sync(things, fields)
+    assert ran(things)["acknowledged"] == len(fields)
     assert ran(things)["status"] == "nothing_to_do"
-    warehouse(things, f"update things set value = {new} where id = 2")
-    (change,) = changes(things)
-    assert (change["key"], change["fields"].keys()) == ({"id": 2}, {"value"})
-    assert change["fields"]["value"]["new"] == shown
-    assert "id=2    value " in things.run("plan", "things").out
-    assert ran(things)["acknowledged"] == 1
+    updates = [
+        f"update things set {name} = {fields[name][2]} where id = {number}" for number, name in enumerate(fields)
+    ]
+    warehouse(things, *updates)
+    planned = {change["key"]["id"]: change["fields"] for change in changes(things)}
+    assert {key: set(written) for key, written in planned.items()} == {n: {f"f{n}"} for n in range(len(fields))}
+    new = {kind: planned[number][f"f{number}"]["new"] for number, kind in enumerate(FIELDS)}
+    assert new == {kind: shown for kind, (*_, shown) in FIELDS.items()}
+    assert "  ~ id=3    f3 " in things.run("plan", "things").out
+    assert ran(things)["acknowledged"] == len(fields)
     assert ran(things)["status"] == "nothing_to_do"
 
 
