@@ -58,6 +58,18 @@ fields: {name: name}
 """
 
 
+MEASURED = """
+import re, sys
+from pathlib import Path
+from tailrace.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    # Not `ru_maxrss`: that knows of the process that this one was forked from.
+    sys.stderr.write(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
 @dataclass
 class Answer:
     """What a command came to."""
@@ -115,6 +127,20 @@ class Workspace:
             check=False,
         )
         return _judged(Answer(done.returncode, done.stdout, done.stderr), code)
+
+    def measured(self, *arguments: str, timeout: float = 300) -> tuple[Answer, int]:
+        """As a process of its own; with the most memory that it ever had, in MiB."""
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, *arguments],
+            cwd=self.root,
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        answer = _judged(Answer(done.returncode, done.stdout, done.stderr), 0)
+        return answer, int(done.stderr.splitlines()[-1]) // 1024
 
     def table(self, name: str = "people", database: str = "app.db") -> list[tuple]:
         with sqlite3.connect(self.root / database) as connection:

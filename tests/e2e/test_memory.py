@@ -1,8 +1,5 @@
 """`memory:` in tailrace.yml: what a command takes stays below it, and what cannot do is refused at once."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,16 +9,6 @@ from tailrace import Project, memory
 ROWS = 1_000_000
 LIMIT = 512
 """MiB: the least that can be asked for."""
-MEASURED = """
-import re, sys
-from pathlib import Path
-from tailrace.cli import main
-try:
-    main(sys.argv[1:])
-finally:
-    # Not `ru_maxrss`: that knows of the process that this one was forked from.
-    sys.stderr.write(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-"""
 SYNC = """\
 model: people
 destination: app
@@ -92,18 +79,8 @@ def test_a_model_that_duckdb_has_no_room_for_says_which_setting(workspace):
 
 
 def peak(workspace, *arguments):
-    """Runs a command as a process of its own; gives the most memory it ever had, in MiB."""
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *arguments],
-        cwd=workspace.root,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stderr.splitlines()[-1]) // 1024
+    """The most memory a command ever has, in MiB."""
+    return workspace.measured(*arguments)[1]
 
 
 def model(workspace, share, order="range"):

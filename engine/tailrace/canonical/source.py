@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from polars.io.plugins import register_io_source
 from tailrace.canonical.arrow import canonical_column
 from tailrace.canonical.convert import convert
 from tailrace.canonical.plain import Form, form_of
-from tailrace.canonical.types import dtype, logical_type
+from tailrace.canonical.types import DECIMAL_DIGITS, dtype, logical_type
 from tailrace.errors import WarehouseError
 from tailrace.values import LogicalType
 
@@ -63,6 +64,8 @@ class Watch:
     """By column, what had to be given up of its values."""
     outside: dict[str, int] = field(default_factory=dict)
     """By column, how many moments no calendar holds."""
+    overlong: dict[str, int] = field(default_factory=dict)
+    """By column, how many numbers have more digits than their type says: DuckDB's HUGEINT is one short."""
 
     def moments(self, name: str, physical: pl.DataType) -> Callable[[pl.Series], pl.Series]:
         """Lets a column of moments pass and counts those outside the calendar."""
@@ -74,6 +77,19 @@ class Watch:
             if least is not None and (least < first or most > last):  # type: ignore[operator]
                 found = int((~raw.is_between(first, last)).sum())
                 self.outside[name] = self.outside.get(name, 0) + found
+            return series
+
+        return look
+
+    def digits(self, name: str, physical: pl.Decimal) -> Callable[[pl.Series], pl.Series]:
+        """Lets a column of decimals pass and counts those that are too long."""
+        most = pl.lit(Decimal((0, (9,) * DECIMAL_DIGITS, -physical.scale))).cast(physical)
+
+        def look(series: pl.Series) -> pl.Series:
+            fits = pl.col(series.name).is_between(-most, most).fill_null(value=True)
+            found = int(series.to_frame().select((~fits).sum()).item())
+            if found:
+                self.overlong[name] = self.overlong.get(name, 0) + found
             return series
 
         return look
@@ -113,7 +129,8 @@ class ModelRows:
                 hint="read the file through a DuckDB warehouse instead",
             )
         watch = Watch(ended=True)
-        known = [_column(name, form, watch) for name, form in forms.items() if form is not None]
+        physical = scan.collect_schema()
+        known = [_column(name, form, watch, physical[name]) for name, form in forms.items() if form is not None]
         return cls(scan, known, watch, pushes=True)
 
     @property
@@ -127,6 +144,11 @@ class ModelRows:
             raise WarehouseError(
                 f"column {name!r} holds {found} value(s) outside the years 1 to 9999, such as 'infinity'",
                 hint="Turn them into NULL, or into a real date, in the model.",
+            )
+        for name, found in self.watch.overlong.items():
+            raise WarehouseError(
+                f"column {name!r} holds {found} number(s) of more than {DECIMAL_DIGITS} digits",
+                hint="Cast the column to text in the model.",
             )
         if not self.watch.ended:
             raise WarehouseError("the model's rows broke off before their end", hint="Run it again.")
@@ -158,7 +180,7 @@ class _Reader:
             form = self._forms[item.name]
             physical = _imported(item.type) if form else dtype(self._types[item.name])
             self.schema[item.name] = physical
-            self.columns.append(_column(item.name, form or _canonical(self._types[item.name]), watch))
+            self.columns.append(_column(item.name, form or _canonical(self._types[item.name]), watch, physical))
 
     def source(
         self, batches: Iterator[pa.RecordBatch]
@@ -256,10 +278,12 @@ def _canonical(logical: LogicalType) -> Form:
     return Form(logical, lambda value: value, lambda value: value)
 
 
-def _column(name: str, form: Form, watch: Watch) -> SourceColumn:
+def _column(name: str, form: Form, watch: Watch, found: pl.DataType) -> SourceColumn:
     raw = pl.col(name)
     value, carried = form.value(raw), form.carried(raw)
     if form.type.kind in {"date", "timestamp", "timestamptz"}:
         physical: Any = dtype(form.type)
         carried = carried.map_batches(watch.moments(name, physical), return_dtype=physical, is_elementwise=True)
+    if isinstance(found, pl.Decimal) and found.precision == DECIMAL_DIGITS:
+        carried = carried.map_batches(watch.digits(name, found), return_dtype=found, is_elementwise=True)
     return SourceColumn(name, form.type, value, carried, form.carrier)

@@ -51,7 +51,7 @@ def reset(context: typer.Context, sync: Name, as_json: AsJson = False) -> None: 
     with opened(context) as project:
         name = project.select([sync])[0]
         rows = _rows(project, name)
-        size = "which is damaged" if rows is None else f"{rows:,} rows"
+        size = "which cannot be read" if rows is None else f"{rows:,} rows"
         confirm(
             context,
             f"forget the snapshot of {name} ({size})? The next run sends every row again, and records "
@@ -66,7 +66,7 @@ def reset(context: typer.Context, sync: Name, as_json: AsJson = False) -> None: 
 
 
 def _rows(project: Project, name: str) -> int | None:
-    """Rows of the snapshot; None when it is damaged, which must not keep anyone from forgetting it."""
+    """Rows of the snapshot; None when it cannot be read, which must not keep anyone from forgetting it."""
     try:
         return project.snapshot_rows(name)
     except SnapshotError:

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tailrace.api import Project
+    from tailrace.planning import Plan
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[SYNC]...", help="Names of syncs.", show_default=False)]
 Name = Annotated[str, typer.Argument(metavar="SYNC", help="Name of the sync.", show_default=False)]
@@ -73,11 +74,41 @@ def print_json(value: Any) -> None:
     stdout.put(redact(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)))
 
 
-def say(text: str) -> None:
-    """A line for people on stdout, secrets taken out."""
+def print_plans(plans: Sequence[Plan], limit: int) -> None:
+    """What `print_json` would print of plans, however many changes there are: a few are in memory at a time."""
     from tailrace.redact import redact  # noqa: PLC0415
 
-    stdout.put(redact(text))
+    if sys.stdout.isatty():
+        print_json({"plans": [plan.to_json(limit) for plan in plans]})
+        return
+    for part in _plans_json(plans, limit):
+        stdout.add(redact(part))
+    stdout.put("")
+
+
+def _plans_json(plans: Sequence[Plan], limit: int) -> Iterator[str]:
+    yield '{"plans": ['
+    for number, plan in enumerate(plans):
+        head = json.dumps(plan.head_json(), ensure_ascii=False)
+        yield f'{", " * bool(number)}{head.removesuffix("}")}, "changes": ['
+        for place, change in enumerate(plan.changes(limit)):
+            yield ", " * bool(place) + json.dumps(change.to_json(), ensure_ascii=False)
+        yield "]}"
+    yield "]}"
+
+
+def say(text: str) -> None:
+    """A line for people on stdout, secrets taken out."""
+    say_all([text])
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Lines for people on stdout, secrets taken out."""
+    from tailrace.redact import redact  # noqa: PLC0415
+
+    for line in lines:
+        stdout.add(redact(line) + "\n")
+    stdout.flush()
 
 
 def report(error: TailraceError) -> None:

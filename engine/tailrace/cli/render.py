@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -26,8 +26,8 @@ WORTH_TELLING = 0.001
 """Shares of the quota below this say nothing."""
 
 
-def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> str:
-    """A plan: head, counts, cost, guards that tripped, changes."""
+def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> Iterator[str]:
+    """A plan, line by line: head, counts, cost, guards that tripped, changes."""
     from tailrace.planning.holds import told  # noqa: PLC0415 - what shows no plan needs none
 
     lines = [_head(made, sync), _counts(made)]
@@ -37,11 +37,14 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> st
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
     lines += [f"  STOPPED by {guard}" for guard in made.tripped]
-    lines += [_change(change, old_known=made.old_known) for change in made.changes(limit)]
+    yield from lines
+    for change in made.changes(limit):
+        yield _change(change, old_known=made.old_known)
     left = made.height - limit if limit else 0
-    lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
-    lines += [_saved(made, saved)] if saved else []
-    return "\n".join(lines)
+    if left > 0:
+        yield f"  … and {left:,} more (--limit 0 shows all)"
+    if saved:
+        yield _saved(made, saved)
 
 
 def _saved(made: Plan, path: Path) -> str:
@@ -176,7 +179,7 @@ def status(lines: Sequence[SyncStatus]) -> str:
             line.sync,
             (line.status or "never run").replace("_", " "),
             duration(line.freshness_s) + " ago" if line.freshness_s is not None else "-",
-            "damaged" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
+            "unreadable" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
             f"{line.unknown:,}",
             line.next_run or "-",

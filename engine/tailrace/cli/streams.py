@@ -17,24 +17,32 @@ class Stdout:
         self._failed: OSError | None = None
 
     def put(self, text: str) -> None:
-        """Print a line, at once: whoever reads it from a pipe may be waiting for it."""
+        """Print a line, at once."""
+        self.add(text + "\n")
+        self.flush()
+
+    def add(self, text: str) -> None:
+        """Print a part of a line, or of many, which goes out when there is enough of it."""
         try:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            sys.stdout.write(text)
         except OSError as error:
             self._give_up(error)
 
     def end(self, code: int) -> int:
         """The program's exit code, once all has left that was printed; where it could not, that is told."""
-        try:
-            sys.stdout.flush()
-        except OSError as error:
-            self._give_up(error)
+        self.flush()
         if self._failed is None:
             return code
         if not isinstance(self._failed, BrokenPipeError):  # else the reader has seen enough
             complain(f"error: cannot print: {self._failed.strerror}\n  what the command did is done all the same")
         return code or 1
+
+    def flush(self) -> None:
+        """Let go what was printed: whoever reads it from a pipe may be waiting for it."""
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
         """Print to nowhere from now on: what is still in the buffer would fail again, at the end of the program."""

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.cli.common import AsJson, Names, Tag, graceful, leave, opened, print_json, report, say
+from tailrace.cli.common import (
+    AsJson,
+    Names,
+    Tag,
+    graceful,
+    leave,
+    opened,
+    print_json,
+    print_plans,
+    report,
+    say,
+    say_all,
+)
 from tailrace.errors import TailraceError, UsageError
 
 if TYPE_CHECKING:
@@ -89,9 +101,9 @@ def _plan(
             project.save_plan(made, out)
         plans.append(made)
         if not as_json:
-            say(render.plan(made, project.syncs[name], shown, saved=out))
+            say_all(render.plan(made, project.syncs[name], shown, saved=out))
     if as_json:
-        print_json({"plans": [made.to_json(shown) for made in plans]})
+        print_plans(plans, shown)
     return max(failures, default=0), any(made.height for made in plans)
 
 

@@ -89,7 +89,9 @@ def pin(rows: ModelRows, misses: Misses, stored: Known, spec: DiffSpec) -> Pinni
             events += _unpinned(name, rows, stored)
     _refuse_keys(lost, events)
     fixed = frozenset(name for name in types if stored.stored_types.get(name) != stored.types.get(name))
-    return Pinning(types, frozenset(retyped), frozenset(lost), (*events, *_removed(stored, spec)), fixed)
+    # A column that is key and match field at once has one event.
+    told = tuple(dict.fromkeys((*events, *_removed(stored, spec))))
+    return Pinning(types, frozenset(retyped), frozenset(lost), told, fixed)
 
 
 def _fit(misses: Misses, name: str, found: LogicalType, pinned: LogicalType) -> bool:

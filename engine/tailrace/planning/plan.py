@@ -180,6 +180,10 @@ class Plan:
 
     def to_json(self, limit: int = 20) -> dict[str, Any]:
         """The form of `plan --json`, with at most `limit` changes; 0 gives all."""
+        return {**self.head_json(), "changes": [change.to_json() for change in self.changes(limit)]}
+
+    def head_json(self) -> dict[str, Any]:
+        """The same without its changes."""
         return {
             "sync": self.sync,
             "mode": self.mode,
@@ -200,7 +204,6 @@ class Plan:
             "cost": self.cost.to_json(),
             "events": [{"column": e.column, "kind": e.kind, "message": e.message} for e in self.events],
             "notes": list(self.notes),
-            "changes": [change.to_json() for change in self.changes(limit)],
         }
 
 

@@ -21,7 +21,6 @@ FORMAT = 2
 
 def save_plan(plan: Plan, path: Path, work: Path) -> None:
     """Write the plan; SnapshotError when the file cannot be written. `work` is a folder for it in the making."""
-    shown = plan.to_json(limit=1)
     basis = asdict(plan.basis)
     saved_at = plan.basis.snapshot_saved_at
     header = {
@@ -30,7 +29,7 @@ def save_plan(plan: Plan, path: Path, work: Path) -> None:
         "basis": {**basis, "snapshot_saved_at": saved_at.isoformat() if saved_at else None},
         "types": {name: str(logical) for name, logical in plan.types.items()},
         "standing": sorted(plan.standing),
-        **{name: value for name, value in shown.items() if name != "changes"},
+        **plan.head_json(),
     }
     write_bundle(path, header, plan.rows, work)
 

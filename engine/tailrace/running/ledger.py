@@ -39,7 +39,7 @@ class SyncStatus:
     rejected: int
     unknown: int
     snapshot_rows: int | None
-    """None when the snapshot is damaged."""
+    """None when the snapshot cannot be read: damaged, or where it is kept cannot be reached."""
     freshness_s: float | None
     next_run: str | None
 

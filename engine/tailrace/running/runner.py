@@ -194,6 +194,8 @@ class _Run:
         self.session.state.set_plan(self.run_id, plan.hash, counts, identity=planned.snapshot.identity.digest)
         counted = (plan.inserts, plan.updates, plan.deletes, plan.unchanged)
         self.log.info("%s: planned + %d ~ %d - %d, %d unchanged", self.sync.name, *counted)
+        # Not those of the mapping, which somebody has edited: a type may change behind everybody's back.
+        retyped = (event.message for event in plan.events if event.kind == "retyped")
         return replace(
             self.known,
             inserts=plan.inserts,
@@ -202,7 +204,7 @@ class _Run:
             invalid=plan.invalid_rows,
             seconds=planned.seconds,
             guards=plan.guards,
-            notes=(*plan.notes, *told(plan.holds.values(), self.sync.name)),
+            notes=(*plan.notes, *retyped, *told(plan.holds.values(), self.sync.name)),
             held=plan.held,
             waiting=plan.waiting,
             next_attempt=plan.next_attempt,

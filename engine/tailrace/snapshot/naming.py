@@ -123,7 +123,7 @@ class _Maker:
     def names(self, reader: SegmentReader) -> list[Hashes]:
         """One array, or two where names are wide."""
         start = self._start(reader.segment, reader)
-        if self._hidden():
+        if self._hidden(reader):
             return [lane + np.uint64(SALT) for lane in start]
         return _corrected(start, self._corrections(reader))
 
@@ -135,13 +135,18 @@ class _Maker:
         second = stored.second()
         return [stored.first()] if second is None else [stored.first(), second]
 
-    def _hidden(self) -> bool:
+    def _scratch(self, reader: SegmentReader) -> bool:
+        """Whether there are no names of a segment to go by."""
+        return self._old is None or reader.segment.names is None
+
+    def _hidden(self, reader: SegmentReader) -> bool:
         """Whether a field takes part whose stored values are digests, which cannot be fingerprinted."""
-        return self._values == "hashed" and any(part.column[:2] == "f:" for part in (*self._gone, *self._come))
+        parts = self._recipe.parts if self._scratch(reader) else (*self._gone, *self._come)
+        return self._values == "hashed" and any(part.column[:2] == "f:" for part in parts)
 
     def _corrections(self, reader: SegmentReader) -> pl.LazyFrame:
         """Per row `name` (and `name2`) to add, `name-` (and `name2-`) to take off, wrapping."""
-        scratch = self._old is None or reader.segment.names is None
+        scratch = self._scratch(reader)
         come = self._recipe.parts if scratch else self._come
         gone = () if scratch else self._gone
         columns = [name for name in sorted({part.column for part in (*come, *gone)}) if name in reader.columns]

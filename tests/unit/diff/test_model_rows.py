@@ -335,3 +335,21 @@ def test_lists_of_any_texts_are_their_json(values):
     rows = ModelRows.from_batches([pa.record_batch({"f:a": pa.array(values, pa.list_(pa.string()))})])
     texts = read(rows)["f:a"].to_list()
     assert [None if text is None else json.loads(text) for text in texts] == values
+
+
+@pytest.mark.parametrize("scale", [0, 2])
+def test_numbers_that_their_type_does_not_hold_are_refused(scale):
+    """DuckDB calls 39 digits decimal(38): the column is named; 38 digits are fine."""
+
+    def rows(*raw):
+        buffer = pa.py_buffer(b"".join(number.to_bytes(16, "little", signed=True) for number in raw))
+        array = pa.Array.from_buffers(pa.decimal128(38, scale), len(raw), [None, buffer])
+        made = ModelRows.from_batches([pa.record_batch({"f:n": array})])
+        passed = made.lazy.select(made.columns["f:n"].carried).collect()
+        made.finish()
+        return passed.height
+
+    longest = 10**38 - 1
+    assert rows(0, longest, -longest) == 3
+    with pytest.raises(WarehouseError, match=r"column 'f:n' holds 2 number\(s\) of more than 38 digits"):
+        rows(longest + 1, 1, -(2**127))

@@ -197,6 +197,18 @@ def test_a_snapshot_in_clear_is_converted(sync, origin):
     assert sync.run(**{**ROWS, "f_a": [1, None, 3, 0]}).said == {}
 
 
+def test_lists_are_converted_too(sync):
+    """A list is named by its elements, which no digest has: rows whose names are not kept are compared once."""
+    rows = {"k_id": [1, 2, 3], "m_ext": ["x", "y", "z"], "f_a": [["p"], [], None], "f_b": ["p", "q", "r"]}
+    sync.run(**rows)
+    hide(sync)
+    assert sync.run(**{**rows, "f_b": ["p", "q", "s"]}).said == {3: ("update", {"b"})}
+    model = {**rows, "f_a": [["p"], ["r"], None], "f_b": ["p", "q", "s"]}
+    assert sync.run(**model).said == {2: ("update", {"a"})}
+    assert (sync.run(**model).said, sync.run(**model).misses) == ({}, 0)
+    assert sync.open().values == "hashed"
+
+
 def test_conversion_and_changes_go_together(sync):
     """The run that converts may change rows too, and others may be refused."""
     sync.run(**ROWS)
