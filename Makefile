@@ -19,10 +19,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 WORKERS ?= 2
 TPCH_SCALE ?= 1
+# Of make sweep: kills at each failpoint, and at random.
+POINTS ?= 50
+KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff sandbox lock clean
+.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff storm sweep sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -66,6 +69,9 @@ test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and
 test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SCALE=1: 150,000 customers)
 	TAILRACE_TPCH_SCALE=$(TPCH_SCALE) $(BIN)/python -m pytest tests/e2e/test_tpch.py $(ARGS)
 
+sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
+	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -m slow -k no_kill tests/sweep $(ARGS)
+
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,6 +88,9 @@ bench: $(STAMP)  ## measure speed and memory, and write docs/benchmarks.md
 
 bench-diff: $(STAMP)  ## measure the diff on 1 and 10 million rows, and write its section of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.diff --write-docs
+
+storm: $(STAMP)  ## for a minute more requests than an account permits, from one process and from three
+	STORM_TOKEN=storm $(BIN)/python -m benchmarks.storm
 
 sandbox: $(STAMP)  ## local Salesforce- and HubSpot-like servers to rehearse against
 	$(BIN)/tailrace sandbox

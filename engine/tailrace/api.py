@@ -99,7 +99,7 @@ class Project:
             plan = make_plan(self._session, sync, target, None, request, folder).plan
         else:
             with self._session.destination(sync, target, read_only=True) as destination:
-                asked = ask(self._session, sync, target, destination)
+                asked = ask(self._session, sync, target, destination, read_only=True)
                 plan = make_plan(self._session, sync, target, asked, request, folder).plan
         # Its rows are read from there; when nobody has the plan any more, nobody needs them.
         weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
@@ -260,11 +260,15 @@ class Project:
 
         sync = self._sync(name)
         with leased(self._session, sync) as lease:
+            unsettled = {issue.run_id for issue in self._session.state.held(name)}
             for run in self._session.state.unfinished_runs(name):
                 message = "broke off; its outcomes were forgotten by a reset"
                 self._session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
+                unsettled.add(run.run_id)
             self._session.store.forget(known_identity(self._session, sync))
             self._session.state.drop_issues(sync.name)
+            for run_id in unsettled:
+                self._session.finish_files(sync, run_id)
 
     def _rejected_keys(self, sync: Sync) -> frozenset[str]:
         from tailrace.running import trouble

@@ -214,10 +214,13 @@ class Record:
 
 
 class Calls(Protocol):
-    """The account's budget of requests, shared by all that use the account in this process."""
+    """The account's budget of requests, shared by all that use the account."""
 
     def spend(self, *, write: bool, cost: int = 1, bucket: str = "default") -> None:
-        """Wait until one more request is permitted; WriteForbidden when a dry run would write."""
+        """Wait until one more request is permitted; WriteForbidden when a dry run would write.
+
+        `cost` is how many it counts for, `bucket` which of the account's rates count it.
+        """
 
     def observe(self, *, quota_left: int | None = None, quota_max: int | None = None) -> None:
         """Tell what the vendor's reply said of the quota."""
@@ -275,7 +278,7 @@ class Plugin:
     capabilities: Callable[[Any], Capabilities]
     """Capabilities under that configuration, without touching the network."""
     account_hint: Callable[[Any], str]
-    """What of the configuration (never a secret) tells one account from another."""
+    """What of the configuration (never a secret) tells one account from another: those alike share one budget."""
     options: type[SyncOptions] | None = None
     """Extra top-level keys this adapter understands in a sync file."""
     requires: tuple[str, ...] = ()

@@ -7,12 +7,19 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from tailrace.cli import main
+from tailrace.destination import ENTRY_POINT_GROUP
+from tailrace.project import adapters
+from tailrace.running import session
+from tailrace.testing.plugin import forget_stores, store
 
 PROJECT = """\
 warehouses:
@@ -37,6 +44,17 @@ MODEL = """\
 select id, name, email, spent::decimal(12, 3) as spent
 from read_csv('people.csv', header = true,
   columns = {'id': 'bigint', 'name': 'varchar', 'email': 'varchar', 'spent': 'double'})
+"""
+
+
+HOOKED = """\
+model: people
+destination: hook
+object: people
+mode: upsert
+key: id
+match: {id: id}
+fields: {name: name}
 """
 
 
@@ -119,3 +137,84 @@ def workspace(tmp_path) -> Workspace:
     made.write("models/people.sql", MODEL)
     made.people((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
     return made
+
+
+@pytest.fixture
+def memory_store(monkeypatch):
+    """Gives stores of the in-memory adapter, which is installed as the only one: for commands in this process."""
+    forget_stores()
+    entry = EntryPoint("memory", "tailrace.testing.plugin:plugin", ENTRY_POINT_GROUP)
+    monkeypatch.setattr(adapters, "_entries", lambda: [entry])
+    monkeypatch.setattr(session, "plugins", lambda: {"memory": entry.load()})
+    return store
+
+
+class Hook(ThreadingHTTPServer):
+    """A webhook that keeps what it is sent. From a request on it may wait with its answers until it is let go."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Hooked)
+        self.names = {}
+        self.waiting = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+        self.left = 0
+        """Requests to be answered at once."""
+        self.serving = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        self.serving.start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def hold(self, *, after=0):
+        """Let the next request but so many wait for `go`; `waiting` tells that it does."""
+        self.left = after
+        self.waiting.clear()
+        self.go.clear()
+
+    def stop(self):
+        """Answer whoever waits, and stop serving."""
+        self.go.set()
+        self.shutdown()
+        self.serving.join()
+        self.server_close()
+
+
+class _Hooked(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self):
+        self._answer()
+
+    def do_POST(self):
+        batch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.left:
+            self.server.left -= 1
+        elif not self.server.go.is_set():
+            self.server.waiting.set()
+            self.server.go.wait(60)
+        self.server.names |= {row["match"]["id"]: row["values"].get("name") for row in batch["rows"]}
+        with contextlib.suppress(OSError):  # who asked may be gone
+            self._answer()
+
+    def _answer(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hook(workspace):
+    """A webhook that the workspace's people go to, one row a request."""
+    server = Hook()
+    entry = f"  hook: {{type: webhook, url: '{server.url}', batch_size: 1}}\n"
+    workspace.write("tailrace.yml", PROJECT + entry)
+    workspace.write("syncs/people.yml", HOOKED)
+    yield server
+    server.stop()

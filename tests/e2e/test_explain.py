@@ -215,20 +215,19 @@ def test_what_resolve_made_of_a_row_is_told(make, way, status, code):
     assert (first.status, resolved.action, resolved.status, resolved.code) == ("unknown", "resolve", status, code)
 
 
-def test_a_row_in_flight_that_no_longer_differs_stays_listed(make, monkeypatch):
-    """What was sent may be there, though the model has the old value again: shown until someone resolves it."""
+def test_a_row_in_flight_is_sent_again_though_the_model_took_it_back(make, monkeypatch):
+    """What was sent may be there, though the model has the old value again: nobody needs to resolve it."""
     lab = make()
     lab.run()
     lab.workspace.people((1, "Anna", None, 1), *PEOPLE[1:])
     lab.dies(monkeypatch, at=1)
     lab.workspace.people(*PEOPLE)
     again = lab.run()
-    assert (again.status, str(again.recovered[0]).partition(": ")[2]) == ("nothing_to_do", "1 of unknown outcome")
+    assert (again.acknowledged, str(again.recovered[0]).partition(": ")[2]) == (1, "1 sent again")
     with lab.project() as project:
-        assert [row.issue.key["id"] for row in project.resolve("people")] == [1]
-        project.resolve("people", "resend")
-    assert lab.run().acknowledged == 1
+        assert project.resolve("people") == []
     assert sorted(record["name"] for record in lab.store.records("people").values()) == ["Ann", "Bob", "Cid"]
+    assert [event.status for event in lab.story(1).events] == ["acknowledged", "unknown", "acknowledged"]
 
 
 def test_json_has_it_all(make):

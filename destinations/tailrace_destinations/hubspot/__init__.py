@@ -46,8 +46,8 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
 
 
 def account_hint(config: HubSpotConfig) -> str:
-    """Where the account is reached; the token alone tells which one it is."""
-    return config.base_url
+    """Where the account is reached, and the reference to its token: the limits are those of the token's app."""
+    return f"{config.base_url} {config.access_token.masked}"
 
 
 plugin = Plugin(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
 
+from tailrace.cli.streams import prepare_streams, stdout
 from tailrace.errors import TailraceError, os_message
+from tailrace.failpoints import VARIABLE, arm
 from tailrace.tuning import prepare
 
+STOPPED = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
+"""Exit codes of a program that was ended by a signal, as shells have them."""
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
-GLOBAL_FLAGS = ("--yes",)
+GLOBAL_FLAGS = ("--yes", "--log-values")
 
 
 def run() -> None:
@@ -20,42 +25,37 @@ def run() -> None:
 
     That would take as long as a plan of a few thousand rows, for nothing: all is closed and written by then.
     """
+    prepare_streams()
     try:
         main()
     except SystemExit as end:
-        if threading.active_count() > 1 or not isinstance(end.code, int | None):
+        if not isinstance(end.code, int | None):
             raise
+        # One that was told to stop waits for no request that still hangs in another thread.
+        if threading.active_count() > 1 and end.code not in STOPPED:
+            raise SystemExit(stdout.end(end.code or 0)) from None
         atexit._run_exitfuncs()  # noqa: SLF001 - temporary files, logs
-        os._exit(_flushed(end.code or 0))
-
-
-def _flushed(code: int) -> int:
-    """The exit code, once what was printed has left; 1 where it cannot."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        return 1  # nobody is there to be told
-    return code
+        os._exit(stdout.end(end.code or 0))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code the product promises."""
     from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
-    from tailrace.cli.common import report  # noqa: PLC0415
+    from tailrace.cli.common import report, report_fault  # noqa: PLC0415
 
     prepare()
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
+        arm(os.environ.get(VARIABLE))
         app(args=arguments, prog_name="tailrace")
     except TailraceError as error:
         report(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
     except OSError as error:
         report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - told, in a form that may be passed on
+        report_fault(error)
         sys.exit(1)
 
 

@@ -11,6 +11,7 @@ from tailrace.jsonform import show
 if TYPE_CHECKING:
     from tailrace.describe import Described
     from tailrace.planning import Change, Plan
+    from tailrace.planning.plan import FieldChange
     from tailrace.project import Sync
     from tailrace.running.check import CheckReport
     from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
@@ -36,7 +37,7 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> st
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
     lines += [f"  STOPPED by {guard}" for guard in made.tripped]
-    lines += [_change(change) for change in made.changes(limit)]
+    lines += [_change(change, old_known=made.old_known) for change in made.changes(limit)]
     left = made.height - limit if limit else 0
     lines += [f"  … and {left:,} more (--limit 0 shows all)"] * (left > 0)
     lines += [_saved(made, saved)] if saved else []
@@ -88,7 +89,7 @@ def _key(key: Any) -> str:
     return " ".join(f"{name}={show(value)}" for name, value in key.items())
 
 
-def _change(change: Change) -> str:
+def _change(change: Change, *, old_known: bool) -> str:
     head = f"  {SIGNS[change.op]} {_key(change.key)}"
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
@@ -96,11 +97,15 @@ def _change(change: Change) -> str:
         was = [_short(value) for value in change.was.values() if value is not None][:2]
         return head + (f"   ({', '.join(was)})" if was else "") + record + done
     fields = [
-        f"{name} {_short(part.new)}" if change.op == "insert" else f"{name} {_short(part.old)} → {_short(part.new)}"
+        f"{name}{'' if change.op == 'insert' else _old(part, known=old_known)} {_short(part.new)}"
         for name, part in change.fields.items()
     ]
     more = f"    … {counted(len(fields) - SHOWN_FIELDS, 'more field')}" if len(fields) > SHOWN_FIELDS else ""
     return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
+
+
+def _old(part: FieldChange, *, known: bool) -> str:
+    return f" {_short(part.old)} →" if known or part.old is not None else " →"
 
 
 def _short(value: Any) -> str:
@@ -129,8 +134,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // DAY)} d {int(seconds % DAY // HOUR)} h"
 
 
-def result(run: RunResult) -> str:
-    """A run: what it did, what it cost, what went wrong and what to do."""
+def result(run: RunResult, *, quoting: bool = True) -> str:
+    """A run: what it did, what it cost, what went wrong and what to do.
+
+    Without `quoting` nothing is repeated that a warehouse or a vendor said, as it may quote rows.
+    """
     sent = "" if run.acknowledged or run.rejected or run.unknown or run.skipped else "planned "
     done = f"{run.sync}  {run.status.replace('_', ' ')}  {sent}{_changes(run.inserts, run.updates, run.deletes)}"
     if run.status == "nothing_to_do":
@@ -146,12 +154,12 @@ def result(run: RunResult) -> str:
             + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
         )
     lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
-    lines += [
-        f"  {counted(error.rows, 'row')}: {error.code}: {error.message}   e.g. {_key(error.key)}"
-        for error in run.errors
-    ]
+    for error in run.errors:
+        said = f": {error.message}" if quoting else ""
+        lines.append(f"  {counted(error.rows, 'row')}: {error.code}{said}   e.g. {_key(error.key)}")
     lines += [f"  note: {note}" for note in run.notes]
-    lines += [f"  {run.message}"] * bool(run.message)
+    message = run.message if quoting else run.discreet
+    lines += [f"  {message}"] * bool(message)
     lines += [f"  see: tailrace rejected {run.sync}"] * bool(run.rejected)
     lines += [f"  see: tailrace resolve {run.sync}"] * bool(run.unknown)
     return "\n".join(lines)
@@ -270,8 +278,10 @@ def story(told: Story) -> str:
         if event.status == "held":
             lines.append(f"{head}planned and held back: {event.message}")
             continue
-        pairs = [(name, _short(sides["old"]), _short(sides["new"])) for name, sides in event.fields.items()]
-        fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
+        fields = "".join(f"    {name}" for name in event.fields)
+        if event.values_kept:
+            pairs = [(name, _short(sides["old"]), _short(sides["new"])) for name, sides in event.fields.items()]
+            fields = "".join(f"    {name} {old} → {new}" for name, old, new in pairs)
         record = f" record {event.record_id}" if event.record_id else ""
         why = f" {event.code}: {event.message}" if event.code or event.message else ""
         done = f"{event.action} {event.status or ('in flight' if event.sent_at else 'not sent')}"

@@ -24,8 +24,10 @@ from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
+from tailrace.failpoints import reach
 from tailrace.rowset import Rows
 from tailrace.state.records import Intent
+from tailrace.stopping import during
 
 _CHUNK = 1_024
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
@@ -61,7 +63,8 @@ def deliver(
 
     Errors of the destination end up in the report. LeaseLost, StateError and WriteForbidden are
     raised, after the batches in flight have ended. `stop` ends the delivery after the batches in
-    flight. `sleep` (seconds) replaces real waiting. Batches are numbered from `first_number`.
+    flight; StopNow, which is raised too, without them. `sleep` (seconds) replaces real waiting.
+    Batches are numbered from `first_number`.
     """
     delivery = _Delivery(
         job,
@@ -74,7 +77,7 @@ def deliver(
         sleep=sleep,
         first_number=first_number,
     )
-    with delivery:
+    with during(stop, "sending"), delivery:
         delivery.run()
     return delivery.report()
 
@@ -148,10 +151,11 @@ class _Delivery:
             self._pool = ThreadPoolExecutor(self._job.concurrency, thread_name_prefix=f"deliver-{self._job.sync}")
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._broken = kind is not None
         if self._pool is not None:
-            self._pool.shutdown(wait=True)
+            at_once = kind is not None and issubclass(kind, KeyboardInterrupt)
+            self._pool.shutdown(wait=not at_once, cancel_futures=True)
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
@@ -281,12 +285,14 @@ class _Delivery:
                 self._journal.settle(work.number, [])  # nothing of it was sent
             return None
         if work.intended:
-            self._journal.confirm(work.number)
+            self._journal.begin(work.number)
         else:
             self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)
+        reach("batch.intended")
         started = time.perf_counter()
         sent = self._sender.send(work.batch)
         self._pace = time.perf_counter() - started
+        reach("batch.sent")
         verdict = judge(
             telling(sent.outcomes.values(), work.kept),
             job=self._job,
@@ -295,6 +301,7 @@ class _Delivery:
             operations=self._capabilities.operations,
         )
         self._journal.settle(work.number, verdict.final)
+        reach("batch.settled")
         return _Done(work, verdict, sent.error)
 
     def _absorb(self, done: _Done | None) -> None:

@@ -1,39 +1,37 @@
-"""The budget of requests of one account: exact, shared by threads, and able to learn from refusals."""
+"""What a run may send to an account: it waits for permits here, and tells others what it learns of the account."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 
 from tailrace.destination import Rate
-from tailrace.errors import QuotaExhausted, WriteForbidden
+from tailrace.errors import Retriable, WriteForbidden
+from tailrace.limits import PATIENCE_S, MemoryStore, Store, Window, windows_of
+from tailrace.limits.reserve import Terms
+from tailrace.limits.view import View
+from tailrace.redact import redact
 
-DAY_S = 86_400.0
-PATIENCE_S = 900.0
-"""Longest wait for a permit; what takes longer ends the run, to be resumed later."""
-MARGIN = 0.03
-"""Share by which each window is stretched: requests may arrive closer together than they left."""
-_MARGIN_S = 1.0
-"""Most seconds a window is stretched by."""
-QUOTA_STALE_S = 3_600.0
-"""How long the vendor's word on the quota holds; vendors restore quotas hourly, or by sliding windows."""
-_LEAST_WAIT_S = 0.001
-"""Shorter waits may vanish in the rounding of a clock that has run for long."""
-_SHRINK = 0.7
-_RECOVER = 0.1
-_LEAST_SHARE = 0.1
+_LAPSES = 3
+"""So many permits whose moment was missed are let lapse, before one is used in spite of it."""
+_LEAST_PROBE_S = 60.0
+
+
+class Interrupted(Retriable):
+    """The run was asked to stop while it waited for a permit; nothing was sent."""
+
+    plain = None
 
 
 class Limiter:
-    """Implements `tailrace.destination.Calls`.
+    """Implements `tailrace.destination.Calls`, for one run or command.
 
     `rates` are sliding windows which hold all at once; `reserve` is the share (0 to 1) of day-long
-    windows, and of the quota the vendor reports, that is left to other programs. After a refusal
-    (`pause`) the permitted rate shrinks, and recovers by a tenth for each window without another.
-    `clock` and `sleep` are in seconds.
+    windows, and of the quota the vendor reports, that is left to other programs. `store` is shared by all
+    that use the account. After a refusal (`pause`) the permitted rate shrinks, and recovers by a tenth for each
+    window without another. With `read_only` writes are refused, and an open circuit breaker is not heeded: a person
+    is looking. `stop` ends a wait; `timeout` is that of a request; `clock` and `sleep` are in seconds.
     """
 
     def __init__(
@@ -41,116 +39,97 @@ class Limiter:
         rates: Sequence[Rate] = (),
         *,
         reserve: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        store: Store | None = None,
         read_only: bool = False,
+        stop: threading.Event | None = None,
+        timeout: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.calls = 0
         self.throttled_s = 0.0
-        self.quota_left: int | None = None
-        self.quota_max: int | None = None
-        self._windows = [_Window(rate, reserve) for rate in rates]
-        self._shortest = min((rate.per for rate in rates), default=0.0)
+        self._rates = tuple(rates)
         self._reserve = reserve
-        self._clock = clock
-        self._sleep = sleep
+        self._shortest = min((rate.per for rate in rates), default=0.0)
+        self._windows: dict[str, tuple[Window, ...]] = {}
         self._read_only = read_only
+        self._stop = stop
+        self._clock = clock
+        self._sleep = sleep or (stop.wait if stop else time.sleep)
         self._lock = threading.Lock()
-        self._paused_until = 0.0
-        self._share = 1.0
-        self._shrunk_at = 0.0
-        self._quota_seen_at = 0.0
+        terms = Terms(reserve=reserve, heed_breaker=not read_only, probe_s=max(_LEAST_PROBE_S, 2 * timeout))
+        self._view = View(store or MemoryStore(clock), clock, terms)
 
-    def spend(self, *, write: bool, cost: int = 1, bucket: str = "default") -> None:  # noqa: ARG002 - one bucket for now
-        """Wait for a permit for `cost` requests; QuotaExhausted when that would take too long."""
+    @property
+    def quota_left(self) -> int | None:
+        """Calls left of the account's quota, as far as the vendor ever said."""
+        return self._view.standing.quota_left
+
+    @property
+    def quota_max(self) -> int | None:
+        """The account's quota, as far as the vendor ever said."""
+        return self._view.standing.quota_max
+
+    def spend(self, *, write: bool, cost: int = 1, bucket: str = "default") -> None:
+        """Wait for a permit for `cost` requests.
+
+        QuotaExhausted when that would take too long, AccountFailing while the account's circuit breaker is open,
+        Interrupted when the run is asked to stop meanwhile.
+        """
         if write and self._read_only:
             raise WriteForbidden(
                 "something tried to write to a destination during a dry run",
                 hint="this is a fault of the adapter: nothing was sent",
             )
-        while (wait := self._take(cost)) > 0:
-            self._sleep(wait)
+        windows = self._windows_of(bucket)
+        patience, lapses = PATIENCE_S, 0
+        while True:
+            due = self._view.ask(windows, cost, patience)
+            if isinstance(due, Exception):
+                raise due
+            ready = self._clock()
+            waited = self._wait(due - ready)
+            patience = max(0.0, patience - waited)
+            if waited and self._view.barred():
+                continue
+            if lapses == _LAPSES or not self._missed(max(due, ready), windows):
+                break
+            lapses += 1
+        with self._lock:
+            self.calls += cost
 
     def observe(self, *, quota_left: int | None = None, quota_max: int | None = None) -> None:
         """Take the vendor's word on the account's quota."""
-        with self._lock:
-            if quota_max is not None:
-                self.quota_max = quota_max
-            if quota_left is not None:
-                self.quota_left, self._quota_seen_at = quota_left, self._clock()
+        if (quota_left, quota_max) != (None, None):
+            self._view.observe(quota_left, quota_max)
 
     def pause(self, seconds: float) -> None:
         """Permit nothing for so long, and less for a while after: the vendor said that we are too fast."""
-        with self._lock:
-            now = self._clock()
-            self._paused_until = max(self._paused_until, now + seconds)
-            if now - self._shrunk_at >= self._shortest or self._share == 1.0:  # refusals come in volleys
-                self._share = max(_LEAST_SHARE, self._share_at(now, self._shortest) * _SHRINK)
-                self._shrunk_at = self._paused_until
+        self._view.pause(seconds, self._shortest)
 
-    def _take(self, cost: int) -> float:
-        """Take the permit and return 0, or return the seconds to wait before asking again."""
-        with self._lock:
-            now = self._clock()
-            self._check_quota(now)
-            wait = max((window.wait(now, cost, self._share_at(now, window.per)) for window in self._windows), default=0)
-            wait = max(wait, self._paused_until - now)
-            if wait > PATIENCE_S:
-                raise _exhausted("the account's permitted calls are used up", wait)
-            if wait > 0:
-                wait = max(wait, _LEAST_WAIT_S)
-                self.throttled_s += wait
-                return wait
-            self._note(now, cost)
+    def answered(self) -> None:
+        """To be told of each request that the account answered, well or not."""
+        self._view.answered()
+
+    def failed(self, error: Exception) -> None:
+        """To be told of each request that was given up without an answer worth the name."""
+        self._view.failed(redact(" ".join(str(getattr(error, "message", error)).split())))
+
+    def _windows_of(self, bucket: str) -> tuple[Window, ...]:
+        if bucket not in self._windows:
+            self._windows[bucket] = windows_of(self._rates, bucket, self._reserve)
+        return self._windows[bucket]
+
+    def _wait(self, seconds: float) -> float:
+        if seconds <= 0:
             return 0.0
+        self._sleep(seconds)
+        if self._stop is not None and self._stop.is_set():
+            raise Interrupted("the run was asked to stop while it waited for a permit", code="INTERRUPTED")
+        with self._lock:
+            self.throttled_s += seconds
+        return seconds
 
-    def _note(self, now: float, cost: int) -> None:
-        for window in self._windows:
-            window.note(now, cost)
-        self.calls += cost
-        if self.quota_left is not None:
-            self.quota_left = max(0, self.quota_left - cost)
-
-    def _share_at(self, now: float, per: float) -> float:
-        """The share of a window's calls that is permitted now; day-long windows are never narrowed."""
-        if self._share == 1.0 or per >= DAY_S or per <= 0:
-            return 1.0
-        return min(1.0, self._share + _RECOVER * max(0.0, now - self._shrunk_at) / per)
-
-    def _check_quota(self, now: float) -> None:
-        if self.quota_left is None or now - self._quota_seen_at > QUOTA_STALE_S:
-            return
-        kept = int((self.quota_max or 0) * self._reserve)
-        if self.quota_left <= kept:
-            what = f"{self.quota_left} calls of the account's quota are left"
-            reserved = f", and {kept} are reserved for other programs" if kept else ""
-            raise _exhausted(what + reserved, QUOTA_STALE_S)
-
-
-class _Window:
-    """At most `calls` in any `per` seconds, by the times of the latest ones."""
-
-    def __init__(self, rate: Rate, reserve: float) -> None:
-        self.per = rate.per
-        self._calls = max(1, int(rate.calls * (1 - reserve))) if rate.per >= DAY_S else rate.calls
-        self._span = rate.per + min(_MARGIN_S, rate.per * MARGIN)
-        self._log: deque[float] = deque()
-
-    def wait(self, now: float, cost: int, share: float) -> float:
-        while self._log and self._log[0] + self._span <= now:
-            self._log.popleft()
-        allowed = max(1, int(self._calls * share))
-        surplus = len(self._log) + min(cost, allowed) - allowed
-        return 0.0 if surplus <= 0 else self._log[surplus - 1] + self._span - now
-
-    def note(self, now: float, cost: int) -> None:
-        self._log.extend([now] * min(cost, self._calls))
-
-
-def _exhausted(what: str, wait: float) -> QuotaExhausted:
-    resume = datetime.now(UTC) + timedelta(seconds=wait)
-    return QuotaExhausted(
-        what,
-        hint=f"resume after {resume:%Y-%m-%d %H:%M UTC}: the rows not sent are planned again then",
-        resume_after=resume,
-    )
+    def _missed(self, due: float, windows: Sequence[Window]) -> bool:
+        """Whether we come so late for a permit that others, given for later, might go with it."""
+        return self._clock() - due > min((window.margin for window in windows), default=float("inf"))

@@ -22,6 +22,7 @@ from tailrace.errors import (
     StopRun,
     TailraceError,
 )
+from tailrace.failpoints import reach
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
@@ -135,6 +136,7 @@ class Sender:
         seen = [row for row in batch.rows if self._finder.works and self._tells(row)]
         unseen = [row for row in batch.rows if not (self._finder.works and self._tells(row))]
         if seen:
+            reach("doubt.settling")
             self._sleep(self._job.settle)  # the request may still be on its way
             self._look(batch, seen, error, sent, absent=absent)
         if unseen:
@@ -146,6 +148,7 @@ class Sender:
 
     def _look(self, batch: Batch, rows: Sequence[Row], error: AnswerLost, sent: Sent, *, absent: Absent) -> None:
         found = self._finder.find(rows)
+        reach("doubt.looked")
         missing = [row for row in rows if not found[row.marker]]
         for row in rows:
             if found[row.marker]:

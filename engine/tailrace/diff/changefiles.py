@@ -133,14 +133,26 @@ def _null(name: str, types: Mapping[str, LogicalType]) -> pl.Expr:
     return pl.lit(None, dtype(types[name]))
 
 
+def write_rows(path: Path, rows: Rows, columns: Sequence[str]) -> int:
+    """Write some columns of rows to a parquet file, batch by batch; gives how many rows there were.
+
+    Polars' own sink would hold a gigabyte of ten million rows.
+    """
+    with FrameFile(path, pl.Schema((name, kind) for name, kind in rows.schema.items() if name in columns)) as file:
+        for batch in rows.batches(columns=columns):
+            file.add(batch)
+    return file.height
+
+
 class FrameFile:
     """A parquet file that takes frames one after the other. A context manager; `rows` reads it when it has ended."""
 
     def __init__(self, path: Path, schema: pl.Schema) -> None:
         self._path = path
-        self._rows = 0
+        self.height = 0
+        """Rows written."""
         self._schema = pl.DataFrame(schema=schema).to_arrow().schema
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=3)
 
     def __enter__(self) -> Self:
         return self
@@ -151,9 +163,9 @@ class FrameFile:
     def add(self, frame: pl.DataFrame) -> None:
         """Write a frame; its columns may be in any order."""
         self._writer.write_table(frame.select(self._schema.names).to_arrow().cast(self._schema))
-        self._rows += frame.height
+        self.height += frame.height
 
     @property
     def rows(self) -> Rows:
         """What was written."""
-        return Rows.of_file(self._path, self._rows)
+        return Rows.of_file(self._path, self.height)

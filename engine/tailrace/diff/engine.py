@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tailrace import memory
 from tailrace.canonical.types import dtype
 from tailrace.changes import ChangeSet
 from tailrace.diff.buckets import Buckets
@@ -45,22 +46,17 @@ if TYPE_CHECKING:
     from tailrace.diff.hashset import Hashes
     from tailrace.rowset import Step
 
+AMPLE, SPARING = (65_536, 8_192), (16_384, 2_048)
+"""Rows of a group in the file of the model's rows, the second where there is a snapshot, so that few are expected: a
+group in the making keeps the buffers alive that its texts came from. The smaller ones where memory is limited."""
 MEMORY = 1024**3
 """Bytes that a comparison aims to stay below, where nothing else is asked for."""
-GROUP_ROWS = 65_536
-"""Rows of a group in files that are large and may become part of a snapshot."""
-FEW_ROWS = 8_192
-"""The same where few rows are expected: a group in the making keeps the buffers alive that its texts came from."""
-ROW_BYTES = 14
-"""Of memory, for each row of the snapshot: its name, a place in the table, a mark; by measurement."""
-BASE = 200 * 2**20
-"""Bytes that libraries and buffers take however few rows there are, by measurement."""
 MIN_ROWS = 20_000
 """So many rows of both sides are always compared at once."""
 MAX_BUCKETS = 256
 _SAMPLE = 2_000
 _SHARE = 4
-"""The part of the memory that rows being compared may take: the other parts are libraries, names, and buffers."""
+"""The part of the memory that rows being compared may take at most: with more it gets no faster."""
 _COPIES = 4
 """How often a row is in memory while it is compared, by measurement."""
 
@@ -70,7 +66,7 @@ class Options:
     """How to compare."""
 
     memory: int | None = None
-    """Bytes that the process must stay below; None aims at MEMORY, and takes more where it must."""
+    """Bytes that the process must stay below; None aims at a gigabyte, and takes more where it must."""
     full: bool = False
     """Take every field of every row as unknown, so that all is sent again."""
     wide: bool = False
@@ -99,7 +95,7 @@ class _Diff:
 
     def run(self) -> ChangeSet:
         """Stream, narrow down, compare."""
-        path, size = self._folder / PLAIN, FEW_ROWS if self._snapshot.rows else GROUP_ROWS
+        path, size = self._folder / PLAIN, self._group_rows()
         with Journal([self._folder / name for name in NAMES[: 2 if self._options.wide else 1]]) as journal:
             probe = self._probe(journal)
             misses = stream(self._rows, self._recipe, self._snapshot.types, probe, path, group_rows=size)
@@ -127,6 +123,10 @@ class _Diff:
             origin=self._origin(layout, comparison),
         )
 
+    def _group_rows(self) -> int:
+        limited = self._options.memory is not None
+        return (SPARING if limited else AMPLE)[bool(self._snapshot.rows)]
+
     def _probe(self, journal: Journal) -> Probe:
         """The names of all rows that may be found unchanged."""
         compared = {part.column for part in self._recipe.parts}
@@ -137,7 +137,7 @@ class _Diff:
             or self._may_rehash()
         ):
             return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
-        self._refuse_too_many()
+        refuse_too_many(self._snapshot.rows, self._options)
         self._names = self._snapshot.names(self._recipe, self._folder)
         first, second = self._snapshot.live_names(self._names)
         if second is not None:
@@ -155,17 +155,6 @@ class _Diff:
             name[:2] == "f:" and pinned.get(name, column.type) != column.type
             for name, column in self._rows.columns.items()
         )
-
-    def _refuse_too_many(self) -> None:
-        """SnapshotError when the names alone would not leave enough of the memory that was permitted."""
-        size = ROW_BYTES * (2 if self._options.wide else 1)
-        needed = BASE + self._snapshot.rows * size
-        if self._options.memory is not None and needed > self._options.memory:
-            raise SnapshotError(
-                f"comparing with {self._snapshot.rows:,} rows takes about {needed // 2**20:,} MiB, "
-                f"`memory` permits {self._options.memory // 2**20:,} MiB",
-                hint=f"Set memory: {-(-needed // 2**20)}MiB in tailrace.yml, or more, or leave it out.",
-            )
 
     def _missing(self, unseen: Hashes, hits: int) -> Hashes:
         """The places of all rows of the snapshot that the model does not have as they are."""
@@ -185,7 +174,7 @@ class _Diff:
             return
         path = self._folder / "retyped.parquet"
         self._pinning.model(pl.scan_parquet(misses.path), self._rows.types).sink_parquet(
-            path, compression="zstd", compression_level=1, statistics=False, row_group_size=GROUP_ROWS
+            path, compression="zstd", compression_level=1, statistics=False, row_group_size=self._group_rows()
         )
         path.replace(misses.path)
         _remove(misses.names)
@@ -203,18 +192,22 @@ class _Diff:
 
     def _compare(self, misses: Misses, places: Hashes, hits: int, comparison: Comparison) -> Bulk | None:
         model = pl.scan_parquet(misses.path, row_index_name="row").with_columns(pl.col("row").cast(pl.Int64))
-        limit = self._limit(model)
+        limit = self._limit(model, misses.rows + int(places.size))
         if misses.rows + places.size <= limit:
             self._at_once(model.collect(engine="streaming"), places, hits, comparison)
             _remove((misses.path, *misses.names))
             return None
         return self._in_buckets(model, misses.rows, places, hits, comparison, limit)
 
-    def _limit(self, model: pl.LazyFrame) -> int:
-        """Rows of both sides that may be in memory at once."""
+    def _limit(self, model: pl.LazyFrame, rows: int) -> int:
+        """How many of so many rows of both sides may be in memory at once."""
         sample = model.head(_SAMPLE).collect()
         width = sample.estimated_size() / sample.height if sample.height else 16 * len(self._rows.columns)
-        return max(MIN_ROWS, int((self._options.memory or MEMORY) / _SHARE / (width * _COPIES)))
+        limit = self._options.memory
+        share = (MEMORY if limit is None else limit) / _SHARE
+        if limit is not None:
+            share = min(share, memory.for_rows(limit, rows, wide=self._options.wide))
+        return max(MIN_ROWS, int(share / (width * _COPIES)))
 
     def _at_once(self, model: pl.DataFrame, places: Hashes, hits: int, comparison: Comparison) -> None:
         stored = self._snapshot.fetch(places).collect(engine="streaming")
@@ -315,6 +308,17 @@ class _Diff:
             shared=bool(self._repeated.size),
             touched=comparison.touched,
             left=comparison.left,
+        )
+
+
+def refuse_too_many(rows: int, options: Options) -> None:
+    """SnapshotError when the names of a snapshot's rows alone would not leave enough of the memory permitted."""
+    needed = memory.needed(rows, wide=options.wide)
+    if options.memory is not None and needed > options.memory:
+        raise SnapshotError(
+            f"comparing with {rows:,} rows takes about {needed // memory.MIB:,} MiB, "
+            f"`memory` permits {options.memory // memory.MIB:,} MiB",
+            hint=f"Set memory: {-(-needed // memory.MIB)}MiB in tailrace.yml, or more, or leave it out.",
         )
 
 

@@ -84,7 +84,10 @@ def single(new: Marks, old: Marks, *, matched: bool) -> Mask:
 
 
 def _lonely(hashes: Hashes, there: Mask, others: Hashes) -> Mask:
-    shared = HashSet(np.concatenate([repeats(np.sort(hashes[there])), others]))
+    ordered = hashes[there]
+    ordered.sort()
+    shared = HashSet(np.concatenate([repeats(ordered), others]))
+    del ordered
     return there & ~shared.contains(hashes) if len(shared) else there
 
 

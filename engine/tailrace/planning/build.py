@@ -43,6 +43,10 @@ class Surroundings:
     contract: Mapping[str, str] | None = None
     """Faults of the mapping by field; None when the destination was not asked."""
     notes: tuple[str, ...] = ()
+    old_known: bool = True
+    """Whether the snapshot has the values that fields had before."""
+    secret: bytes = b""
+    """The key of hashes of payloads; none where values may be kept."""
 
 
 def build(
@@ -81,6 +85,7 @@ def build(
         ),
         events=changes.events,
         notes=(*around.notes, *_told(len(waiting))),
+        old_known=around.old_known,
     )
 
 
@@ -98,7 +103,7 @@ def _due(
     suspects = acted.take(named[key] for key in around.held if key in named)
     if suspects.is_empty():
         return acted, {}
-    hashes = zip(keys(suspects, changes.types), payload_hashes(suspects, changes.types), strict=True)
+    hashes = zip(keys(suspects, changes.types), payload_hashes(suspects, changes.types, around.secret), strict=True)
     held = {key: named[key] for key, payload in hashes if around.held[key].payload in {None, payload}}
     return acted.without(list(held.values())), held
 

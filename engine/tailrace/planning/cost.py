@@ -41,8 +41,7 @@ def estimate(
     quota_left: int | None,
 ) -> Cost:
     """The cost of delivering a plan's rows, retries not counted."""
-    grouped = rows.lazy(["action"]).group_by("action").len().collect(engine="streaming")
-    calls = sum(math.ceil(size / batch_size) for _, size in grouped.iter_rows())
+    calls = sum(math.ceil(size / batch_size) for size in rows.tally(pl.col("action")).values())
     found = _looked_up(config, capabilities)
     calls += math.ceil(rows.count(pl.any_horizontal(found)) / FIND_CHUNK) if found else 0
     return Cost(calls, quota_left, shortest(calls, rates))
@@ -64,4 +63,5 @@ def _looked_up(config: SyncConfig, capabilities: Capabilities) -> list[pl.Expr]:
 
 def shortest(calls: int, rates: tuple[Rate, ...]) -> int:
     """Whole seconds that so many calls need when every window is used in full."""
-    return math.ceil(max((calls * rate.per / rate.calls for rate in rates), default=0.0))
+    counting = (rate for rate in rates if rate.bucket in {"default", "*"})
+    return math.ceil(max((calls * rate.per / rate.calls for rate in counting), default=0.0))

@@ -112,5 +112,4 @@ def shown_op() -> pl.Expr:
 
 def count_ops(rows: Rows) -> dict[Op, int]:
     """Rows per shown op."""
-    counted = rows.lazy([shown_op().alias("op")]).group_by("op").len().collect(engine="streaming")
-    return {"insert": 0, "update": 0, "delete": 0, **dict(counted.iter_rows())}
+    return {"insert": 0, "update": 0, "delete": 0, **rows.tally(shown_op())}

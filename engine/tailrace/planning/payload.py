@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Collection, Mapping, Sequence
 
@@ -38,8 +39,11 @@ def numbers(rows: Rows, types: Mapping[str, LogicalType], texts: Collection[str]
     }
 
 
-def payload_hashes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> list[str]:
-    """Per row a hash over its action and the values it would send; equal when the same would be sent again."""
+def payload_hashes(frame: pl.DataFrame, types: Mapping[str, LogicalType], secret: bytes = b"") -> list[str]:
+    """Per row a hash over its action and the values it would send; equal when the same would be sent again.
+
+    With a secret nobody without it can try out which values those were.
+    """
     fields = [column[2:] for column in frame.columns if column.startswith("n:")]
     new = {name: python_values(frame[f"n:{name}"], types[f"f:{name}"]) for name in fields}
     sent = {name: frame[f"c:{name}"].to_list() for name in fields}
@@ -49,10 +53,13 @@ def payload_hashes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> lis
         _hash(
             [action, *(to_json(values[row]) for values in match_values)],
             {name: to_json(new[name][row]) for name in fields if sent[name][row]},
+            secret,
         )
         for row, action in enumerate(frame["action"].to_list())
     ]
 
 
-def _hash(head: Sequence[object], values: Mapping[str, object]) -> str:
-    return hashlib.sha256(_sorted([list(head), values]).encode()).hexdigest()[:32]
+def _hash(head: Sequence[object], values: Mapping[str, object], secret: bytes) -> str:
+    text = _sorted([list(head), values]).encode()
+    made = hmac.digest(secret, text, "sha256") if secret else hashlib.sha256(text).digest()
+    return made.hex()[:32]

@@ -76,6 +76,8 @@ class Basis:
     """The account, or None when it was never seen."""
     full: bool = False
     """Made as if nothing had been acknowledged."""
+    salt: str = ""
+    """Where values may not be kept, keeps who finds the plan's hash on record from trying out what was planned."""
     snapshot_run: str | None = None
     snapshot_saved_at: datetime | None = None
 
@@ -105,6 +107,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     holds: Mapping[str, Hold] = field(default_factory=dict, repr=False)
     """Changes left out because of what became of their row before, by key text."""
+    old_known: bool = True
+    """Whether the snapshot has the values that fields had before; else it has digests of them."""
 
     @cached_property
     def hash(self) -> str:
@@ -120,6 +124,7 @@ class Plan:
             self.basis.generation,
             self.basis.full,
             content_hash(self.rows.batches()),
+            *([self.basis.salt] if self.basis.salt else []),
         ]
         return hashlib.sha256(json.dumps(basis).encode()).hexdigest()
 
@@ -186,6 +191,7 @@ class Plan:
             "updates": self.updates,
             "deletes": self.deletes,
             "unchanged": self.unchanged,
+            "old_known": self.old_known,
             "held": self.held,
             "waiting": self.waiting,
             "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),

@@ -66,6 +66,7 @@ def load_plan(path: Path, work: Path) -> Plan:
             cost=Cost(**header["cost"]),
             events=tuple(SchemaEvent(**event) for event in header["events"]),
             notes=tuple(header["notes"]),
+            old_known=header.get("old_known", True),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path} is damaged: {error!r} in its header", hint="make the plan again") from error

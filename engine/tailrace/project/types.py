@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from pydantic_core import core_schema
 
-from tailrace import rates
+from tailrace import memory, rates
 from tailrace.project.model import Model, whole
 from tailrace.project.reading import Text, problem
 from tailrace.project.references import END
@@ -41,8 +41,6 @@ _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,6})?"
 DURATION_PATTERN = rf"^{_NUMBER}(?:ms|s|m|h|d){END}"
 INTERVAL_PATTERN = rf"^(?=[0-9.]*[1-9]){_NUMBER}(?:ms|s|m|h|d){END}"
 MEMORY_PATTERN = rf"^(?=[0-9.]*[1-9]){_NUMBER}(?:KiB|MiB|GiB|TiB){END}"
-LEAST_MEMORY = 256 * 1024**2
-"""Bytes: the libraries alone take about half of that."""
 PERCENT_PATTERN = rf"^(?:100(?:\.0{{1,6}})?|[0-9]{{1,2}}(?:\.[0-9]{{1,6}})?)%{END}"
 NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9_\-]{{0,99}}{END}"
 
@@ -83,9 +81,9 @@ def _memory(value: object, info: core_schema.ValidationInfo) -> int | None:
     size = value if isinstance(value, int) and info.context is None else None
     if isinstance(value, str) and re.match(MEMORY_PATTERN, value):
         size = int(float(value[:-3]) * _BYTES[value[-3:]])
-    if size is not None and size >= LEAST_MEMORY:
+    if size is not None and size >= memory.LEAST:
         return size
-    raise problem("should be an amount of memory with its unit, at least 256MiB: 512MiB or 2GiB")
+    raise problem("should be an amount of memory with its unit, at least 512MiB: 768MiB or 2GiB")
 
 
 Memory: TypeAlias = Annotated[

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tailrace.diff.changefiles import FrameFile
+from tailrace.diff.engine import diff
 from tailrace.errors import UsageError
 from tailrace.running.coerce import column
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.lookup import records_of
-from tailrace.running.planner import ask, compare, identity, opened
+from tailrace.running.planner import ask, how, identity, opened
 from tailrace.running.record import Entry, recorded, verdict
 from tailrace.running.recovery import recover
 from tailrace.running.settle import Settled, save_snapshot
@@ -57,7 +58,7 @@ def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
     target = session.target(sync)
     _refuse(sync, target, trust=trust)
     with leased(session, sync) as lease, session.destination(sync, target, read_only=True) as destination:
-        account = ask(session, sync, target, destination).account
+        account = ask(session, sync, target, destination, read_only=True).account
         recover(session, sync, target, lease, destination, but="")
         snapshot = session.store.open(identity(sync, account))
         with recorded(session, sync, lease, snapshot.identity, "adopt") as entry, session.work.scratch() as folder:
@@ -86,8 +87,10 @@ def _refuse(sync: Sync, target: Target, *, trust: bool) -> None:
 def _rows(session: Session, sync: Sync, target: Target, snapshot: Snapshot, folder: Path) -> ChangeSet:
     """The model's valid rows, all of them as inserts, in the types the snapshot pins."""
     spec = sync.diff_spec(frozenset(sync.config.match) & target.capabilities.case_insensitive_match)
+    nothing = snapshot.emptied()
+    options = how(session, sync, nothing)
     with opened(session, sync) as rows:
-        return compare(session, sync, rows, snapshot.emptied(), spec, folder)
+        return diff(rows, nothing, spec, folder, options)
 
 
 @dataclass(slots=True)

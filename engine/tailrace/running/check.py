@@ -13,6 +13,7 @@ from tailrace.canonical import logical_type
 from tailrace.errors import ObjectNotFound, TailraceError, UsageError
 from tailrace.planning import faults, missing_required
 from tailrace.redact import redact
+from tailrace.running.planner import ask
 
 if TYPE_CHECKING:
     from tailrace.destination import Account
@@ -128,9 +129,8 @@ def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
     target = session.target(sync)
     types = _types(session, sync) if readable else None
     with session.destination(sync, target, read_only=True) as destination:
-        account = destination.check()
-        session.state.remember_account(target.name, target.hint, account)
-        schema = destination.describe(sync.config.object)
+        asked = ask(session, sync, target, destination, read_only=True)
+    account, schema = asked.who, asked.schema
     found = faults(sync.config, schema, types)
     if found:
         raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tailrace.failpoints import reach
+
 if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.session import Session
@@ -20,7 +22,9 @@ def leased(session: Session, sync: Sync) -> Iterator[Lease]:
     holder = f"tailrace on {socket.gethostname()}, process {os.getpid()}"
     lease = session.state.acquire(sync.name, holder, session.project.config.lease)
     try:
+        reach("lease.taken")
         with lease.heartbeat():
             yield lease
     finally:
         lease.release()
+        reach("lease.released")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
-from tailrace.diff.engine import Options, diff
+from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
 from tailrace.planning.holds import Reason
@@ -22,13 +24,11 @@ from tailrace.snapshot.store import Identity, Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tailrace.changes import ChangeSet, DiffSpec
-    from tailrace.destination import Destination, ObjectSchema
+    from tailrace.changes import ChangeSet
+    from tailrace.destination import Account, Destination, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
 
-BATCH_VALUES = 2_000_000
-"""Values of a batch, rows times columns; so wide rows come in smaller batches."""
 MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
 
@@ -62,15 +62,36 @@ class Planned:
 class Asked:
     """What the destination said when it was asked."""
 
-    account: str
+    who: Account
     schema: ObjectSchema
 
+    @property
+    def account(self) -> str:
+        """The account's id."""
+        return self.who.id
 
-def ask(session: Session, sync: Sync, target: Target, destination: Destination) -> Asked:
-    """Sign in, remember whose account it is, and read the object's fields."""
-    account = destination.check()
+
+def ask(
+    session: Session,
+    sync: Sync,
+    target: Target,
+    destination: Destination,
+    *,
+    read_only: bool = False,
+    stop: threading.Event | None = None,
+) -> Asked:
+    """Sign in, remember whose account it is, and read the object's fields.
+
+    `read_only` and `stop` are those that the destination was opened with. What is refused with a time to wait is
+    repeated until it is answered; a vendor that cannot be reached is told after a few tries.
+    """
+    from tailrace.delivery.retry import Retries  # noqa: PLC0415 - a plan needs none
+
+    retries = Retries(session.limiter(target, read_only=read_only, stop=stop), stop=stop)
+    account = retries.call(destination.check, idempotent=True, briefly=True)
     session.state.remember_account(target.name, target.hint, account)
-    return Asked(account.id, destination.describe(sync.config.object))
+    schema = retries.call(lambda: destination.describe(sync.config.object), idempotent=True, briefly=True)
+    return Asked(account, schema)
 
 
 def identity(sync: Sync, account: str | None) -> Identity:
@@ -116,17 +137,19 @@ def make_plan(
         raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
     account, notes = (asked.account, ()) if asked else known_account(session, target)
     snapshot = session.store.open(identity(sync, account))
+    options = how(session, sync, snapshot, full=request.full)
     clock = _Clock()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
     with opened(session, sync, clock) as rows:
-        changes = compare(session, sync, rows, snapshot, sync.diff_spec(folded), folder, full=request.full)
+        changes = diff(rows, snapshot, sync.diff_spec(folded), folder, options)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     around = replace(
         _surroundings(session, sync, target, issues, request),
         contract=faults(sync.config, asked.schema, changes.types) if asked else None,
+        old_known=snapshot.values == "clear",
         notes=(*notes, *_notes(session, sync, snapshot, asked)),
     )
-    basis = _basis(sync, snapshot, account, full=request.full)
+    basis = _basis(session, sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
     seconds = clock.seconds()
     return Planned(plan, snapshot, issues, seconds, changes)
@@ -146,6 +169,7 @@ def _surroundings(
         tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
+        secret=session.keeping(sync).secret,
     )
 
 
@@ -179,28 +203,18 @@ class _Clock:
 def opened(session: Session, sync: Sync, clock: _Clock | None = None) -> Iterator[ModelRows]:
     """The model's rows as the warehouse has them now, a stream to be read once within the block."""
     clock = clock or _Clock()
-    rows = max(MIN_BATCH, min(MAX_BATCH, BATCH_VALUES // len(sync.projection().names)))
+    values = memory.batch_values(session.project.config.memory)
+    rows = max(MIN_BATCH, min(MAX_BATCH, values // len(sync.projection().names)))
     try:
         with session.warehouse(sync.warehouse).read(sync.projection(), batch_rows=rows) as batches:
             clock.opened()
             yield ModelRows.from_batches(clock.timed(batches))
     except WarehouseError as error:
-        raise WarehouseError(
-            f"{sync.name} (models/{sync.config.model}.sql): {error.message}", hint=error.hint
-        ) from error
+        raise error.about(f"{sync.name} (models/{sync.config.model}.sql)") from error
 
 
-def compare(
-    session: Session,
-    sync: Sync,
-    rows: ModelRows,
-    snapshot: Snapshot,
-    spec: DiffSpec,
-    folder: Path,
-    *,
-    full: bool = False,
-) -> ChangeSet:
-    """The difference between the model and a snapshot, under the sync's settings; its files are in the folder."""
+def how(session: Session, sync: Sync, snapshot: Snapshot, *, full: bool = False) -> Options:
+    """How the sync's settings ask to compare with a snapshot; SnapshotError where that cannot be done."""
     keeping = session.keeping(sync)
     snapshot.check_key(keeping.secret)
     options = Options(
@@ -210,7 +224,9 @@ def compare(
         secret=keeping.secret,
         hashed=snapshot.values == "hashed",
     )
-    return diff(rows, snapshot, spec, folder, options)
+    if not full:
+        refuse_too_many(snapshot.rows, options)
+    return options
 
 
 def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool = False) -> dict[str, Hold]:
@@ -247,7 +263,7 @@ def _reason(issue: RowIssue, at: float, *, manual: bool) -> Reason | None:
     return "waiting" if issue.retry_at is not None and issue.retry_at > at else None
 
 
-def _basis(sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:
+def _basis(session: Session, sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:
     return Basis(
         definition=sync.definition_hash,
         destination=sync.config.destination,
@@ -257,6 +273,7 @@ def _basis(sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -
         generation=snapshot.generation,
         account=account,
         full=full,
+        salt=session.keeping(sync).salt,
         snapshot_run=snapshot.run_id,
         snapshot_saved_at=snapshot.saved_at,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,8 @@ def recorded(session: Session, sync: Sync, lease: Lease, identity: Identity, kin
     try:
         yield entry
     except TailraceError as error:
+        with suppress(TailraceError):
+            session.finish_files(sync, entry.run_id)
         session.state.finish_run(entry.run_id, "failed", message=redact(str(error)), token=lease.token)
         raise
     tallies = Tallies(acknowledged=entry.settled)

@@ -1,8 +1,9 @@
 """What a broken run left behind: its journaled outcomes are folded in before anything new is planned.
 
 Rows that were in flight when it broke have no outcome. Where the operation may be repeated without
-harm they are of unknown outcome and come up again in the next plan; should they no longer differ by
-then, they stay listed. Created ones are looked up by match, or held: see `tailrace.delivery.recover`.
+harm they are of unknown outcome, and what they wrote is unknown to the snapshot: the next plan sends them
+again, or removes their record, whatever the model says by then. Created ones are looked up by match, or held:
+see `tailrace.delivery.recover`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import polars as pl
 from tailrace.delivery import recover as look_up_doubtful
 from tailrace.delivery.recover import BROKE_OFF, unanswered
 from tailrace.delivery.trace import IN_FLIGHT
+from tailrace.failpoints import reach
 from tailrace.running.job import past_job
 from tailrace.running.record import verdict
 from tailrace.running.result import Recovered
@@ -54,13 +56,17 @@ def _recover(
 ) -> Recovered:
     saved = session.files.load(sync.name, run.run_id)
     if saved is None or saved.identity is None:
+        session.finish_files(sync, run.run_id)
         message = "stopped before anything was sent"
         session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
         return Recovered(run.run_id)
+    reach("recovery.found")
     journal = Journal(session.state, run.run_id, lease.token)
     left = _look_up(session, sync, target, destination, journal, saved, run)
+    reach("recovery.settled")
     outcomes = journal.outcomes()
     _fold_in(session, sync, saved, saved.identity, outcomes, left)
+    reach("recovery.folded")
     counted = dict(outcomes.group_by("status").len().iter_rows())
     tallies = Tallies(**{name: counted.get(name, 0) for name in ("acknowledged", "rejected", "unknown", "skipped")})
     message = f"broke off; run {by} recovered its outcomes" if by else BROKE

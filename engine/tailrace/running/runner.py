@@ -6,13 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
-from tailrace.delivery import DeliveryReport, OnProgress, deliver
-from tailrace.errors import GuardTripped, PlanStale, QuotaExhausted, StateError, TailraceError, os_message
+from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
+from tailrace.errors import (
+    GuardTripped,
+    PlanStale,
+    QuotaExhausted,
+    SnapshotError,
+    StateError,
+    TailraceError,
+    os_message,
+)
+from tailrace.failpoints import reach
 from tailrace.planning.holds import told
 from tailrace.redact import redact
 from tailrace.running.job import job
@@ -22,6 +31,7 @@ from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
+from tailrace.stopping import StopNow, during
 
 if TYPE_CHECKING:
     from tailrace.destination import Destination
@@ -56,9 +66,12 @@ def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     except TailraceError as error:
         return _with_error(RunResult(sync.name, run_id, "failed"), error)
     try:
-        return run.go()
+        with during(request.stop, "planning"):
+            return run.go()
     except (TailraceError, OSError) as error:
         return _with_error(run.known, error)
+    except StopNow:
+        return _stopped(run.known)
 
 
 class _Run:
@@ -74,12 +87,14 @@ class _Run:
         self.log = logging.LoggerAdapter(log, {"sync": sync.name, "run_id": run_id})
         self.target: Target = session.target(sync)
         self.journal: Journal | None = None
+        self.saving = False
         self.settled = False
 
     def go(self) -> RunResult:
         """Hold the lease, recover, plan, judge, deliver, settle."""
         with leased(self.session, self.sync) as lease:
             self._begin(lease)
+            reach("run.started")
             self.log.info("%s: run %s begins", self.sync.name, self.run_id)
             try:
                 self.known = self._steps(lease)
@@ -87,11 +102,33 @@ class _Run:
                 self.known = _with_error(self.known, error)
                 if self.journal is not None and not self.settled:
                     # Its journal says what was sent. Left unfinished, the next run recovers it.
-                    return replace(self.known, message=f"{self.known.message}\n  {JOURNALED}")
+                    return self._left()
+                self._forget_unsent()
+            except StopNow:
+                self.known = _stopped(self.known)
+                if self.journal is not None and not self.settled:
+                    message = "stopped before the batches in flight had ended"
+                    self.known = replace(self.known, message=message, discreet=message)
+                    return self._left()
+                self._forget_unsent()
             self._finish(lease)
-            self.log.info("%s: run %s ended: %s", self.sync.name, self.run_id, self.known.status)
+            reach("run.finished")
+            why = f": {self.known.discreet}" if self.known.discreet else ""
+            self.log.info("%s: run %s ended: %s%s", self.sync.name, self.run_id, self.known.status, why)
             self._prune()
             return self.known
+
+    def _left(self) -> RunResult:
+        """The result of a run that is left to the next one's recovery."""
+        known = self.known
+        self.log.info("%s: run %s ended early: %s", self.sync.name, self.run_id, known.discreet)
+        return replace(known, message=f"{known.message}\n  {JOURNALED}", discreet=f"{known.discreet}\n  {JOURNALED}")
+
+    def _forget_unsent(self) -> None:
+        """A run that ends here sent nothing: what it may have saved of its rows is of no use."""
+        if self.saving and not self.settled:
+            with suppress(TailraceError, OSError):
+                self.session.finish_files(self.sync, self.run_id)
 
     def _prune(self) -> None:
         """Drop the journal's details, now that recovery cannot need them; what fails here costs only space."""
@@ -99,23 +136,35 @@ class _Run:
             with suppress(StateError):
                 self.journal.prune()
 
+    def _destination(self, lease: Lease) -> AbstractContextManager[Destination]:
+        return self.session.destination(self.sync, self.target, lease=lease, stop=self.request.stop)
+
     def _steps(self, lease: Lease) -> RunResult:
         session = self.session
-        with session.work.scratch() as folder, session.destination(self.sync, self.target) as destination:
-            asked = ask(self.session, self.sync, self.target, destination)
+        with session.work.scratch() as folder, self._destination(lease) as destination:
+            asked = ask(session, self.sync, self.target, destination, stop=self.request.stop)
             recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
             self.known = self._planned(planned)
+            reach("plan.made")
             self.known = replace(self.known, recovered=planned_again(recovered, planned))
             self._note_holds(planned, lease)
             blocked = self._blocked(planned.plan)
             if blocked is not None:
-                return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
+                code = EXIT_CODES["blocked"]
+                return replace(self.known, status="blocked", exit_code=code, message=blocked, discreet=blocked)
             self._forget_stale(planned)
             if not planned.plan.height:
+                self._tidy(lease, planned)
                 return replace(self.known, status="nothing_to_do")
             return self._deliver(lease, destination, planned)
+
+    def _tidy(self, lease: Lease, planned: Planned) -> None:
+        """A run that commits nothing removes what earlier ones left; what fails here costs only space."""
+        lease.renew()
+        with suppress(SnapshotError):
+            self.session.store.maintain(planned.snapshot)
 
     def _begin(self, lease: Lease) -> None:
         config = self.sync.config
@@ -222,7 +271,9 @@ class _Run:
         plan = planned.plan
         identity = planned.snapshot.identity
         folder = planned.changes.origin.folder
+        self.saving = True
         self.session.files.save_changes(self.sync.name, self.run_id, plan.rows, plan.types, identity, files=folder)
+        reach("changes.saved")
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
         with _written(self.journal):
@@ -231,25 +282,31 @@ class _Run:
                 plan.rows,
                 destination,
                 self.journal,
-                limiter=self.session.limiter(self.target),
+                limiter=self.session.limiter(self.target, stop=self.request.stop),
                 progress=self.request.progress,
                 stop=self.request.stop,
             )
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
+        reach("delivery.ended")
         delivered = _outcome(replace(self.known, seconds=seconds), report)
         self.known = delivered
         told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
         self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *told)
-        self._settle(lease, planned, report)
+        with during(self.request.stop, "saving"):
+            self._settle(lease, planned, report)
         return delivered
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
         lease.renew()  # a run that lost its sync must not move the snapshot
+        reach("lease.renewed")
         plan, digest = planned.plan, planned.snapshot.identity.digest
         done = Settled(self.run_id, plan.rows, plan.types, report.outcomes, planned.changes.origin)
         save_snapshot(self.session, self.sync, planned.snapshot, done)
+        reach("snapshot.saved")
         save_issues(self.session, self.sync, digest, done)
+        reach("issues.saved")
         self.session.files.save_outcomes(self.sync.name, self.run_id, report.outcomes)
+        reach("outcomes.saved")
         self.session.finish_files(self.sync, self.run_id)
         self.settled = True
 
@@ -269,11 +326,13 @@ def _written(journal: Journal) -> Iterator[None]:
 def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
     status: RunStatus = "succeeded"
     message: str | None = None
+    discreet: str | None = None
     if report.stopped is not None:
         status = "partial" if isinstance(report.stopped, QuotaExhausted) else "failed"
-        message = redact(str(report.stopped))
+        message, discreet = redact(str(report.stopped)), redact(report.stopped.discreet)
     elif report.interrupted:
-        status, message = "interrupted", "stopped on request; what was not sent stays for the next run"
+        status = "interrupted"
+        message = discreet = "stopped on request; what was not sent stays for the next run"
     elif report.rejected or report.unknown:
         status = "partial"
     return replace(
@@ -281,6 +340,7 @@ def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
         status=status,
         exit_code=EXIT_CODES[status],
         message=message,
+        discreet=discreet,
         acknowledged=report.acknowledged,
         rejected=report.rejected,
         unknown=report.unknown,
@@ -292,12 +352,26 @@ def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
     )
 
 
+def _stopped(result: RunResult) -> RunResult:
+    """The result of a run that was stopped at once."""
+    message = "stopped on request before anything was sent"
+    return replace(result, status="interrupted", exit_code=EXIT_CODES["interrupted"], message=message, discreet=message)
+
+
 def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
     """The result of a run that an error ended."""
     if isinstance(error, OSError):
         error = TailraceError(os_message(error))
-    status: RunStatus = "blocked" if isinstance(error, PlanStale | GuardTripped) else "failed"
-    return replace(result, status=status, message=redact(str(error)), exit_code=error.exit_code)
+    status: RunStatus = "failed"
+    match error:
+        case PlanStale() | GuardTripped():
+            status = "blocked"
+        case QuotaExhausted():
+            status = "partial"
+        case Interrupted():
+            status = "interrupted"
+    code = error.exit_code if status == "failed" else EXIT_CODES[status]
+    return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
 
 
 def _moved_house(expected: Plan, plan: Plan) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tailrace.destination import Capabilities, Context, Destination, Plugin, Rate, plugins
+from tailrace import memory
+from tailrace.destination import Calls, Capabilities, Context, Destination, Plugin, Rate, plugins
 from tailrace.diff.digests import Digests
 from tailrace.errors import UsageError
 from tailrace.extras import need
@@ -26,6 +28,7 @@ from tailrace.warehouses import Warehouse, open_warehouse
 if TYPE_CHECKING:
     from tailrace.delivery.limiter import Limiter
     from tailrace.snapshot.history import RunFiles
+    from tailrace.state import Lease
 
 WORK, CACHE = ".tailrace/work", ".tailrace/cache"
 """Folders of the project: for files in the making, and for what was fetched from an object store."""
@@ -49,6 +52,11 @@ class Target:
         """What of the configuration tells accounts apart."""
         return self.plugin.account_hint(self.config)
 
+    @property
+    def account(self) -> str:
+        """The name under which all who use the account share its budget, in whatever sync, process or project."""
+        return f"{self.plugin.name} {self.hint}"
+
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
@@ -63,6 +71,29 @@ class Keeping:
         """What makes digests of values; None where they are kept in clear."""
         return Digests(self.secret) if self.secret else None
 
+    @property
+    def salt(self) -> str:
+        """What enters hashes of plans that are kept on record; nothing where values may be kept."""
+        return hmac.digest(self.secret, b"tailrace plan", "sha256").hex()[:32] if self.secret else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """Calls of a run: each write is made only while the run holds its sync."""
+
+    calls: Calls
+    lease: Lease
+
+    def spend(self, *, write: bool, cost: int = 1, bucket: str = "default") -> None:
+        """As `Calls.spend`; LeaseLost when another run may have taken the sync over, be it during the wait."""
+        self.calls.spend(write=write, cost=cost, bucket=bucket)
+        if write:
+            self.lease.ensure()
+
+    def observe(self, *, quota_left: int | None = None, quota_max: int | None = None) -> None:
+        """As `Calls.observe`."""
+        self.calls.observe(quota_left=quota_left, quota_max=quota_max)
+
 
 class Session:
     """Holds what is open. Close it, or use it as a context manager."""
@@ -71,7 +102,7 @@ class Session:
         self.project = project
         self._stack = ExitStack()
         self._warehouses: dict[str, Warehouse] = {}
-        self._limiters: dict[tuple[str, bool], Limiter] = {}
+        self._limiters: dict[tuple[str, bool, threading.Event | None], Limiter] = {}
         self._lock = threading.RLock()
 
     def close(self) -> None:
@@ -139,9 +170,10 @@ class Session:
         """An open warehouse, one per name and session."""
         with self._lock:
             if name not in self._warehouses:
-                config, memory = self.project.config.warehouses[name], self.project.config.memory
-                share = memory // 2 if memory is not None else None  # the other half is for comparing
-                self._warehouses[name] = open_warehouse(name, config, self.project.root, memory=share)
+                config, share = self.project.config.warehouses[name], memory.for_warehouse(self.project.config.memory)
+                self._warehouses[name] = open_warehouse(
+                    name, config, self.project.root, memory=share, spill=self.work.new()
+                )
             return self._warehouses[name]
 
     def target(self, sync: Sync) -> Target:
@@ -161,25 +193,44 @@ class Session:
             capabilities=able,
             batch_size=min(wanted, able.batch_size),
             concurrency=config.concurrency or able.concurrency,
-            rates=able.rates if config.rate is None else config.rate,
+            rates=able.rates if config.rate is None else _replaced(able.rates, config.rate),
         )
 
-    def limiter(self, target: Target, *, read_only: bool = False) -> Limiter:
-        """The account's limiter, shared by all syncs of the session that use the destination."""
+    def limiter(self, target: Target, *, read_only: bool = False, stop: threading.Event | None = None) -> Limiter:
+        """What a run may send to the account: of one budget for all syncs and processes. `stop` ends a wait."""
         from tailrace.delivery.limiter import Limiter  # noqa: PLC0415 - a plan needs none
 
         with self._lock:
-            key = (target.name, read_only)
+            key = (target.name, read_only, stop)
             if key not in self._limiters:
-                self._limiters[key] = Limiter(target.rates, reserve=target.config.reserve, read_only=read_only)
+                self._limiters[key] = Limiter(
+                    target.rates,
+                    reserve=target.config.reserve,
+                    store=self.state.limits(target.account),
+                    read_only=read_only,
+                    stop=stop,
+                    timeout=target.config.timeout,
+                )
             return self._limiters[key]
 
     @contextmanager
-    def destination(self, sync: Sync, target: Target, *, read_only: bool = False) -> Iterator[Destination]:
-        """The sync's destination, open; `read_only` refuses every write."""
+    def destination(
+        self,
+        sync: Sync,
+        target: Target,
+        *,
+        read_only: bool = False,
+        lease: Lease | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Destination]:
+        """The sync's destination, open; `read_only` refuses every write, `lease` those after it was lost.
+
+        `stop` ends a wait for a permit.
+        """
+        calls: Calls = self.limiter(target, read_only=read_only, stop=stop)
         context = Context(
             name=target.name,
-            calls=self.limiter(target, read_only=read_only),
+            calls=calls if lease is None else Fenced(calls, lease),
             project_dir=str(self.project.root),
             options=sync.options,
         )
@@ -188,3 +239,8 @@ class Session:
             yield opened
         finally:
             opened.close()
+
+
+def _replaced(rates: tuple[Rate, ...], given: tuple[Rate, ...]) -> tuple[Rate, ...]:
+    """The project's rates in place of the adapter's; those of the adapter's own buckets stay."""
+    return (*given, *(rate for rate in rates if rate.bucket not in {"default", "*"}))

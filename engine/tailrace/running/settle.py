@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.changes import DiffSpec
+from tailrace.discretion import allowed
 from tailrace.planning import keys, payload_hashes
 from tailrace.planning.modes import shown_op
 from tailrace.planning.payload import numbers
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from tailrace.rowset import Rows
     from tailrace.snapshot.store import Snapshot
     from tailrace.values import LogicalType
+
+log = logging.getLogger(__name__)
 
 SETTLED = pl.col("status").is_in(["acknowledged", "skipped"])
 """Outcomes after which nothing is owed to a row until it changes, or is looked up again."""
@@ -41,12 +45,16 @@ class Settled:
 
 
 def save_snapshot(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> Snapshot:
-    """The next generation: the old snapshot and the acknowledged rows. Nothing acknowledged, nothing written."""
+    """The next generation: the old snapshot, the acknowledged rows, and what must be sent again as nobody knows.
+
+    Where there is none of these, nothing is written.
+    """
     settled = done.outcomes.filter(SETTLED)
-    if settled.is_empty() or snapshot.run_id == done.run_id:
+    doubted = done.outcomes.filter(pl.col("status") == "unknown")
+    if (settled.is_empty() and doubted.is_empty()) or snapshot.run_id == done.run_id:
         return snapshot
     twin = session.store.open(snapshot.identity.twin)
-    if twin.rows:
+    if twin.rows and settled.height:
         # First, as it may be repeated: a crash in between must not leave two snapshots that contradict each other.
         _drop(session, twin, done, settled)
     spec = done.origin.spec if done.origin is not None else _spec(session, sync, snapshot, done)
@@ -79,7 +87,7 @@ def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> Non
             sync.name,
             digest,
             done.run_id,
-            _issues(done, troubled),
+            _issues(sync, done, troubled, session.keeping(sync).secret),
             max_attempts=sync.config.rejects.max_attempts,
         )
     fine = done.outcomes.filter(SETTLED)["seq"]
@@ -95,7 +103,7 @@ def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]
     session.state.resolve(sync.name, digest, gone)
 
 
-def _issues(done: Settled, troubled: pl.DataFrame) -> Iterator[NewIssue]:
+def _issues(sync: Sync, done: Settled, troubled: pl.DataFrame, secret: bytes) -> Iterator[NewIssue]:
     said = troubled.select("seq", "status", "code", "message")
     for batch in done.rows.numbered(troubled["seq"]).batches():
         rows = batch.join(said, on="seq", how="inner", maintain_order="left")
@@ -106,8 +114,20 @@ def _issues(done: Settled, troubled: pl.DataFrame) -> Iterator[NewIssue]:
             rows["status"].to_list(),
             rows["code"].to_list(),
             rows["message"].to_list(),
-            payload_hashes(rows, done.types),
+            payload_hashes(rows, done.types, secret),
             strict=True,
         )
         for key, op, action, status, code, message, payload in named:
             yield NewIssue(key, op, action, status, code, redact(message or ""), payload)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(sync, rows, done.types)
+
+
+def _tell(sync: Sync, rows: pl.DataFrame, types: Mapping[str, LogicalType]) -> None:
+    """A line of the debug log for each row in trouble: its key, and the fields that were sent; values where allowed."""
+    sent = [name[2:] for name in rows.columns if name.startswith("c:")]
+    for key, row in zip(keys(rows, types), rows.iter_rows(named=True), strict=True):
+        fields = [name for name in sent if row[f"c:{name}"]]
+        told = f"{row['code']}: {row['message']}" if allowed() else row["code"]
+        values = {name: row[f"n:{name}"] for name in fields} if allowed() else ", ".join(fields)
+        log.debug("%s: row %s: %s %s, %s; fields: %s", sync.name, key, row["action"], row["status"], told, values)

@@ -40,6 +40,8 @@ class Event:
     record_id: str | None = None
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Per field written: `old` and `new`."""
+    values_kept: bool = True
+    """Else `fields` only names those written: their values may not be kept."""
     batch: int | None = None
     """The number of the batch that brought the outcome; several may have taken the row, one after another."""
     sent_at: datetime | None = None
@@ -63,6 +65,7 @@ class Event:
             "code": self.code,
             "message": self.message,
             "record_id": self.record_id,
+            "values_kept": self.values_kept,
             "fields": {
                 name: {"old": to_json(change["old"]), "new": to_json(change["new"])}
                 for name, change in self.fields.items()
@@ -118,6 +121,7 @@ def _sent(session: Session, kept: RowEvent) -> Event:
         message=kept.message,
         record_id=kept.record_id,
         fields=kept.fields,
+        values_kept=kept.values_kept,
         batch=kept.batch,
         run_status=run.status if run else None,
         run_message=run.message if run else None,

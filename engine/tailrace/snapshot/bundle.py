@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tailrace.diff.changefiles import write_rows
 from tailrace.errors import SnapshotError
 from tailrace.rowset import Rows
 from tailrace.snapshot.content import NUMBERING
@@ -39,7 +40,7 @@ def write_bundle(path: str | Path, header: Mapping[str, Any], rows: Rows, work: 
     changes = work / CHANGES
     kept = [name for name in rows.schema if name not in NUMBERING - {"seq"}]
     with told(changes, "write"):
-        rows.lazy(kept).sink_parquet(changes, compression="zstd", row_group_size=65_536)
+        write_rows(changes, rows, kept)
     sums = f"{hashlib.sha256(head).hexdigest()}  {HEADER}\n{sha256_of(changes)}  {CHANGES}\n"
     replace_file(Path(path), lambda file: _write(file, head, changes, sums))
 

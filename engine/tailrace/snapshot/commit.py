@@ -199,7 +199,11 @@ class Commit:
         model = batch.select("seq", *self._keys, *self._matches, *(pl.col(n).alias(f"f:{n[2:]}") for n in fields))
         named = model.select("seq", *recipe.stored(types))
         names = [name for name in NAMES if name in named.columns]
-        salt = pl.when(settled(self._delivered.spec)).then(pl.lit(0, pl.UInt64)).otherwise(pl.lit(SALT, pl.UInt64))
+        salt = (
+            pl.when(settled(self._delivered.spec) & ~pl.col("doubtful"))
+            .then(pl.lit(0, pl.UInt64))
+            .otherwise(pl.lit(SALT, pl.UInt64))
+        )
         both = entered.join(named, on="seq", how="left", maintain_order="left")
         return both.select(*stored, "record_id", "unknown", *(pl.col(name) + salt for name in names))
 

@@ -1,7 +1,8 @@
 """Old snapshot and acknowledged changes into the new snapshot. Pure, and the only way a row enters.
 
-A field of a row is `unknown` while the destination never acknowledged a value for it: it was not
-sent when the row was created, the record kept a value of its own, or the mapping gained it later.
+A field of a row is `unknown` while nobody knows which value the destination has: none was acknowledged
+when the row was created, the record kept a value of its own, the mapping gained it later, or a write of it
+was not answered. Such a field is sent again whatever the model says by then, or goes with its record.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def fold(
     """
     job = _prepare(snapshot, changes, types, old_types)
     settled = _settled(changes, answers(outcomes))
-    put = settled.filter(pl.col("op") != "delete")
+    put = settled.filter(_is_put())
     kept = job.base.join(settled, on=job.keys, how="anti")
     kept = _without_ceded(kept, put, changes, job)
     return pl.concat([kept, _entered(put, job, ())]).sort(job.keys)
@@ -62,7 +63,7 @@ class Entries:
     """What a batch of changes comes to."""
 
     entered: pl.DataFrame
-    """Rows as the destination holds them now, with their `seq`, `op`, and the model's values `n:`."""
+    """Rows as the destination holds them now, with their `seq`, `op`, `doubtful`, and the model's values `n:`."""
     gone: pl.DataFrame
     """Keys (`k:`) whose old rows are no longer true: those entered anew, and those deleted."""
 
@@ -81,9 +82,9 @@ def enter(
     """
     job = _prepare(base, changes, types, old_types)
     settled = _settled(changes, answered)
-    put = settled.filter(pl.col("op") != "delete")
+    put = settled.filter(_is_put())
     model = [f"n:{name}" for name in job.fields if name in job.mapped]
-    return Entries(_entered(put, job, ["seq", "op", *model]), settled.select(job.keys))
+    return Entries(_entered(put, job, ["seq", "op", "doubtful", *model]), settled.select(job.keys))
 
 
 def _prepare(snapshot: pl.DataFrame | None, changes: pl.DataFrame, types: Types, old_types: Types) -> _Fold:
@@ -145,15 +146,16 @@ def answers(outcomes: pl.DataFrame) -> pl.DataFrame:
     """The last outcome of each row that the snapshot must know of: `seq`, `answered` (the record's id), what it was.
 
     A row that exists already (mode insert) enters with its record id and nothing known of its fields.
-    One whose answer was lost enters as sent where the sync says to skip such rows.
+    One whose answer was lost enters as sent where the sync says to skip such rows; else it is in doubt.
     """
     taken = (pl.col("status") == "skipped") & (pl.col("code") == ANSWER_LOST).fill_null(value=False)
     sent = ((pl.col("status") == "acknowledged") | taken).alias("sent")
     there = ((pl.col("status") == "skipped") & (pl.col("code") == "exists")).fill_null(value=False).alias("there")
+    doubt = (pl.col("status") == "unknown").alias("doubt")
     kept = pl.when(pl.col("code") == KEPT).then(pl.col("message") if "message" in outcomes.columns else None)
     answered = pl.col("record_id").alias("answered")
-    last = _last(outcomes).select("seq", answered, sent, there, kept.cast(pl.String).alias("kept"))
-    return last.filter(pl.col("sent") | pl.col("there"))
+    last = _last(outcomes).select("seq", answered, sent, there, doubt, kept.cast(pl.String).alias("kept"))
+    return last.filter(pl.col("sent") | pl.col("there") | pl.col("doubt"))
 
 
 def _last(outcomes: pl.DataFrame) -> pl.DataFrame:
@@ -164,11 +166,33 @@ def _last(outcomes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _settled(changes: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
-    """Changes that moved the destination, or were found to be there already, with the answer's id."""
+    """Changes that moved the destination, may have, or were found to be there already, with the answer's id."""
     joined = changes.join(answered, on="seq", how="inner")
-    joined = joined.filter(pl.col("sent") | (pl.col("there") & (pl.col("op") == "insert")))
+    joined = joined.with_columns((pl.col("doubt") & _repeatable(changes.columns)).alias("doubtful"))
+    joined = joined.filter(pl.col("sent") | (pl.col("there") & (pl.col("op") == "insert")) | pl.col("doubtful"))
     written = [name for name in changes.columns if name.startswith("c:")]
-    return _without_kept(joined.with_columns(pl.col(name) & pl.col("sent") for name in written))
+    tried = [(pl.col(name) & pl.col("doubtful")).alias(f"tried:{name[2:]}") for name in written]
+    return _without_kept(joined.with_columns(*tried, *(pl.col(name) & pl.col("sent") for name in written)))
+
+
+def _repeatable(columns: Sequence[str]) -> pl.Expr:
+    """Whether a row in doubt is to be written again: what it may have created is found by its match value.
+
+    Other creates are held: to take them for known would be to send them never, or twice.
+    """
+    if "action" not in columns:
+        return pl.lit(value=True)
+    return (
+        pl.when(pl.col("op") == "insert")
+        .then(pl.col("action") == "upsert")
+        .otherwise(pl.col("action") != "create")
+        .fill_null(value=False)
+    )
+
+
+def _is_put() -> pl.Expr:
+    """Whether there is a row afterwards: a delete in doubt leaves one, of which nothing is known."""
+    return (pl.col("op") != "delete") | pl.col("doubtful")
 
 
 def _without_kept(settled: pl.DataFrame) -> pl.DataFrame:
@@ -212,7 +236,7 @@ def _entered(put: pl.DataFrame, job: _Fold, more: Sequence[str]) -> pl.DataFrame
     both = put.join(past.with_columns(known=pl.lit(value=True)), on=job.keys, how="left")
     return both.select(
         *job.keys,
-        *job.matches,
+        *(_match(name, both) for name in job.matches),
         *(_value(name, job, both) for name in job.fields),
         pl.coalesce("answered", "record_id", "past_id").alias("record_id"),
         _unknown(both, job),
@@ -220,9 +244,17 @@ def _entered(put: pl.DataFrame, job: _Fold, more: Sequence[str]) -> pl.DataFrame
     )
 
 
+def _match(name: str, both: pl.DataFrame) -> pl.Expr:
+    """The match value; of an update in doubt the one that was acknowledged."""
+    if f"o{name}" not in both.columns:
+        return pl.col(name)
+    held = pl.col(f"o{name}").cast(both.schema[name], strict=False)
+    return pl.when(pl.col("doubtful") & held.is_not_null()).then(held).otherwise(pl.col(name)).alias(name)
+
+
 def _keeps() -> pl.Expr:
     """Whether the row keeps what it does not write: an insert starts afresh, even when folded twice."""
-    return (pl.col("op") == "update") & pl.col("known").fill_null(value=False)
+    return (pl.col("op") != "insert") & pl.col("known").fill_null(value=False)
 
 
 def _value(name: str, job: _Fold, both: pl.DataFrame) -> pl.Expr:
@@ -251,9 +283,10 @@ def _unknown(both: pl.DataFrame, job: _Fold) -> pl.Expr:
 
 def _is_unknown(name: str, job: _Fold, both: pl.DataFrame) -> pl.Expr:
     before = pl.when(_keeps()).then(pl.col("past_unknown").list.contains(name)).otherwise(pl.lit(value=True))
+    before |= pl.col("op") == "delete"  # in doubt: the record may be gone
     if name not in job.mapped:
         return before
-    return (before | _flag(f"left:{name}", both)) & ~_sent(name, both)
+    return ((before | _flag(f"left:{name}", both)) & ~_sent(name, both)) | _flag(f"tried:{name}", both)
 
 
 def _names(flags: pl.DataFrame, some: Iterable[str]) -> pl.Expr:

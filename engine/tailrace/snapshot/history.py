@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ class RowEvent:
     """The row's number in the run."""
     batch: int | None
     """The number of the batch that brought the outcome, where the run kept it."""
+    values_kept: bool = True
+    """Else `fields` only names those written: their values may not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +130,16 @@ class RunFiles:
         return _types(_meta(place.read(META) or b"", place), place)
 
     def forget_values(self, sync: str, run_id: str) -> None:
-        """Keep of a run's changes which fields they wrote, and no longer what: for those who may not keep it."""
+        """Keep of a run's changes which fields they wrote, and no longer what: for those who may not keep it.
+
+        Of a run that never got so far as to save them all, nothing is kept.
+        """
         place = self._place(sync, run_id)
-        meta = _meta(place.read(META) or b"", place)
         saved = self.load(sync, run_id)
         if saved is None:
+            place.remove(place.names())
             return
+        meta = _meta(place.read(META) or b"", place)
         rest = without_values(place, saved.rows, self._work.folder)
         data = json.dumps({**meta, "rows": rest.to_json()}, indent=2).encode() + b"\n"
         place.replace(META, data, was=place.read(META))
@@ -165,12 +171,14 @@ class RunFiles:
         place = self._place(sync, run_id)
         meta = _meta(place.read(META) or b"", place)
         types = _types(meta, place)
-        saved = read_rows(place, _kept(meta, place), types)
+        kept = _kept(meta, place)
+        saved = read_rows(place, kept, types)
         with told(Path(place.path(META)), "read"):
             rows = saved.where(_is_row(key, saved.schema, types)).collect()
         if rows.height:
             at = datetime.fromisoformat(str(meta["at"]))
-            yield from _row_events(_with_outcomes(rows, place.local(OUTCOMES)), types, run_id, at)
+            for event in _row_events(_with_outcomes(rows, place.local(OUTCOMES)), types, run_id, at):
+                yield replace(event, values_kept=kept.has_values)
 
     def _place(self, sync: str, run_id: str) -> Place:
         return Place(self._storage, sync, _RUNS, run_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tailrace.diff.changefiles import BITS, PLAIN, Bulk, bulk_rows, write_bits
+from tailrace.diff.changefiles import BITS, PLAIN, Bulk, bulk_rows, write_bits, write_rows
 from tailrace.errors import SnapshotError
 from tailrace.rowset import Rows
 from tailrace.snapshot.files import told
@@ -43,6 +43,11 @@ class Kept:
     """The name of the one file."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Checksums by file; runs of the first format have none."""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether what their fields held is still there."""
+        return self.file != WRITTEN
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -130,13 +135,10 @@ def _keep_flat(place: Place, rows: Rows, work: Path, name: str = CHANGES) -> Kep
     path = work / f"{place.name.replace('/', '-')}.{name}"
     with told(path, "write"):
         # Where the snapshot has a row is of no use later: it may be elsewhere by then.
-        rows.lazy([column for column in rows.schema if column != "loc"]).sink_parquet(
-            path, compression="zstd", row_group_size=65_536
-        )
-        height = pl.scan_parquet(path).select(pl.len()).collect().item()
+        height = write_rows(path, rows, [column for column in rows.schema if column != "loc"])
     entry = publish(place, name, path)
     path.unlink()
-    return Kept(int(height), file=name, digests={name: entry.digest})
+    return Kept(height, file=name, digests={name: entry.digest})
 
 
 def _local(place: Place, name: str, kept: Kept) -> Path:

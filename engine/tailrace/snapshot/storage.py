@@ -10,6 +10,8 @@ import errno
 import os
 import secrets
 import shutil
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,12 @@ from typing import Protocol
 
 from tailrace.errors import SnapshotError
 from tailrace.snapshot.files import FILE_MODE, make_folder, sync_folder, told, write_new
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK_S = 10.0
+"""How long to wait for another process that is saving: it takes milliseconds."""
 
 __all__ = ["LocalStorage", "Place", "Storage", "checked_name"]
 
@@ -135,15 +143,16 @@ class LocalStorage:
             sync_folder(path.parent)
 
     def replace(self, name: str, data: bytes, *, was: bytes | None) -> None:
-        """Rename a new file over the old one. Writers of one sync are kept apart by its lease."""
+        """Rename a new file over the old one. Writers of one sync are kept apart by its lease, and by a lock here."""
         path = self._root / name
         make_folder(path.parent)
         with _beside(path) as temporary:
             write_new(temporary, lambda file: file.write(data))
-            if self.read(name) != was:
-                raise overtaken(str(path))
-            temporary.replace(path)
-            sync_folder(path.parent)
+            with _locked(path.parent):
+                if self.read(name) != was:
+                    raise overtaken(str(path))
+                temporary.replace(path)
+                sync_folder(path.parent)
 
     def names(self, prefix: str) -> list[str]:
         """All names that begin so."""
@@ -182,6 +191,43 @@ def _beside(path: Path) -> Iterator[Path]:
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)  # still there, too, where both names are links to one file
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Nobody else replaces a file of the folder meanwhile, not even one who was stopped between looking and writing.
+
+    A file system that knows no such locks goes without.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + LOCK_S
+        while not _lock(descriptor):
+            if time.monotonic() > deadline:
+                raise SnapshotError(
+                    f"{folder}: another process has been saving there for {LOCK_S:.0f} seconds",
+                    hint="It may have been stopped half-way: let it go on, or end it, and run again.",
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        if sys.platform != "win32":
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether the lock is ours now, or there is none to be had."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _force(path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import SnapshotError
+from tailrace.failpoints import reach
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.manifest import NAME, Manifest, damaged, parse_manifest
 from tailrace.snapshot.reading import Snapshot
@@ -129,7 +130,9 @@ class SnapshotStore:
 
     def _save(self, snapshot: Snapshot, manifest: Manifest) -> Snapshot:
         data = manifest.to_json()
+        reach("manifest.ready")
         snapshot.place.replace(NAME, data, was=snapshot.source)
+        reach("manifest.replaced")
         return Snapshot(snapshot.identity, snapshot.place, manifest, data)
 
     def _maintained(self, snapshot: Snapshot, work: Path) -> Snapshot:
@@ -140,6 +143,7 @@ class SnapshotStore:
         segments = due(manifest)
         if segments:
             snapshot = self._save(snapshot, compacted(snapshot, segments, work, self._clock()))
+            reach("compaction.done")
         return self._collected(snapshot)
 
     def _collected(self, snapshot: Snapshot) -> Snapshot:

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,12 @@ _NAME = re.compile(r"(?P<host>[A-Za-z0-9.-]+)_(?P<pid>[0-9]+)_")
 
 
 class Workplace:
-    """Folders of this process below one root, private to its user."""
+    """Folders of this process below one root, private to its user. May be used by several threads at once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()) or "host"
+        self._lock = threading.Lock()
         self._own: Path | None = None
 
     @classmethod
@@ -32,12 +34,13 @@ class Workplace:
     @property
     def folder(self) -> Path:
         """This process's own folder."""
-        if self._own is None or not self._own.is_dir():
-            make_folder(self._root)
-            self._sweep()
-            with told(self._root, "write"):
-                self._own = Path(tempfile.mkdtemp(prefix=f"{self._host}_{os.getpid()}_", dir=self._root))
-        return self._own
+        with self._lock:
+            if self._own is None or not self._own.is_dir():
+                make_folder(self._root)
+                self._sweep()
+                with told(self._root, "write"):
+                    self._own = Path(tempfile.mkdtemp(prefix=f"{self._host}_{os.getpid()}_", dir=self._root))
+            return self._own
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tailrace.diff.changefiles import write_bits
+from tailrace.failpoints import reach
 from tailrace.snapshot.files import told
 from tailrace.snapshot.manifest import FileEntry, Segment
 from tailrace.snapshot.naming import write_names
@@ -57,6 +58,7 @@ def publish(place: Place, name: str, path: Path) -> FileEntry:
     """Keep one finished file under a name of the snapshot's folder."""
     entry = entry_of(name, path)
     place.publish(name, path)
+    reach("segment.published")
     return entry
 
 

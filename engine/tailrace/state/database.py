@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -16,13 +17,15 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tailrace.errors import StateError
-from tailrace.state.direct import Prepared
+from tailrace.state.direct import Direct, Prepared
 from tailrace.state.errors import translated
 
 BUSY_S = 10.0
 """How long a writer waits for another process before it gives up."""
 
 _READ = "tailrace_read"
+_LAX = "tailrace_lax"
+_BUSY = "tailrace_busy_s"
 
 
 class Database:
@@ -33,7 +36,22 @@ class Database:
         self.where = where
         """The database's address, fit to be shown: no password."""
         self.clock = clock
+        self.directs: weakref.WeakSet[Direct] = weakref.WeakSet()
+        """Connections that are held for long."""
         self._writing = RLock()
+        self._lax: Database | None = None
+
+    @property
+    def lax(self) -> Database:
+        """The same database for what may be forgotten in a power cut: its commits do not wait for the disk.
+
+        They are as sure as any in a crash of this program, and come in order with the others.
+        """
+        with self._writing:
+            if self._lax is None:
+                self._lax = Database(_lax(self.engine), self.where, self.clock)
+                self._lax._writing = self._writing  # noqa: SLF001 - one queue for both
+            return self._lax
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -77,13 +95,22 @@ class Database:
 
     def insert(self, table: sa.Table) -> Any:
         """The dialect's own INSERT, which knows ON CONFLICT (both dialects spell it the same)."""
-        from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - one of them is not needed
-
-        return (postgresql if self.engine.dialect.name == "postgresql" else sqlite).insert(table)
+        return insert_into(self.engine.dialect.name, table)
 
     def close(self) -> None:
         """Give all connections back."""
+        for direct in tuple(self.directs):
+            direct.close()
+        if self._lax is not None:
+            self._lax.close()
         self.engine.dispose()
+
+
+def insert_into(dialect: str, table: sa.Table) -> Any:
+    """See `Database.insert`."""
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - one of them is not needed
+
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
 
 
 def connect(url: str, base_dir: Path, busy_s: float = BUSY_S) -> tuple[Engine, str]:
@@ -113,10 +140,28 @@ def _sqlite(url: URL, base_dir: Path, busy_s: float) -> tuple[Engine, str]:
         raise StateError("state must be kept in a file: a run could not recover otherwise", hint=_FORMS)
     path = base_dir / url.database
     _make_private(path)
-    engine = sa.create_engine(url.set(database=str(path)), connect_args={"timeout": busy_s, "check_same_thread": False})
-    sa.event.listen(engine, "connect", _pragmas)
+    return _sqlite_engine(url.set(database=str(path)), busy_s, "FULL"), str(path)
+
+
+def _sqlite_engine(url: URL, busy_s: float, synchronous: str) -> Engine:
+    def pragmas(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions begin in _begin, not by the driver's guess
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    engine = sa.create_engine(url, connect_args={"timeout": busy_s, "check_same_thread": False})
+    engine.update_execution_options(**{_BUSY: busy_s})
+    sa.event.listen(engine, "connect", pragmas)
     sa.event.listen(engine, "begin", _begin)
-    return engine, str(path)
+    return engine
+
+
+def _lax(engine: Engine) -> Engine:
+    """An engine for the same database whose commits do not wait for the disk."""
+    if engine.dialect.name == "sqlite":
+        # In WAL mode, NORMAL syncs at checkpoints alone, and leaves no damaged file behind.
+        return _sqlite_engine(engine.url, engine.get_execution_options()[_BUSY], "NORMAL")
+    return engine.execution_options(**{_LAX: True})
 
 
 def _make_private(path: Path) -> None:
@@ -128,12 +173,6 @@ def _make_private(path: Path) -> None:
     except OSError as error:
         hint = "check that its folder is a folder, that this user may write there, and that the disk is not full"
         raise StateError(f"the state database {path} cannot be created: {error.strerror}", hint=hint) from error
-
-
-def _pragmas(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin in _begin, not by the driver's guess
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin(connection: Connection) -> None:
@@ -149,4 +188,11 @@ def _postgres(url: URL) -> tuple[Engine, str]:
         engine = sa.create_engine(url, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise StateError(f"{where} needs a driver", hint="pip install 'tailrace[postgres]'") from error
+    sa.event.listen(engine, "begin", _begin_lax)
     return engine, where
+
+
+def _begin_lax(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(_LAX) and not options.get(_READ):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tailrace.state.accounts import Accounts
 from tailrace.state.database import BUSY_S, connect
@@ -15,9 +15,12 @@ from tailrace.state.leases import Leases
 from tailrace.state.migrate import ensure_current
 from tailrace.state.runs import Runs
 
+if TYPE_CHECKING:
+    from tailrace.state.limits import AccountLimits
+
 
 class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys):
-    """Leases, runs, row issues, holds and accounts in one SQLite or PostgreSQL database.
+    """Leases, runs, row issues, holds, accounts and their budgets in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.
     """
@@ -38,6 +41,12 @@ class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys):
             database.close()
             raise
         return database
+
+    def limits(self, account: str) -> AccountLimits:
+        """The budget of one account, by the name that all who use the account give it."""
+        from tailrace.state.limits import AccountLimits  # noqa: PLC0415 - a plan needs none
+
+        return AccountLimits(self, account)
 
     def __enter__(self) -> Self:
         return self

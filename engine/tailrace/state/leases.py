@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +16,23 @@ from sqlalchemy.engine import Connection
 
 from tailrace.errors import LeaseHeld, LeaseLost, StateError
 from tailrace.state.database import Database
-from tailrace.state.direct import Direct, Prepared
 from tailrace.state.machine import is_dead, this_machine
 from tailrace.state.schema import leases
+
+_YOUNG = 0.6
+"""The share of a lease's time within which it is safely ours without asking; it is renewed at a third."""
+
+
+def uptime() -> float:
+    """Seconds by a clock that nobody sets, and that goes on while the machine sleeps, where there is such a one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(slots=True)
+class Renewed:
+    """When a lease was renewed last, by `uptime`."""
+
+    at: float = field(default_factory=uptime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +44,26 @@ class Lease:
     token: int
     """Greater than that of every earlier lease of the sync: writes under an older one are refused."""
     ttl: float
+    renewed: Renewed = field(default_factory=Renewed)
 
     def renew(self) -> None:
         """Push the expiry away by `ttl`; LeaseLost when another run has taken the sync over."""
+        begun = uptime()
         with self.database.transaction() as connection:
             expires = self.database.now(connection) + self.ttl
             ours = (leases.c.sync == self.sync) & (leases.c.token == self.token) & leases.c.holder.is_not(None)
             if not connection.execute(sa.update(leases).where(ours).values(expires_at=expires)).rowcount:
                 raise lost(self.sync)
+        self.renewed.at = begun
+
+    def ensure(self) -> None:
+        """To be called before something is sent: LeaseLost when the lease may have expired, and is not ours any more.
+
+        A look at a clock, as long as the last renewal is young: a process that was stopped, or a machine that
+        slept, finds out here before it sends what another run may have sent meanwhile.
+        """
+        if uptime() - self.renewed.at > self.ttl * _YOUNG:
+            self.renew()
 
     def release(self) -> None:
         """Give the sync back; nothing happens when the lease is already lost."""
@@ -79,6 +106,7 @@ class Leases(Database):
 
         A holder of this machine whose process has died is not waited for.
         """
+        begun = uptime()
         with self.transaction() as connection:
             now = self.now(connection)
             self._ensure_row(connection, sync)
@@ -88,7 +116,7 @@ class Leases(Database):
             taken = {"token": row["token"] + 1, "holder": holder, "host": this_machine(), "pid": os.getpid()}
             times = {"acquired_at": now, "expires_at": now + ttl}
             connection.execute(sa.update(leases).where(leases.c.sync == sync).values(**taken, **times))
-        return Lease(self, sync, row["token"] + 1, ttl)
+        return Lease(self, sync, row["token"] + 1, ttl, Renewed(begun))
 
     def held_syncs(self) -> frozenset[str]:
         """Syncs that some run holds right now."""
@@ -108,27 +136,6 @@ def check_token(connection: Connection, sync: str, token: int) -> None:
     """LeaseLost unless the token is the sync's latest; it stays so until this transaction ends."""
     if connection.scalar(token_query(sync)) != token:
         raise lost(sync)
-
-
-class TokenProbe:
-    """Asks whether a token is still its sync's latest, so cheaply that it can be asked before each request."""
-
-    def __init__(self, database: Database, sync: str, token: int) -> None:
-        self._sync, self._token = sync, token
-        self._direct = Direct(database)
-        self._latest = Prepared(database, sa.select(leases.c.token).where(leases.c.sync == sync))
-        self._lock = threading.Lock()
-
-    def check(self) -> None:
-        """LeaseLost when another run has taken the sync over."""
-        with self._lock, self._direct.reading() as cursor:
-            latest = self._latest.scalar(cursor)
-        if latest != self._token:
-            raise lost(self._sync)
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._direct.close()
 
 
 def token_query(sync: str) -> sa.Select[int]:

@@ -13,10 +13,18 @@ from tailrace.warehouses.base import Projection, Warehouse
 __all__ = ["Projection", "Warehouse", "open_warehouse"]
 
 
-def open_warehouse(name: str, config: WarehouseConfig, project_dir: Path, *, memory: int | None = None) -> Warehouse:
+def open_warehouse(
+    name: str,
+    config: WarehouseConfig,
+    project_dir: Path,
+    *,
+    memory: int | None = None,
+    spill: Path | None = None,
+) -> Warehouse:
     """The warehouse called `name` in `tailrace.yml`; the first use of it connects.
 
-    `memory` (bytes) is what a warehouse that runs in this process may take.
+    Of a warehouse that runs in this process, `memory` (bytes) is what it may take, and `spill` a folder for what does
+    not fit in.
 
     Relative paths, also those of files that a model reads, count from `project_dir`. WarehouseError
     when the driver is not installed or the configuration cannot lead to a connection.
@@ -24,7 +32,7 @@ def open_warehouse(name: str, config: WarehouseConfig, project_dir: Path, *, mem
     if isinstance(config, DuckDBConfig):
         from tailrace.warehouses.duckdb import DuckDBWarehouse  # noqa: PLC0415 - the driver loads when it is used
 
-        return DuckDBWarehouse(name, config, project_dir, memory=memory)
+        return DuckDBWarehouse(name, config, project_dir, memory=memory, spill=spill)
     from tailrace.warehouses.engines import engine_for  # noqa: PLC0415 - the driver loads when it is used
     from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse  # noqa: PLC0415 - as above
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +19,39 @@ from tailrace.warehouses.faults import explain, model_lines
 from tailrace.warehouses.projection import compile_columns, compile_projection
 
 _MEMORY = ":memory:"
+_FULL = "Out of Memory"
+_OF_QUERIES = (
+    "Binder", "Catalog", "Connection", "HTTP", "IO", "Missing Extension", "Not implemented", "Out of Memory", "Parser",
+    "Permission", "Syntax", "Settings",
+)  # fmt: skip
+"""Beginnings of messages that speak of queries, files and settings, and never quote a row."""
 # Errors of a running query reach the Arrow reader as OSError (duckdb 2.0).
 _FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 
 
 class DuckDBWarehouse:
-    """A DuckDB file, opened read-only at first use; `:memory:` for models that read files themselves."""
+    """A DuckDB file, opened read-only at first use; `:memory:` for models that read files themselves.
 
-    def __init__(self, name: str, config: DuckDBConfig, project_dir: Path, *, memory: int | None = None) -> None:
+    Several threads may read at once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: DuckDBConfig,
+        project_dir: Path,
+        *,
+        memory: int | None = None,
+        spill: Path | None = None,
+    ) -> None:
         self._name = name
-        self._memory = memory
+        self._memory, self._spill = memory, spill
         self._root = project_dir.resolve()
         remote = config.path == _MEMORY or config.path.startswith("md:")
         self._path = config.path if remote else str(self._root / config.path)
         self._shown = config.path
         self._dialect = duckdb_dialect()
+        self._lock = threading.Lock()
         self._opened: duckdb.DuckDBPyConnection | None = None
 
     def check(self) -> str:
@@ -44,7 +63,8 @@ class DuckDBWarehouse:
         """The model's columns; binds the query without running it."""
         sql = compile_columns(model_sql, self._dialect)
         try:
-            return tuple(self._relation(sql).columns)
+            with self._asking() as connection:
+                return tuple(_relation(connection, sql).columns)
         except _FAILURES as error:
             raise self._fault("the model's SQL fails", error, model_lines) from error
 
@@ -52,15 +72,16 @@ class DuckDBWarehouse:
     def read(self, projection: Projection, *, batch_rows: int = 65_536) -> Iterator[Iterator[pa.RecordBatch]]:
         """Run the projected model; batches of at most `batch_rows` rows."""
         sql = compile_projection(projection, self._dialect)
-        try:
-            reader = self._relation(sql).to_arrow_reader(batch_rows)
-        except _FAILURES as error:
-            fault = self._fault("the projected model fails", error)
-            raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
-        try:
-            yield self._batches(reader, projection)
-        finally:
-            reader.close()
+        with self._asking() as connection:
+            try:
+                reader = _relation(connection, sql).to_arrow_reader(batch_rows)
+            except _FAILURES as error:
+                fault = self._fault("the projected model fails", error)
+                raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
+            try:
+                yield self._batches(reader, projection)
+            finally:
+                reader.close()
 
     def close(self) -> None:
         """Close the file, so that another process may write to it."""
@@ -81,20 +102,26 @@ class DuckDBWarehouse:
 
     def _bind(self, sql: str) -> None:
         try:
-            self._relation(sql)
+            with self._asking() as connection:
+                _relation(connection, sql)
         except _FAILURES as error:
             raise self._fault("the query fails", error) from error
 
-    def _relation(self, sql: str) -> duckdb.DuckDBPyRelation:
-        relation = self._connection().sql(sql)
-        if relation is None:
-            raise WarehouseError("the model is no query", hint="a model is one SELECT")
-        return relation
+    @contextmanager
+    def _asking(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own to the same database: each has one query under way at most."""
+        connection = self._connection().cursor()
+        try:
+            self._prepare(connection)
+            yield connection
+        finally:
+            connection.close()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        if self._opened is None:
-            self._opened = self._open()
-        return self._opened
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         in_memory = self._path == _MEMORY
@@ -107,14 +134,18 @@ class DuckDBWarehouse:
             connection = duckdb.connect(self._path, read_only=not in_memory)
         except _FAILURES as error:
             raise self._unopened(error) from error
-        self._prepare(connection)
+        # These hold for all connections to the database.
+        if self._memory is not None:
+            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])
+        if self._spill is not None:
+            # Else rows would go to a folder beside the database, or in whatever folder the command was called from.
+            connection.execute("SET temp_directory = ?", [str(self._spill)])
         return connection
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the settings that each connection has for itself."""
         # As a setting of `connect`, TimeZone fails offline in duckdb 2.0; as a statement it works.
         connection.execute("SET TimeZone = 'UTC'")
-        if self._memory is not None:
-            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])
         # Else a table's name could be answered by a variable of this very process.
         connection.execute("SET python_enable_replacements = false")
         # The setting is a list split at commas, which cannot be escaped.
@@ -133,7 +164,17 @@ class DuckDBWarehouse:
 
     def _fault(self, what: str, error: Exception, reword: Callable[[str], str] = str) -> WarehouseError:
         message = reword(re.sub(r"\n\s*\n", "\n", str(error)).strip())
-        return WarehouseError(
-            f"warehouse {self._name!r}: {what}: {message}",
-            hint="try the model's SQL in the duckdb shell; relative file names count from the project's folder",
-        )
+        hint = "try the model's SQL in the duckdb shell; relative file names count from the project's folder"
+        if self._memory is not None and _FULL in message:
+            hint = f"raise `memory` in tailrace.yml: DuckDB was given {self._memory // 1024**2} MiB of it"
+        told = f"warehouse {self._name!r}: {what}"
+        if message.startswith(_OF_QUERIES):
+            return WarehouseError(f"{told}: {message}", hint=hint)
+        return WarehouseError(told, said=message, hint=hint)
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    relation = connection.sql(sql)
+    if relation is None:
+        raise WarehouseError("the model is no query", hint="a model is one SELECT")
+    return relation

@@ -16,6 +16,7 @@ from tailrace.errors import (
     LeaseLost,
     ObjectNotFound,
     Retriable,
+    RetriesSpent,
     WriteForbidden,
 )
 
@@ -71,7 +72,7 @@ def test_what_may_make_second_records_is_intended_one_by_one(bench, plan):
     known = []
     bench.run(plan(*[{}] * 25, action="create"), watched(bench, lambda _: known.append(len(bench.journal.intents))))
     assert known == [1, 2, 3]
-    assert bench.journal.confirmed == []
+    assert bench.journal.begun == []
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_what_may_be_sent_twice_is_intended_together_if_that_pays(bench, plan, a
     bench.wants(batch_size=100)
     bench.run(plan(*[{}] * 1_500))
     assert found == [9, 5]
-    assert bench.journal.confirmed == [*range(2, 16)]
+    assert bench.journal.begun == [*range(2, 16)]
 
 
 def test_a_slow_destination_has_nothing_in_doubt_but_what_is_in_flight(bench, plan, ahead):
@@ -123,20 +124,6 @@ def test_what_was_intended_and_not_sent_is_not_in_doubt(bench, plan, ahead, conc
     assert set(bench.journal.intents) == set(bench.journal.settled)
     assert len(bench.journal.intents) > len(sent)
     assert sum(bool(outcomes) for outcomes in bench.journal.settled.values()) == len(sent)
-
-
-def test_a_lost_lease_ends_the_run_between_batches_that_were_intended_together(bench, plan, ahead):
-    """The sync is asked for before each of them, and nothing more is sent."""
-    ahead(3_600.0)
-
-    def confirm(number):
-        if number == 3:
-            raise LeaseLost("taken over")
-
-    bench.journal.confirm = confirm
-    with pytest.raises(LeaseLost):
-        bench.run(plan(*[{}] * 95))
-    assert len(bench.pushes()) == 2
 
 
 def test_an_empty_plan_sends_nothing(bench, plan):
@@ -424,6 +411,25 @@ def test_a_destination_that_cannot_go_on_stops_the_run(bench, plan, error):
     report = bench.run(plan(*[{}] * 35), destination)
     assert type(report.stopped) is type(error)
     assert (report.acknowledged, report.outcomes.height) == (10, 10)
+
+
+def test_a_run_that_may_repeat_no_more_keeps_what_it_has_sent(bench, plan, monkeypatch):
+    """A vendor that refuses every second request ends the run in time; the rest stays for the next one."""
+    monkeypatch.setattr("tailrace.delivery.allowance.SHARE", 0.0)
+    bench.wants(batch_size=1)
+    destination = bench.destination()
+    push, pushed = destination.push, []
+
+    def refused_at_first(batch):
+        pushed.append(batch.id)
+        if pushed.count(batch.id) == 1:
+            raise Retriable("busy")
+        return push(batch)
+
+    destination.push = refused_at_first
+    report = bench.run(plan(*[{}] * 150), destination)
+    assert isinstance(report.stopped, RetriesSpent)
+    assert (report.retries, report.acknowledged, report.outcomes.height) == (100, 100, 100)
 
 
 def test_outcomes_given_before_an_error_count(bench, plan):

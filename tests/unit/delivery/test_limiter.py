@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailrace.delivery import Limiter
+from tailrace.delivery import Interrupted, Limiter
 from tailrace.destination import Rate
 from tailrace.errors import QuotaExhausted, WriteForbidden
 
@@ -172,3 +172,38 @@ def test_threads_share_the_budget():
         thread.join()
     assert limiter.calls == len(times) == 120
     assert world.now > 120
+
+
+def test_a_run_that_is_to_stop_does_not_wait(world):
+    """A wait for a permit ends with the stop event, as an error after which nothing was written."""
+    stop = threading.Event()
+    limiter = Limiter([Rate(1, 60.0)], stop=stop)
+    limiter.spend(write=True)
+    stop.set()
+    with pytest.raises(Interrupted):
+        limiter.spend(write=True)
+    assert limiter.calls == 1
+
+
+def test_a_stop_does_not_hold_back_what_need_not_wait(world):
+    """Looking up what became of a batch in flight goes on after Ctrl-C."""
+    stop = threading.Event()
+    stop.set()
+    limiter = Limiter([Rate(5, 60.0)], stop=stop)
+    limiter.spend(write=False)
+    assert limiter.calls == 1
+
+
+def test_pauses_again_and_again_end_the_run(world):
+    """One request waits for a quarter of an hour at most, however often its wait begins anew."""
+    limiter = world.limiter()
+
+    def sleep(seconds):
+        world.now += seconds
+        limiter.pause(100)
+
+    limiter._sleep = sleep
+    limiter.pause(100)
+    with pytest.raises(QuotaExhausted, match="pause"):
+        limiter.spend(write=True)
+    assert world.now <= 1_000

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from tailrace.delivery import Limiter
-from tailrace.delivery.retry import ATTEMPTS, LOST_ATTEMPTS, NoOutcome, Retries
+from tailrace.delivery.allowance import REPEATS, SHARE, Allowance
+from tailrace.delivery.retry import ATTEMPTS, BRIEF_ATTEMPTS, LOST_ATTEMPTS, NoOutcome, Retries
 from tailrace.errors import (
     AccessDenied,
     AnswerLost,
@@ -13,7 +14,9 @@ from tailrace.errors import (
     ObjectNotFound,
     QuotaExhausted,
     Retriable,
+    RetriesSpent,
     SessionExpired,
+    StopRun,
 )
 
 
@@ -119,3 +122,113 @@ def test_nothing_is_repeated_once_we_are_asked_to_stop():
     with pytest.raises(Retriable):
         Retries(Limiter(), stop=stop).call(request, idempotent=True)
     assert request.calls == 1
+
+
+def test_a_session_may_expire_more_than_once_in_a_request(retries):
+    """What counts is whether the new session ended at once; one that held for a while may end, too."""
+    errors = [SessionExpired("401"), Retriable("busy"), SessionExpired("401"), Retriable("busy")]
+    assert retries.call(Request(*errors), idempotent=False) == "done"
+
+
+def test_every_session_is_renewed(retries):
+    """A run may outlive any number of sessions."""
+    for _ in range(50):
+        assert retries.call(Request(SessionExpired("401")), idempotent=False) == "done"
+
+
+def test_long_waits_are_told_to_all(slept):
+    """A wait that is too long for this run is too long for the others, and they need not ask."""
+    limiter = Limiter()
+    with pytest.raises(QuotaExhausted):
+        Retries(limiter, sleep=slept.append).call(Request(Retriable("later", retry_after=7_200)), idempotent=False)
+    with pytest.raises(QuotaExhausted, match="pause"):
+        limiter.spend(write=False)
+
+
+def test_what_is_only_slow_to_take_us_is_waited_for_at_sign_in(retries, slept):
+    """With `briefly` a refusal that names a time is repeated, and an account out of reach is not."""
+    refused = Request(Retriable("429", retry_after=3), Retriable("429", retry_after=4))
+    assert retries.call(refused, idempotent=True, briefly=True) == "done"
+    assert slept == [3, 4]
+    for error in (Retriable("unreachable"), AnswerLost("silence")):
+        request = Request(*[error] * BRIEF_ATTEMPTS)
+        with pytest.raises(type(error)):
+            retries.call(request, idempotent=True, briefly=True)
+        assert request.calls == BRIEF_ATTEMPTS
+
+
+class Busy:
+    """A destination that refuses every request so many times."""
+
+    def __init__(self, times, error=Retriable):
+        self.times = times
+        self.error = error
+        self.requests = 0
+        self.left = times
+
+    def __call__(self):
+        """Refuse, or take it."""
+        self.requests += 1
+        if self.left:
+            self.left -= 1
+            raise self.error("busy")
+        self.left = self.times
+
+
+def again_and_again(retries, request):
+    """Make the request a thousand times."""
+    for _ in range(1_000):
+        retries.call(request, idempotent=True)
+
+
+def test_a_run_does_not_hammer(slept):
+    """Once a fifth of all requests, and a hundred, were repeats, the run stops and says why."""
+    retries, busy = Retries(Limiter(), sleep=slept.append), Busy(1)
+    with pytest.raises(RetriesSpent, match="still fails: busy") as caught:
+        again_and_again(retries, busy)
+    assert retries.count == pytest.approx(REPEATS + SHARE * busy.requests, abs=1)
+    assert f"{retries.count} of this run's {busy.requests} requests were repeats" in caught.value.message
+    assert isinstance(caught.value, StopRun)
+
+
+def test_a_run_that_mostly_works_may_repeat_for_ever(slept):
+    """One refusal in ten requests never ends a run."""
+    retries = Retries(Limiter(), sleep=slept.append)
+    for number in range(3_000):
+        retries.call(Busy(1 if number % 9 == 0 else 0), idempotent=True)
+    assert retries.count > 3 * REPEATS
+
+
+def test_lost_answers_stay_known_as_such_when_a_run_may_repeat_no_more(slept):
+    """What may have been written is not passed off as refused."""
+    retries, silent = Retries(Limiter(), sleep=slept.append, allowance=Allowance(repeats=3)), Busy(3, AnswerLost)
+    with pytest.raises(AnswerLost, match="were repeats, and the destination still fails"):
+        again_and_again(retries, silent)
+
+
+def test_a_run_is_not_held_up_for_ever():
+    """Half an hour in all, and half a second for each request that came through; eight waits at once count as one."""
+    now = [0.0]
+    allowance = Allowance(clock=lambda: now[0])
+    for _ in range(8):
+        allowance.repeat(600.0)
+    assert allowance.waited_s == 600
+    now[0] = 300.0
+    allowance.repeat(600.0)
+    assert (allowance.waited_s, allowance.spent) == (900, None)
+    now[0] = 10_000.0
+    allowance.repeat(900.0)
+    assert "held up for 1800 s" in allowance.spent
+    for _ in range(10):
+        allowance.success()
+    assert allowance.spent is None
+
+
+def test_waits_are_fully_jittered(retries, slept):
+    """Waits are spread from nothing to twice the last limit, so that those refused together do not come back so."""
+    for _ in range(200):
+        retries._allowance = Allowance()
+        retries.call(Request(*[Retriable("busy")] * 2), idempotent=True)
+    for waits, most in ((slept[::2], 0.5), (slept[1::2], 1.0)):
+        assert min(waits) < most / 10
+        assert most * 0.9 < max(waits) <= most

@@ -60,3 +60,11 @@ def test_the_plugin_imports_no_vendor_library():
     """Reading a project must not wait for the vendor's library."""
     code = "import sys, tailrace_destinations.hubspot; sys.exit('hubspot' in sys.modules or 'urllib3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_account_hint_tells_apps_apart_without_secrets(monkeypatch):
+    """Entries with one reference share the app's limits, others do not; a plan need not have the token at hand."""
+    monkeypatch.delenv("TOKEN_A", raising=False)
+    hints = [hubspot.plugin.account_hint(config(access_token=f"${{env:{name}}}")) for name in ("TOKEN_A", "TOKEN_B")]
+    assert hints == ["https://api.hubapi.com ${env:TOKEN_A}", "https://api.hubapi.com ${env:TOKEN_B}"]
+    assert hubspot.plugin.account_hint(config()) == "https://api.hubapi.com ***"

@@ -24,7 +24,10 @@ def state(tmp_path):
 @pytest.fixture
 def session(state):
     """As much of a session as a record needs."""
-    return SimpleNamespace(state=state)
+    finished = []
+    return SimpleNamespace(
+        state=state, finished=finished, finish_files=lambda sync, run_id: finished.append((sync.name, run_id))
+    )
 
 
 def test_a_record_says_what_was_done_and_where(session, state):
@@ -39,13 +42,14 @@ def test_a_record_says_what_was_done_and_where(session, state):
 
 
 def test_a_record_of_failed_work_says_why(session, state):
-    """The error goes on to the caller, and its words stay."""
+    """The error goes on to the caller, and its words stay; values that may not be kept do not."""
     lease = state.acquire("people", "me", 60.0)
     with pytest.raises(SnapshotError), recorded(session, SYNC, lease, IDENTITY, "resolve") as entry:
         raise SnapshotError("it is damaged")
     run = state.run(entry.run_id)
     assert (run.mode, run.status, run.tallies.acknowledged) == ("resolve", "failed", 0)
     assert "it is damaged" in run.message
+    assert session.finished == [("people", entry.run_id)]
 
 
 def test_a_record_cannot_end_under_a_lost_lease(session, state):

@@ -37,8 +37,8 @@ SAVED = fold(None, FIRST.frame, outcomes((0, "acknowledged", "R1", None), (1, "a
 
 
 def test_only_acknowledged_rows_enter():
-    """Rejected, unknown and unanswered rows leave no trace."""
-    for status in ("rejected", "unknown", "skipped"):
+    """Rejected and unanswered rows leave no trace."""
+    for status in ("rejected", "skipped"):
         frame = fold(None, FIRST.frame, outcomes((0, status, None, "not_found")))
         assert frame.height == 0
         assert frame.columns == ["k:id", "m:ext", "f:a", "f:b", "record_id", "unknown"]
@@ -49,6 +49,24 @@ def test_a_record_that_exists_already_is_settled_but_unknown():
     """In insert mode the row enters with its record id, and nothing is known of its fields."""
     frame = fold(None, FIRST.frame, outcomes((0, "skipped", "R9", "exists"), (1, "skipped", None, "not_found")))
     assert rows_of(frame) == {1: {"m:ext": "x", "f:a": None, "f:b": None, "record_id": "R9", "unknown": ["a", "b"]}}
+
+
+def test_a_row_in_doubt_is_there_with_nothing_known_of_it():
+    """A new one, a changed one, one that may be gone: whatever was tried is unknown, and what was known stays."""
+    frame = fold(None, FIRST.frame, outcomes((0, "unknown", None, "ANSWER_LOST")))
+    assert rows_of(frame) == {1: {"m:ext": "x", "f:a": None, "f:b": None, "record_id": None, "unknown": ["a", "b"]}}
+    rows = model(k_id=[1], m_ext=["z"], f_a=[5], f_b=["p"])
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), SPEC)
+    doubted = outcomes((0, "unknown", None, "ANSWER_LOST"), (1, "unknown", None, "ANSWER_LOST"))
+    frame = rows_of(fold(SAVED, changes.frame, doubted))
+    assert frame[1] == {"m:ext": "x", "f:a": 1, "f:b": "p", "record_id": "R1", "unknown": ["a"]}
+    assert frame[2] == {**rows_of(SAVED)[2], "unknown": ["a", "b"]}
+
+
+def test_creates_in_doubt_do_not_enter():
+    """Nothing finds what they may have made: they are held, and the snapshot knows nothing of them."""
+    changes = FIRST.frame.with_columns(action=pl.lit("create"))
+    assert fold(None, changes, outcomes((0, "unknown", None, "ANSWER_LOST"))).height == 0
 
 
 def test_an_update_takes_what_was_sent_and_keeps_the_rest():

@@ -1,0 +1,1 @@
+"""Kills the real program again and again, and proves that no row is lost or doubled by it."""

@@ -1,0 +1,121 @@
+"""Whole sweeps: a world, its vendor, a bad network between them, and a nursery, side by side with others."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.sweep.process import Nursery
+from tests.sweep.sweep import Sweep, Tally
+from tests.sweep.worlds import LINGER_S, WORLDS, Mirror, Postgres, World
+
+from tailrace.sandbox import SandboxServer
+from tailrace.testing.faults import PEACE, Answer, Delay, Drop, Fault, FaultProxy, Linger, Reorder, Schedule, Truncate
+
+RATE = 0.2
+WEIGHTS: Mapping[Fault, float] = {
+    Drop(): 2,
+    Drop(commit=True): 2,
+    Truncate(): 1,
+    Delay(0.05): 1,
+    Answer(429, retry_after=0): 2,  # without the header, the adapters wait as long as the vendor's window is
+    Answer(500): 1,
+    Answer(500, commit=True): 1,
+    Answer(503): 1,
+    Reorder(0.1): 1,
+    Linger(LINGER_S): 2,
+}
+TOKENS = {"HUB_TOKEN": "hub-token-of-the-sweep", "SF_SECRET": "sf-secret-of-the-sweep"}
+LANES = 3
+"""Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
+
+
+@dataclass
+class Bad:
+    """A network that is bad, by a seed, except when it is told to be calm."""
+
+    proxy: FaultProxy
+    seed: int
+    _numbers: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._numbers = iter(range(self.seed * 10_000, (self.seed + 1) * 10_000))
+        self.stir()
+
+    def stir(self) -> None:
+        """Begin other faults; each run would meet the same ones otherwise."""
+        self.proxy.play(Schedule.random(seed=next(self._numbers), rate=RATE, weights=WEIGHTS))
+
+    @contextmanager
+    def calm(self) -> Iterator[None]:
+        """Nothing goes wrong while the block lasts."""
+        self.proxy.play(PEACE)
+        self.proxy.settle()
+        yield
+        self.stir()
+
+
+class Direct:
+    """No network to speak of."""
+
+    def stir(self) -> None:
+        """Nothing."""
+
+    def calm(self) -> AbstractContextManager[None]:
+        """It is always calm."""
+        return nullcontext()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted: so many kills at each failpoint, and so many at random."""
+
+    points: int
+    at_random: int
+    seed: int
+    postgres: str | None = None
+    """URL of an empty database; without it that world is left out."""
+
+
+def sweep(order: Order) -> list[Tally]:
+    """All worlds, `LANES` at once."""
+    os.environ.update(TOKENS)
+    kinds = [kind for kind in WORLDS if kind is not Postgres or order.postgres]
+    share = Order(-(-order.points // len(kinds)), -(-order.at_random // len(kinds)), order.seed, order.postgres)
+    with ThreadPoolExecutor(LANES) as pool:
+        return list(pool.map(lambda kind: one(kind, share), kinds))
+
+
+def one(kind: type[World], order: Order, mutant: str = "") -> Tally:
+    """One world."""
+    with ready(kind, order, mutant) as made:
+        made.at_points(order.points)
+        made.at_random(order.at_random)
+        return made.finish()
+
+
+@contextmanager
+def ready(kind: type[World], order: Order, mutant: str = "", *, settle: float | None = None) -> Iterator[Sweep]:
+    """A world to be swept, with all it needs."""
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-sweep-")))
+        world = kind(root, random.Random(order.seed))  # noqa: S311 - a seed that can be given again is what is wanted
+        if settle is not None:
+            world.settle = settle
+        network: Bad | Direct = Direct()
+        if isinstance(world, Postgres):
+            world.build(order.postgres or "")
+        else:
+            server = stack.enter_context(SandboxServer(salesforce=kind is Mirror, hubspot=kind is not Mirror))
+            url = server.salesforce_url if kind is Mirror else server.hubspot_url
+            proxy = stack.enter_context(FaultProxy(url))
+            world.build(proxy.url, server)
+            network = Bad(proxy, order.seed)
+        nursery = stack.enter_context(Nursery(root))
+        yield Sweep(world, nursery, network, order.seed, mutant=mutant)

@@ -1,0 +1,67 @@
+"""Faults built into the program on purpose: a sweep that does not find them proves nothing."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tailrace.destination import acknowledged
+from tailrace.snapshot.storage import LocalStorage
+from tailrace.state.journal import Journal
+from tailrace.state.leases import Lease
+
+
+def settled_too_early() -> None:
+    """Rows count as acknowledged before they are sent, as if the snapshot were saved before the outcomes."""
+    intend, settle = Journal.intend, Journal.settle
+
+    def too_early(self: Journal, number: int, operation: str, seqs: Sequence[int]) -> None:
+        intend(self, number, operation, seqs)
+        settle(self, number, [acknowledged(str(seq)) for seq in seqs])
+
+    Journal.intend = too_early  # type: ignore[method-assign]
+    Journal.settle = lambda *_: None  # type: ignore[assignment, method-assign]
+
+
+def forgetful() -> None:
+    """Nobody looks what became of rows that were in flight, as where a run sends first and saves later."""
+    Journal.doubts = lambda _: []  # type: ignore[assignment, method-assign]
+
+
+def hasty() -> None:
+    """Records are looked up at once, while requests of the dead run may still land."""
+    job = importlib.import_module("tailrace.running.job")
+    made = job.job
+
+    def at_once(*args: Any) -> Any:
+        return importlib.import_module("dataclasses").replace(made(*args), settle=0.0)
+
+    job.job = at_once
+    importlib.import_module("tailrace.running.runner").job = at_once
+
+
+def unfenced() -> None:
+    """A run that was taken over goes on as if nothing had happened."""
+    for name in ("journal", "leases", "runs"):
+        importlib.import_module(f"tailrace.state.{name}").check_token = lambda *_: None  # type: ignore[attr-defined]
+    Lease.renew = lambda _: None  # type: ignore[assignment, method-assign]
+    replace = LocalStorage.replace
+
+    def regardless(self: LocalStorage, name: str, data: bytes, *, was: bytes | None) -> None:
+        replace(self, name, data, was=self.read(name))
+
+    LocalStorage.replace = regardless  # type: ignore[method-assign]
+
+
+MUTANTS: dict[str, Callable[[], None]] = {
+    "settled too early": settled_too_early,
+    "forgetful": forgetful,
+    "hasty": hasty,
+    "unfenced": unfenced,
+}
+
+
+def apply(name: str) -> None:
+    """Build one fault into this process."""
+    MUTANTS[name]()

@@ -1,0 +1,88 @@
+"""Starts the command line many times over: a process that has loaded the libraries forks one child per run.
+
+A child is a whole process that can be killed with SIGKILL as any other; it merely begins with the imports done,
+in some ten milliseconds instead of most of a second. Run as a script: one JSON object a line comes in, two go out:
+the child's pid, then how it ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def load() -> None:
+    """What a run needs. Nothing here may start a thread: children would not have it."""
+    import duckdb  # noqa: F401, PLC0415
+    import polars as pl  # noqa: F401, PLC0415
+    import pyarrow.parquet  # noqa: F401, PLC0415
+    import tenacity  # noqa: F401, PLC0415
+
+    import tailrace_destinations.hubspot  # noqa: PLC0415
+    import tailrace_destinations.salesforce  # noqa: PLC0415
+    import tailrace_destinations.sql  # noqa: F401, PLC0415
+
+
+def serve() -> None:
+    """Take orders until the input ends."""
+    load()
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            _live(order)
+        _say({"pid": pid})
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            _say({"pid": pid, "stopped": True})
+            _, status = os.waitpid(pid, 0)
+        _say({"pid": pid, "code": os.waitstatus_to_exitcode(status)})
+
+
+def _say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def _live(order: dict[str, Any]) -> None:
+    """The child: one command, in a folder, with its output in a file."""
+    code = 70
+    with contextlib.suppress(BaseException):
+        out = os.open(order["out"], os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.chdir(order["cwd"])
+        os.environ.update(order["env"])
+        code = _run(order)
+    os._exit(code)
+
+
+def _run(order: dict[str, Any]) -> int:
+    if order.get("mutant"):
+        sys.path.insert(0, str(Path(__file__).parents[2]))
+        from tests.sweep.mutants import apply  # noqa: PLC0415
+
+        apply(order["mutant"])
+    from tailrace.cli import main  # noqa: PLC0415
+
+    try:
+        main(order["argv"])
+    except SystemExit as end:
+        sys.stdout.flush()
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except BaseException:  # noqa: BLE001 - a fault of the program is what the sweep is there to find
+        traceback.print_exc()
+        sys.stderr.flush()
+        return 70
+    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,177 @@
+"""The sweep: kill runs at every named place and at random moments, and look whether anything was lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tests.sweep.process import Ended, Nursery
+from tests.sweep.worlds import BATCH, CONCURRENCY, World
+
+from tailrace.failpoints import POINTS, VARIABLE, Point
+
+LONGEST_S = 1.5
+"""Random kills fall into so much time of a run."""
+CHECK_EVERY = 10
+"""Kills between two looks at the destination."""
+ATTEMPTS = 4
+"""Runs that are given to a failpoint per hit that is wanted of it: not every run comes by every place."""
+OFTEN: frozenset[Point] = frozenset(
+    {"batch.intended", "batch.sent", "batch.settled", "segment.published", "manifest.ready", "manifest.replaced"}
+)
+"""Places that a run comes by several times."""
+PATIENCE = 12
+"""Runs after which a calm network must have brought everything there."""
+
+
+class Network(Protocol):
+    """What lies between the program and the destination."""
+
+    def stir(self) -> None:
+        """Let other things go wrong from now on."""
+
+    def calm(self) -> AbstractContextManager[None]:
+        """While the block lasts, nothing goes wrong."""
+
+
+@dataclass
+class Tally:
+    """What a sweep of one world came to."""
+
+    world: str
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    """By failpoint; `at random` for the others."""
+    runs: int = 0
+    checks: int = 0
+    rows: int = 0
+    """Rows of the model at the checks, in sum."""
+    held: int = 0
+    """Rows of mode append that were shown as unknown, in sum."""
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def killed(self) -> int:
+        """All kills."""
+        return self.kills.total()
+
+
+class Sweep:
+    """One world, killed over and over."""
+
+    def __init__(self, world: World, nursery: Nursery, network: Network, seed: int, *, mutant: str = "") -> None:
+        self.world, self.nursery, self.network = world, nursery, network
+        self.mutant = mutant
+        self.tally = Tally(world.name, seed)
+        self._random = random.Random(seed)  # noqa: S311 - a seed that can be given again is what is wanted
+        self._since = 0
+        """Kills since the last look."""
+
+    def at_points(self, times: int, points: tuple[Point, ...] = POINTS) -> None:
+        """Kill at each place so many times, as far as runs of this world come by it."""
+        for attempt in range(times * ATTEMPTS):
+            left = [point for point in points if self.tally.kills[point] < times]
+            for point in left if attempt < times else self._likely(left):
+                self._killed_at(point)
+
+    def at_random(self, times: int) -> None:
+        """Kill at random moments, so many times."""
+        begun = self.tally.kills["at random"]
+        for _ in range(times * ATTEMPTS):
+            if self.tally.kills["at random"] - begun >= times:
+                return
+            self._step()
+            ended = self._run(kill_after=self._random.uniform(0, LONGEST_S))
+            self._note("at random", ended)
+
+    def finish(self) -> Tally:
+        """A last look."""
+        self.look()
+        return self.tally
+
+    def look(self) -> None:
+        """Let the network be calm, run until nothing is left, and compare with the destination."""
+        with self.network.calm():
+            self._settle()
+            held = self._held()
+            self.tally.checks += 1
+            self.tally.rows += len(self.world.rows)
+            self.tally.held += len(held)
+            bound = self._since * BATCH * CONCURRENCY
+            if len(held) > bound:
+                self._fault(f"{len(held)} rows are held after {self._since} kills, at most {bound} were in flight")
+            for fault in self.world.faults(held):
+                self._fault(fault)
+            self._give_up(held)
+            left = self._said("plan")["plans"][0]
+            if left["inserts"] or left["updates"] or left["deletes"]:
+                self._fault(f"the snapshot is not what was acknowledged: {left}")
+        self._since = 0
+
+    def _likely(self, points: list[Point]) -> Iterator[Point]:
+        yield from (point for point in points if self.tally.kills[point])
+
+    def _killed_at(self, point: Point) -> None:
+        self._step()
+        if point.startswith("recovery."):  # there must be something to recover
+            self._note("batch.sent", self._run(failpoint="batch.sent:1:kill"))
+        count = self._random.choice((1, 1, 2, 3)) if point in OFTEN else 1
+        self._note(point, self._run(failpoint=f"{point}:{count}:kill"))
+
+    def _step(self) -> None:
+        self.network.stir()
+        if self._random.random() < 0.6 or not self.world.rows:
+            self.world.change()
+
+    def _note(self, what: str, ended: Ended) -> None:
+        if ended.killed:
+            self.tally.kills[what] += 1
+            self._since += 1
+            if self._since >= CHECK_EVERY:
+                self.look()
+        elif "Traceback" in ended.out or ended.code == 70:
+            self._fault(f"a run ended with a traceback: {ended.out[-2000:]}")
+
+    def _run(self, *argv: str, failpoint: str = "", kill_after: float | None = None) -> Ended:
+        self.tally.runs += 1
+        env = {VARIABLE: failpoint}
+        command = argv or ("run", "people", "--json")
+        return self.nursery.begin(command, self.world.root, env, self.mutant).end(kill_after)
+
+    def _settle(self) -> None:
+        for _ in range(PATIENCE):
+            ended = self._run()
+            if ended.code == 0:
+                if said(ended.out)["runs"][0]["status"] == "nothing_to_do":
+                    return
+            elif "Traceback" in ended.out:
+                self._fault(f"a run ended with a traceback: {ended.out[-2000:]}")
+        if not self._held():
+            self._fault(f"after {PATIENCE} calm runs there is still something to do: {ended.out[-1000:]}")
+
+    def _held(self) -> list[int]:
+        return [int(row["key"]["id"]) for row in self._said("resolve")["unknown"]]
+
+    def _give_up(self, held: list[int]) -> None:
+        if held:
+            self.world.gave_up |= set(held)
+            self._run("resolve", "people", "--skip")
+
+    def _said(self, command: str) -> dict[str, Any]:
+        ended = self._run(command, "people", "--json")
+        return said(ended.out)
+
+    def _fault(self, text: str) -> None:
+        self.tally.faults.append(f"{self.world.name}, seed {self.tally.seed}, after {self.tally.killed} kills: {text}")
+
+
+def said(text: str) -> dict[str, Any]:
+    """The one JSON object of an output that has warnings, too."""
+    start = text.index("{")
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0]
+    return found

@@ -1,0 +1,75 @@
+"""Runs killed at every failpoint and at random lose no row and double none; and the sweep finds what would."""
+
+import os
+import secrets
+import sys
+
+import pytest
+from tests.sweep.lanes import LANES, TOKENS, Order, ready, sweep
+from tests.sweep.report import table
+from tests.sweep.worlds import Append, Insert, Postgres, Upsert, World
+
+from tailrace.failpoints import POINTS
+
+SEED = int(os.environ.get("TAILRACE_SEED") or secrets.randbelow(10_000))
+POINTS_EACH = int(os.environ.get("TAILRACE_SWEEP_POINTS", "20"))
+AT_RANDOM = int(os.environ.get("TAILRACE_SWEEP_RANDOM", "200"))
+
+
+@pytest.fixture(autouse=True)
+def _tokens(monkeypatch):
+    for name, value in TOKENS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.slow
+def test_no_kill_loses_a_row_or_doubles_one(postgres_database, capsys):
+    """In each mode, with a bad network: in the end the destination is the model, and the snapshot knows it."""
+    tallies = sweep(Order(POINTS_EACH, AT_RANDOM, SEED, postgres_database))
+    with capsys.disabled():
+        sys.stdout.write(f"\nsweep with TAILRACE_SEED={SEED}, {LANES} worlds at once\n{table(tallies)}\n")
+    assert [fault for tally in tallies for fault in tally.faults] == []
+    killed = {point: sum(tally.kills[point] for tally in tallies) for point in POINTS}
+    assert {point: kills for point, kills in killed.items() if kills < POINTS_EACH * 0.8} == {}
+    assert sum(tally.kills["at random"] for tally in tallies) >= AT_RANDOM * 0.8
+
+
+def found(kind: type[World], mutant: str, points, times: int, *, settle: float | None = None) -> list[str]:
+    """What a sweep finds in a program that has a fault."""
+    with ready(kind, Order(times, 0, SEED), mutant, settle=settle) as made:
+        for _ in range(4):
+            made.at_points(times, points)
+            made.look()
+            if made.tally.faults:
+                break
+            made.tally.kills.clear()
+        return made.tally.faults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "mutant", "points", "words"),
+    [
+        (Upsert, "settled too early", ("batch.intended",), "is lost"),
+        (Append, "forgetful", ("batch.sent",), "records of key"),
+        (Insert, "forgetful", ("batch.sent",), "records of key"),
+    ],
+    ids=["settled too early", "appends not recovered", "creates not recovered"],
+)
+def test_the_sweep_finds_a_faulty_program(kind, mutant, points, words):
+    """Outcomes saved before the send, and batches in flight that nobody looks for."""
+    assert any(words in fault for fault in found(kind, mutant, points, 4))
+
+
+@pytest.mark.slow
+def test_the_sweep_finds_a_hasty_look_up():
+    """Looked up at once, a record that lands a moment later is made twice."""
+    faults = found(Insert, "", ("batch.intended", "batch.sent"), 6, settle=0.0)
+    assert any("records of key" in fault for fault in faults)
+
+
+def test_a_few_kills_over_postgresql(postgres_database):
+    """A quick look at the whole of it, for the suite that is run all the time."""
+    with ready(Postgres, Order(1, 0, SEED, postgres_database)) as made:
+        made.at_points(1, ("batch.sent", "manifest.ready"))
+        assert made.finish().faults == []
