@@ -141,6 +141,8 @@ class _Delivery:
         self._stopped: DestinationError | None = None
         self._broken = False
         self._again: list[tuple[str, int, int]] = []
+        self._ahead: set[int] = set()
+        """Batches that are intended, and not sent yet."""
         self._pace: float | None = None
         """Seconds that the last batch took to be sent."""
         self._flying: set[Future[_Done | None]] = set()
@@ -156,6 +158,8 @@ class _Delivery:
         if self._pool is not None:
             at_once = kind is not None and issubclass(kind, KeyboardInterrupt)
             self._pool.shutdown(wait=not at_once, cancel_futures=True)
+        for number in tuple(self._ahead):
+            self._journal.settle(number, [])  # nothing of it was sent
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
@@ -239,6 +243,7 @@ class _Delivery:
         if len(works) == 1:
             return works
         self._journal.intend_all([work.intent for work in works])
+        self._ahead.update(work.number for work in works)
         return [replace(work, intended=True) for work in works]
 
     def _prepared(self, rows: list[Row], part: Part) -> Prepared:
@@ -281,10 +286,9 @@ class _Delivery:
     def _process(self, work: _Work) -> _Done | None:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""
         if self._halted:
-            if work.intended:
-                self._journal.settle(work.number, [])  # nothing of it was sent
             return None
         if work.intended:
+            self._ahead.discard(work.number)
             self._journal.begin(work.number)
         else:
             self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)

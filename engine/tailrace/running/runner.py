@@ -93,10 +93,10 @@ class _Run:
     def go(self) -> RunResult:
         """Hold the lease, recover, plan, judge, deliver, settle."""
         with leased(self.session, self.sync) as lease:
-            self._begin(lease)
-            reach("run.started")
-            self.log.info("%s: run %s begins", self.sync.name, self.run_id)
             try:
+                self._begin(lease)
+                reach("run.started")
+                self.log.info("%s: run %s begins", self.sync.name, self.run_id)
                 self.known = self._steps(lease)
             except (TailraceError, OSError) as error:
                 self.known = _with_error(self.known, error)

@@ -126,6 +126,20 @@ def test_what_was_intended_and_not_sent_is_not_in_doubt(bench, plan, ahead, conc
     assert sum(bool(outcomes) for outcomes in bench.journal.settled.values()) == len(sent)
 
 
+def test_a_run_that_breaks_off_says_what_it_did_not_send(bench, plan, ahead):
+    """Only what was in flight is in doubt, also if more was intended."""
+    ahead(3_600.0)
+
+    def note(batch):
+        if int(batch.rows[0].marker) == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(plan(*[{}] * 95), watched(bench, note))
+    assert set(bench.journal.intents) - set(bench.journal.settled) == {3}
+    assert [number for number, outcomes in bench.journal.settled.items() if outcomes] == [1, 2]
+
+
 def test_an_empty_plan_sends_nothing(bench, plan):
     """No rows, no requests, no journal."""
     report = bench.run(plan())
