@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
+from operator import attrgetter
 from typing import Self
 
 import polars as pl
@@ -29,15 +30,16 @@ from tailrace.rowset import Rows
 from tailrace.state.records import Intent
 from tailrace.stopping import during
 
-_CHUNK = 1_024
+_CHUNK = 4_096
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
+_MARKER = attrgetter("marker")
 _PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Before rows that were refused for now are sent again, by round."""
 _SHRINK = 4
 """Each round of rows that were refused for now goes out in batches that much smaller."""
 
 
-_AHEAD_S = 0.02
+_AHEAD_S = 0.05
 """Batches are intended together as far as they are sent within so many seconds, if they may be sent twice without harm.
 
 To write each of them down alone would cost a destination that answers in a millisecond more than to send it. With one
@@ -98,7 +100,7 @@ class _Work:
     @property
     def intent(self) -> Intent:
         """What is journaled before it is sent."""
-        return Intent(self.number, str(self.batch.operation), [int(row.marker) for row in self.batch.rows])
+        return Intent(self.number, str(self.batch.operation), list(map(int, map(_MARKER, self.batch.rows))))
 
 
 @dataclass(frozen=True, slots=True)

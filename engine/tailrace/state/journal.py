@@ -8,7 +8,6 @@ run holds the sync.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from tailrace.state.commits import Commits
 from tailrace.state.database import Database
 from tailrace.state.direct import Direct, Prepared
 from tailrace.state.leases import lost, token_query
-from tailrace.state.packing import pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
+from tailrace.state.packing import columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import BatchRecord, Doubt, Intent
 from tailrace.state.schema import batches, runs
 
@@ -238,9 +237,9 @@ class Journal:
 
 
 def _ended(settlement: _Settlement) -> dict[str, Any]:
-    counted = Counter([outcome.status for outcome in settlement.outcomes])
-    tallies = {f"new_{name}": counted.get(name, 0) for name in _TALLIES}
-    blob = pack_outcomes(settlement.outcomes)
+    columns = columns_of(settlement.outcomes)
+    tallies = {f"new_{name}": columns[1].count(name) for name in _TALLIES}
+    blob = pack_columns(columns)
     times = {"sent_at": settlement.sent, "new_settled_at": settlement.settled}
     return {"batch": settlement.number, "new_outcomes": blob, **tallies, **times}
 

@@ -94,9 +94,9 @@ def test_what_may_be_sent_twice_is_intended_together_if_that_pays(bench, plan, a
     ahead(3_600.0)
     found = together(bench)
     bench.wants(batch_size=100)
-    bench.run(plan(*[{}] * 1_500))
-    assert found == [9, 5]
-    assert bench.journal.begun == [*range(2, 16)]
+    bench.run(plan(*[{}] * 4_500))
+    assert found == [39, 5]
+    assert bench.journal.begun == [*range(2, 46)]
 
 
 def test_a_slow_destination_has_nothing_in_doubt_but_what_is_in_flight(bench, plan, ahead):
