@@ -31,19 +31,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+HIDDEN = "what was said of it may quote rows: it is shown on a terminal, or with --log-level debug --log-values"
+
 
 class TailraceError(Exception):
-    """Base of all errors; `hint` says what to do next, `exit_code` is the command line's answer."""
+    """Base of all errors; `hint` says what to do next, `exit_code` is the command line's answer.
+
+    `said` is what a warehouse or a library said that may quote rows; it follows the message.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, said: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if said is None else f"{message}: {said}"
         self.hint = hint
+        self.said = said
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        return _with_hint(self.message, self.hint)
+
+    @property
+    def discreet(self) -> str:
+        """The error without values of rows, as fit for a log."""
+        if self.said is None:
+            return str(self)
+        return _with_hint(f"{self.message.removesuffix(self.said).rstrip(': ')}; {HIDDEN}", self.hint)
+
+
+def _with_hint(message: str, hint: str | None) -> str:
+    return f"{message}\n  {hint}" if hint else message
 
 
 class UsageError(TailraceError):
@@ -85,6 +102,11 @@ class SecretError(TailraceError):
 class WarehouseError(TailraceError):
     """The model could not be read from the warehouse."""
 
+    def about(self, what: str) -> WarehouseError:
+        """The same error, beginning with what it is about."""
+        ours = self.message if self.said is None else self.message.removesuffix(self.said).removesuffix(": ")
+        return WarehouseError(f"{what}: {ours}", hint=self.hint, said=self.said)
+
 
 class SnapshotError(TailraceError):
     """A snapshot is damaged, or written by a newer version."""
@@ -121,21 +143,38 @@ class WriteForbidden(TailraceError):
 class DestinationError(TailraceError):
     """Base of what adapters raise. `code` is the vendor's own code where there is one."""
 
+    plain: str | None = "the destination failed"
+    """What happened, in words of ours; None where the vendor's are of accounts and objects, and never of rows."""
+
     def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+    @property
+    def discreet(self) -> str:
+        """The error without the vendor's words, where these may quote rows."""
+        if self.plain is None:
+            return str(self)
+        code = f" ({self.code})" if self.code else ""
+        return _with_hint(f"{self.plain}{code}; {HIDDEN}", self.hint)
 
 
 class StopRun(DestinationError):
     """No further request can succeed in this run; what was not sent stays for the next one."""
 
+    plain: str | None = "the destination takes nothing more in this run"
+
 
 class AccessDenied(StopRun):
     """The credentials are wrong, or lack a permission."""
 
+    plain: str | None = None
+
 
 class QuotaExhausted(StopRun):
     """The account's quota is spent."""
+
+    plain: str | None = None
 
     def __init__(
         self,
@@ -152,6 +191,8 @@ class QuotaExhausted(StopRun):
 class AccountFailing(StopRun):
     """Requests to the account were given up again and again, so none is sent for a while: its breaker is open."""
 
+    plain: str | None = "the account has not answered for some time"
+
 
 class RetriesSpent(StopRun):
     """The run has repeated requests too often, or waited too long for that, in proportion to those that succeeded."""
@@ -160,13 +201,19 @@ class RetriesSpent(StopRun):
 class ObjectNotFound(DestinationError):
     """The object to write does not exist, or the account may not see it."""
 
+    plain: str | None = None
+
 
 class SessionExpired(DestinationError):
     """The session ended; the adapter will sign in when the request is repeated."""
 
+    plain: str | None = None
+
 
 class Retriable(DestinationError):
     """The request was refused for now and wrote nothing; `retry_after` is in seconds."""
+
+    plain: str | None = "the destination could not be reached, or refused for now"
 
     def __init__(
         self,
@@ -183,9 +230,13 @@ class Retriable(DestinationError):
 class BatchRejected(DestinationError):
     """The whole batch was refused and wrote nothing; with one row left, that row is the culprit."""
 
+    plain: str | None = "the destination refused a whole request"
+
 
 class AnswerLost(DestinationError):
     """The request was sent and may have been carried out, but no answer came."""
+
+    plain: str | None = "the destination did not answer"
 
 
 def os_message(error: OSError) -> str:

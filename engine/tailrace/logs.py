@@ -1,4 +1,4 @@
-"""Logging to stderr, as text or JSON lines, with every known secret taken out."""
+"""Logging to stderr, as text or JSON lines, with every known secret taken out, and without values of rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from tailrace.discretion import allow, allowed, trace
 from tailrace.jsonform import iso
 from tailrace.redact import RedactingFilter, redact
 
@@ -25,8 +26,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **{name: value for name, value in vars(record).items() if name not in _STANDARD},
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_text:
+            line["exception"] = record.exc_text
         return redact(json.dumps(line, default=str, ensure_ascii=False))
 
 
@@ -41,13 +42,34 @@ class TextFormatter(logging.Formatter):
         return redact(super().format(record))
 
 
-def configure(level: str, form: str) -> None:
-    """Send Tailrace's log to stderr as `text` or `json`; libraries' own logs only where they warn."""
+OWN = ("tailrace", "tailrace_destinations")
+"""Loggers whose messages hold no value of a row, unless that is allowed."""
+
+
+class DiscreetFilter(logging.Filter):
+    """Leaves out of a record what may quote rows: an error's words, and whatever a library has to say."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record in place; every record passes."""
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text, record.exc_info = trace(record.exc_info[1]), None
+        if not allowed() and record.name.partition(".")[0] not in OWN:
+            record.msg, record.args = f"{record.name} has something to say that may quote rows", None
+        return True
+
+
+def configure(level: str, form: str, *, values: bool = False) -> None:
+    """Send Tailrace's log to stderr as `text` or `json`; libraries' own logs only where they warn.
+
+    With `values` it may hold values of rows.
+    """
+    allow(values=values)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(DiscreetFilter())
     handler.addFilter(RedactingFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for name in ("tailrace", "tailrace_destinations"):
+    for name in OWN:
         logging.getLogger(name).setLevel(level.upper())

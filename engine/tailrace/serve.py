@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tailrace.discretion import discreet
 from tailrace.errors import TailraceError
 from tailrace.running.result import worst
 
@@ -48,7 +49,7 @@ def _round(project: Project, stop: threading.Event, report: Callable[[RunResult]
             codes.append(result.exit_code)
             report(result)
     except TailraceError as error:
-        log.error("this round ended early, the next one tries again: %s", error)  # noqa: TRY400 - it is told in words
+        log.error("this round ended early, the next one tries again: %s", discreet(error))  # noqa: TRY400 - it is told in words
         codes.append(error.exit_code)
     except Exception:
         # A fault of the program must not silence every other sync of a process that nobody watches.

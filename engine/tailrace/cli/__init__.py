@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -13,8 +14,10 @@ from tailrace.errors import TailraceError, os_message
 from tailrace.failpoints import VARIABLE, arm
 from tailrace.tuning import prepare
 
+STOPPED = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
+"""Exit codes of a program that was ended by a signal, as shells have them."""
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
-GLOBAL_FLAGS = ("--yes",)
+GLOBAL_FLAGS = ("--yes", "--log-values")
 
 
 def run() -> None:
@@ -28,7 +31,8 @@ def run() -> None:
     except SystemExit as end:
         if not isinstance(end.code, int | None):
             raise
-        if threading.active_count() > 1:
+        # One that was told to stop waits for no request that still hangs in another thread.
+        if threading.active_count() > 1 and end.code not in STOPPED:
             raise SystemExit(stdout.end(end.code or 0)) from None
         atexit._run_exitfuncs()  # noqa: SLF001 - temporary files, logs
         os._exit(stdout.end(end.code or 0))
@@ -37,7 +41,7 @@ def run() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code the product promises."""
     from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
-    from tailrace.cli.common import report  # noqa: PLC0415
+    from tailrace.cli.common import report, report_fault  # noqa: PLC0415
 
     prepare()
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
@@ -49,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - told, in a form that may be passed on
+        report_fault(error)
         sys.exit(1)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from tailrace.cli import baseline, ledger, operate, setup, sync
 from tailrace.cli.common import Globals
+from tailrace.errors import UsageError
 
 
 class LogLevel(StrEnum):
@@ -52,13 +53,18 @@ def root(
     project: Annotated[Path, typer.Option(help="The project's folder, where tailrace.yml is.")] = Path(),
     log_level: Annotated[LogLevel, typer.Option(help="Least severe message shown on stderr.")] = LogLevel.warning,
     log_format: Annotated[LogFormat, typer.Option(help="Form of the log lines.")] = LogFormat.text,
+    log_values: Annotated[  # noqa: FBT002
+        bool, typer.Option("--log-values", help="Let a debug log hold values of rows; it is personal data then.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Answer yes to every question.")] = False,  # noqa: FBT002
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,  # noqa: FBT002, ARG001
 ) -> None:
     """Take the global options; they may also stand after the command."""
     from tailrace.logs import configure  # noqa: PLC0415
 
-    configure(log_level.value, log_format.value)
+    if log_values and log_level is not LogLevel.debug:
+        raise UsageError("--log-values lets a debug log hold values of rows", hint="say --log-level debug too")
+    configure(log_level.value, log_format.value, values=log_values)
     context.obj = Globals(project, yes)
 
 

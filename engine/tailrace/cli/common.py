@@ -6,8 +6,7 @@ import gc
 import json
 import signal
 import sys
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from tailrace.cli.streams import complain, stdout
+from tailrace.discretion import discreet, trace
 from tailrace.errors import TailraceError, UsageError
+from tailrace.stopping import GRACE_S, Phase, Stop, StopNow
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,12 +43,6 @@ class Globals:
     yes: bool
 
 
-class Stop(threading.Event):
-    """Set by Ctrl-C or SIGTERM; `exit_code` is what the shell expects of a process ended by it."""
-
-    exit_code: int = 128 + signal.SIGINT
-
-
 def options(context: typer.Context) -> Globals:
     """The global options."""
     return cast("Globals", context.find_root().obj)
@@ -63,8 +58,11 @@ def opened(context: typer.Context) -> Iterator[Project]:
         loaded = Project.load(options(context).project)
     finally:
         gc.enable()
-    with loaded as project:
-        yield project
+    try:
+        with loaded as project:
+            yield project
+    except KeyboardInterrupt:
+        raise typer.Exit(128 + signal.SIGINT) from None
 
 
 def print_json(value: Any) -> None:
@@ -112,10 +110,18 @@ def say_all(lines: Iterable[str]) -> None:
 
 
 def report(error: TailraceError) -> None:
-    """An error on stderr for people, secrets taken out."""
+    """An error on stderr for people: without secrets, and, where it may end in a log, without values of rows."""
     from tailrace.redact import redact  # noqa: PLC0415
 
-    complain(redact(f"error: {error}"))
+    complain(redact(f"error: {error if sys.stderr.isatty() else discreet(error)}"))
+
+
+def report_fault(error: Exception) -> None:
+    """A fault of the program on stderr, in a form that can be sent to us: without secrets and values of rows."""
+    from tailrace.redact import redact  # noqa: PLC0415
+
+    told = "error: this is a fault of Tailrace itself, please report it with what follows"
+    complain(redact(f"{told}\n{trace(error)}"))
 
 
 def confirm(context: typer.Context, question: str) -> None:
@@ -148,20 +154,44 @@ def parse_key(parts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def graceful() -> Iterator[Stop]:
-    """An event that Ctrl-C or SIGTERM sets; the second Ctrl-C stops at once, and the next run recovers."""
+    """An event that Ctrl-C or SIGTERM sets, and an exit with the code that the shell expects then.
+
+    A run that plans is ended at once; batches in flight have `GRACE_S` to end, what is saved has all the time it takes.
+    The second signal stops at once, and the next run recovers.
+    """
     stop = Stop()
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def asked(number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            raise StopNow
         stop.exit_code = 128 + number
         stop.set()
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         # Who watched may be gone by the same Ctrl-C, such as `tee`: that must not break off what is in flight.
-        complain("\nstopping after the batches in flight; press Ctrl-C again to stop now")
+        complain(f"\n{_STOPPING[stop.phase]}; press Ctrl-C again to stop now")
+        if stop.phase == "planning":
+            raise StopNow
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    def over(_number: int, _frame: FrameType | None) -> None:
+        if stop.phase == "sending":
+            complain(f"batches in flight did not end within {GRACE_S:g} s")
+            raise StopNow
+
+    handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGALRM: over}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield stop
+    except KeyboardInterrupt:
+        raise typer.Exit(stop.exit_code) from None
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+_STOPPING: Mapping[Phase | None, str] = {
+    None: "stopping",
+    "planning": "stopping, as nothing has been sent",
+    "sending": f"stopping after the batches in flight, in {GRACE_S:g} s at the latest",
+    "saving": "stopping when all outcomes are saved",
+}

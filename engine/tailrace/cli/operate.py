@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tailrace.cli.common import graceful, leave, opened, say
+from tailrace.cli.sync import INTERRUPTED
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +29,10 @@ def serve(
 
     with opened(context) as project, graceful() as stop:
         say(render.schedule(project.status()))
-        leave(loop(project, stop, tick=tick, once=once, report=lambda result: say(render.result(result))))
+        code = loop(
+            project, stop, tick=tick, once=once, report=lambda result: say(render.result(result, quoting=False))
+        )
+        leave(stop.exit_code if code == INTERRUPTED else code)
 
 
 def sandbox(

@@ -137,8 +137,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // DAY)} d {int(seconds % DAY // HOUR)} h"
 
 
-def result(run: RunResult) -> str:
-    """A run: what it did, what it cost, what went wrong and what to do."""
+def result(run: RunResult, *, quoting: bool = True) -> str:
+    """A run: what it did, what it cost, what went wrong and what to do.
+
+    Without `quoting` nothing is repeated that a warehouse or a vendor said, as it may quote rows.
+    """
     sent = "" if run.acknowledged or run.rejected or run.unknown or run.skipped else "planned "
     done = f"{run.sync}  {run.status.replace('_', ' ')}  {sent}{_changes(run.inserts, run.updates, run.deletes)}"
     if run.status == "nothing_to_do":
@@ -154,12 +157,12 @@ def result(run: RunResult) -> str:
             + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
         )
     lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
-    lines += [
-        f"  {counted(error.rows, 'row')}: {error.code}: {error.message}   e.g. {_key(error.key)}"
-        for error in run.errors
-    ]
+    for error in run.errors:
+        said = f": {error.message}" if quoting else ""
+        lines.append(f"  {counted(error.rows, 'row')}: {error.code}{said}   e.g. {_key(error.key)}")
     lines += [f"  note: {note}" for note in run.notes]
-    lines += [f"  {run.message}"] * bool(run.message)
+    message = run.message if quoting else run.discreet
+    lines += [f"  {message}"] * bool(message)
     lines += [f"  see: tailrace rejected {run.sync}"] * bool(run.rejected)
     lines += [f"  see: tailrace resolve {run.sync}"] * bool(run.unknown)
     return "\n".join(lines)

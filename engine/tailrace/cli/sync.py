@@ -26,6 +26,7 @@ from tailrace.errors import TailraceError, UsageError
 if TYPE_CHECKING:
     from tailrace.api import Project
     from tailrace.running.result import RunResult
+    from tailrace.stopping import Stop
 
 CHANGES_FOUND = 10
 INTERRUPTED = 130
@@ -155,8 +156,12 @@ def run_all(
                     name, full=full, limit=limit, only_rejected=only_rejected, progress=progress, stop=stop
                 )
 
-        code = _report(list(_each(names, go, stop.is_set, quiet=as_json)), as_json=as_json)
-        return stop.exit_code if stop.is_set() and code in {0, INTERRUPTED} else code
+        return _ended(stop, _report(list(_each(names, go, stop.is_set, quiet=as_json)), as_json=as_json))
+
+
+def _ended(stop: Stop, code: int) -> int:
+    """The exit code of a command that may have been stopped: a failure that it met before is told all the same."""
+    return stop.exit_code if stop.is_set() and code in {0, INTERRUPTED} else code
 
 
 def _each(
@@ -200,4 +205,4 @@ def apply(
         result = project.apply(planfile, overrides=tuple(override or ()), progress=progress, stop=stop)
     if not as_json:
         say(render.result(result))
-    leave(_report([result], as_json=as_json))
+    leave(_ended(stop, _report([result], as_json=as_json)))

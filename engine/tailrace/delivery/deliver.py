@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
+from operator import attrgetter
 from typing import Self
 
 import polars as pl
@@ -27,16 +28,18 @@ from tailrace.errors import DestinationError, Retriable
 from tailrace.failpoints import reach
 from tailrace.rowset import Rows
 from tailrace.state.records import Intent
+from tailrace.stopping import during
 
-_CHUNK = 1_024
+_CHUNK = 4_096
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
+_MARKER = attrgetter("marker")
 _PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Before rows that were refused for now are sent again, by round."""
 _SHRINK = 4
 """Each round of rows that were refused for now goes out in batches that much smaller."""
 
 
-_AHEAD_S = 0.02
+_AHEAD_S = 0.05
 """Batches are intended together as far as they are sent within so many seconds, if they may be sent twice without harm.
 
 To write each of them down alone would cost a destination that answers in a millisecond more than to send it. With one
@@ -62,7 +65,8 @@ def deliver(
 
     Errors of the destination end up in the report. LeaseLost, StateError and WriteForbidden are
     raised, after the batches in flight have ended. `stop` ends the delivery after the batches in
-    flight. `sleep` (seconds) replaces real waiting. Batches are numbered from `first_number`.
+    flight; StopNow, which is raised too, without them. `sleep` (seconds) replaces real waiting.
+    Batches are numbered from `first_number`.
     """
     delivery = _Delivery(
         job,
@@ -75,7 +79,7 @@ def deliver(
         sleep=sleep,
         first_number=first_number,
     )
-    with delivery:
+    with during(stop, "sending"), delivery:
         delivery.run()
     return delivery.report()
 
@@ -96,7 +100,7 @@ class _Work:
     @property
     def intent(self) -> Intent:
         """What is journaled before it is sent."""
-        return Intent(self.number, str(self.batch.operation), [int(row.marker) for row in self.batch.rows])
+        return Intent(self.number, str(self.batch.operation), list(map(int, map(_MARKER, self.batch.rows))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,8 @@ class _Delivery:
         self._stopped: DestinationError | None = None
         self._broken = False
         self._again: list[tuple[str, int, int]] = []
+        self._ahead: set[int] = set()
+        """Batches that are intended, and not sent yet."""
         self._pace: float | None = None
         """Seconds that the last batch took to be sent."""
         self._flying: set[Future[_Done | None]] = set()
@@ -149,10 +155,13 @@ class _Delivery:
             self._pool = ThreadPoolExecutor(self._job.concurrency, thread_name_prefix=f"deliver-{self._job.sync}")
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._broken = kind is not None
         if self._pool is not None:
-            self._pool.shutdown(wait=True)
+            at_once = kind is not None and issubclass(kind, KeyboardInterrupt)
+            self._pool.shutdown(wait=not at_once, cancel_futures=True)
+        for number in tuple(self._ahead):
+            self._journal.settle(number, [])  # nothing of it was sent
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
@@ -236,6 +245,7 @@ class _Delivery:
         if len(works) == 1:
             return works
         self._journal.intend_all([work.intent for work in works])
+        self._ahead.update(work.number for work in works)
         return [replace(work, intended=True) for work in works]
 
     def _prepared(self, rows: list[Row], part: Part) -> Prepared:
@@ -278,11 +288,10 @@ class _Delivery:
     def _process(self, work: _Work) -> _Done | None:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""
         if self._halted:
-            if work.intended:
-                self._journal.settle(work.number, [])  # nothing of it was sent
             return None
         if work.intended:
-            self._journal.confirm(work.number)
+            self._ahead.discard(work.number)
+            self._journal.begin(work.number)
         else:
             self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)
         reach("batch.intended")

@@ -50,8 +50,8 @@ class JournalLike(Protocol):
     def intend_all(self, intents: Sequence[Intent]) -> None:
         """The same of several batches at once."""
 
-    def confirm(self, number: int) -> None:
-        """See that the sync is still ours, before a batch is sent that was intended together with others."""
+    def begin(self, number: int) -> None:
+        """Note that a batch is sent now that was intended together with others."""
 
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
         """Make it durable what became of them, before the next intent at the latest."""

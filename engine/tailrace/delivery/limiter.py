@@ -21,6 +21,8 @@ _LEAST_PROBE_S = 60.0
 class Interrupted(Retriable):
     """The run was asked to stop while it waited for a permit; nothing was sent."""
 
+    plain = None
+
 
 class Limiter:
     """Implements `tailrace.destination.Calls`, for one run or command.

@@ -42,6 +42,8 @@ _ANSWERS = (AccessDenied, BatchRejected, ObjectNotFound, SessionExpired)
 class NoOutcome(AnswerLost):
     """The adapter did not say what became of some rows."""
 
+    plain = None
+
 
 class Retries:
     """One per delivery; safe to use from several threads. `count` is the number of repeated requests."""

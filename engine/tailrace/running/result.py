@@ -101,6 +101,8 @@ class RunResult:
     guards: tuple[GuardResult, ...] = ()
     message: str | None = None
     """Why the run failed, was blocked, or stopped early; what to do next."""
+    discreet: str | None = None
+    """The same without values of rows, as fit for a log."""
     recovered: tuple[Recovered, ...] = ()
     notes: tuple[str, ...] = ()
     held: int = 0

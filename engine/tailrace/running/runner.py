@@ -31,6 +31,7 @@ from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
+from tailrace.stopping import StopNow, during
 
 if TYPE_CHECKING:
     from tailrace.destination import Destination
@@ -65,9 +66,12 @@ def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     except TailraceError as error:
         return _with_error(RunResult(sync.name, run_id, "failed"), error)
     try:
-        return run.go()
+        with during(request.stop, "planning"):
+            return run.go()
     except (TailraceError, OSError) as error:
         return _with_error(run.known, error)
+    except StopNow:
+        return _stopped(run.known)
 
 
 class _Run:
@@ -89,22 +93,36 @@ class _Run:
     def go(self) -> RunResult:
         """Hold the lease, recover, plan, judge, deliver, settle."""
         with leased(self.session, self.sync) as lease:
-            self._begin(lease)
-            reach("run.started")
-            self.log.info("%s: run %s begins", self.sync.name, self.run_id)
             try:
+                self._begin(lease)
+                reach("run.started")
+                self.log.info("%s: run %s begins", self.sync.name, self.run_id)
                 self.known = self._steps(lease)
             except (TailraceError, OSError) as error:
                 self.known = _with_error(self.known, error)
                 if self.journal is not None and not self.settled:
                     # Its journal says what was sent. Left unfinished, the next run recovers it.
-                    return replace(self.known, message=f"{self.known.message}\n  {JOURNALED}")
+                    return self._left()
+                self._forget_unsent()
+            except StopNow:
+                self.known = _stopped(self.known)
+                if self.journal is not None and not self.settled:
+                    message = "stopped before the batches in flight had ended"
+                    self.known = replace(self.known, message=message, discreet=message)
+                    return self._left()
                 self._forget_unsent()
             self._finish(lease)
             reach("run.finished")
-            self.log.info("%s: run %s ended: %s", self.sync.name, self.run_id, self.known.status)
+            why = f": {self.known.discreet}" if self.known.discreet else ""
+            self.log.info("%s: run %s ended: %s%s", self.sync.name, self.run_id, self.known.status, why)
             self._prune()
             return self.known
+
+    def _left(self) -> RunResult:
+        """The result of a run that is left to the next one's recovery."""
+        known = self.known
+        self.log.info("%s: run %s ended early: %s", self.sync.name, self.run_id, known.discreet)
+        return replace(known, message=f"{known.message}\n  {JOURNALED}", discreet=f"{known.discreet}\n  {JOURNALED}")
 
     def _forget_unsent(self) -> None:
         """A run that ends here sent nothing: what it may have saved of its rows is of no use."""
@@ -134,7 +152,8 @@ class _Run:
             self._note_holds(planned, lease)
             blocked = self._blocked(planned.plan)
             if blocked is not None:
-                return replace(self.known, status="blocked", exit_code=EXIT_CODES["blocked"], message=blocked)
+                code = EXIT_CODES["blocked"]
+                return replace(self.known, status="blocked", exit_code=code, message=blocked, discreet=blocked)
             self._forget_stale(planned)
             if not planned.plan.height:
                 self._tidy(lease, planned)
@@ -275,7 +294,8 @@ class _Run:
         self.known = delivered
         told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
         self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *told)
-        self._settle(lease, planned, report)
+        with during(self.request.stop, "saving"):
+            self._settle(lease, planned, report)
         return delivered
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
@@ -308,11 +328,13 @@ def _written(journal: Journal) -> Iterator[None]:
 def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
     status: RunStatus = "succeeded"
     message: str | None = None
+    discreet: str | None = None
     if report.stopped is not None:
         status = "partial" if isinstance(report.stopped, QuotaExhausted) else "failed"
-        message = redact(str(report.stopped))
+        message, discreet = redact(str(report.stopped)), redact(report.stopped.discreet)
     elif report.interrupted:
-        status, message = "interrupted", "stopped on request; what was not sent stays for the next run"
+        status = "interrupted"
+        message = discreet = "stopped on request; what was not sent stays for the next run"
     elif report.rejected or report.unknown:
         status = "partial"
     return replace(
@@ -320,6 +342,7 @@ def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
         status=status,
         exit_code=EXIT_CODES[status],
         message=message,
+        discreet=discreet,
         acknowledged=report.acknowledged,
         rejected=report.rejected,
         unknown=report.unknown,
@@ -329,6 +352,12 @@ def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
         throttled_s=report.throttled_s,
         errors=tuple(RowErrors(e.code, e.rows, e.key, redact(e.message)) for e in report.errors),
     )
+
+
+def _stopped(result: RunResult) -> RunResult:
+    """The result of a run that was stopped at once."""
+    message = "stopped on request before anything was sent"
+    return replace(result, status="interrupted", exit_code=EXIT_CODES["interrupted"], message=message, discreet=message)
 
 
 def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
@@ -344,7 +373,7 @@ def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
         case Interrupted():
             status = "interrupted"
     code = error.exit_code if status == "failed" else EXIT_CODES[status]
-    return replace(result, status=status, message=redact(str(error)), exit_code=code)
+    return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
 
 
 def _moved_house(expected: Plan, plan: Plan) -> bool:

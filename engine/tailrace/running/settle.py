@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.changes import DiffSpec
+from tailrace.discretion import allowed
 from tailrace.planning import keys, payload_hashes
 from tailrace.planning.modes import shown_op
 from tailrace.planning.payload import numbers
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from tailrace.rowset import Rows
     from tailrace.snapshot.store import Snapshot
     from tailrace.values import LogicalType
+
+log = logging.getLogger(__name__)
 
 SETTLED = pl.col("status").is_in(["acknowledged", "skipped"])
 """Outcomes after which nothing is owed to a row until it changes, or is looked up again."""
@@ -83,7 +87,7 @@ def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> Non
             sync.name,
             digest,
             done.run_id,
-            _issues(done, troubled, session.keeping(sync).secret),
+            _issues(sync, done, troubled, session.keeping(sync).secret),
             max_attempts=sync.config.rejects.max_attempts,
         )
     fine = done.outcomes.filter(SETTLED)["seq"]
@@ -99,7 +103,7 @@ def forget_issues(session: Session, sync: Sync, digest: str, gone: Iterable[str]
     session.state.resolve(sync.name, digest, gone)
 
 
-def _issues(done: Settled, troubled: pl.DataFrame, secret: bytes) -> Iterator[NewIssue]:
+def _issues(sync: Sync, done: Settled, troubled: pl.DataFrame, secret: bytes) -> Iterator[NewIssue]:
     said = troubled.select("seq", "status", "code", "message")
     for batch in done.rows.numbered(troubled["seq"]).batches():
         rows = batch.join(said, on="seq", how="inner", maintain_order="left")
@@ -115,3 +119,15 @@ def _issues(done: Settled, troubled: pl.DataFrame, secret: bytes) -> Iterator[Ne
         )
         for key, op, action, status, code, message, payload in named:
             yield NewIssue(key, op, action, status, code, redact(message or ""), payload)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(sync, rows, done.types)
+
+
+def _tell(sync: Sync, rows: pl.DataFrame, types: Mapping[str, LogicalType]) -> None:
+    """A line of the debug log for each row in trouble: its key, and the fields that were sent; values where allowed."""
+    sent = [name[2:] for name in rows.columns if name.startswith("c:")]
+    for key, row in zip(keys(rows, types), rows.iter_rows(named=True), strict=True):
+        fields = [name for name in sent if row[f"c:{name}"]]
+        told = f"{row['code']}: {row['message']}" if allowed() else row["code"]
+        values = {name: row[f"n:{name}"] for name in fields} if allowed() else ", ".join(fields)
+        log.debug("%s: row %s: %s %s, %s; fields: %s", sync.name, key, row["action"], row["status"], told, values)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from tailrace.errors import TailraceError
 
-LINGER_S = 0.02
+LINGER_S = 0.1
 """How long an outcome may wait for company: long enough for that of a fast destination, and less than a blink."""
 _IDLE_S = 1.0
 """After so long without an outcome the thread that looks after lingering ones ends."""

@@ -6,6 +6,7 @@ import os
 import random
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -18,7 +19,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tailrace.errors import StateError
-from tailrace.state.direct import Prepared
+from tailrace.state.direct import Direct, Prepared
 from tailrace.state.errors import translated
 
 BUSY_S = 10.0
@@ -39,6 +40,8 @@ class Database:
         self.where = where
         """The database's address, fit to be shown: no password."""
         self.clock = clock
+        self.directs: weakref.WeakSet[Direct] = weakref.WeakSet()
+        """Connections that are held for long."""
         self._writing = RLock()
         self._lax: Database | None = None
 
@@ -100,6 +103,8 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        for direct in tuple(self.directs):
+            direct.close()
         if self._lax is not None:
             self._lax.close()
         self.engine.dispose()

@@ -6,6 +6,7 @@ Statements are SQLAlchemy's all the same, compiled once, so that both dialects g
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -72,11 +73,16 @@ class Prepared:
 
 
 class Direct:
-    """A connection of its own. Only one thread may use it at a time."""
+    """A connection of its own, opened when it is needed. Only one thread may use it at a time.
+
+    It is given back by `close`, when the database is closed, or when nobody has it any more.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._connection: Any = None
+        self._held: list[Any] = []
+        database.directs.add(self)
+        weakref.finalize(self, _give_back, self._held, database.engine.dialect.loaded_dbapi.Error)
         self._sqlite = database.engine.dialect.name == "sqlite"
 
     @contextmanager
@@ -86,21 +92,9 @@ class Direct:
             cursor = self._begun()
             try:
                 yield cursor
-                self._connection.commit()
+                self._held[0].commit()
             except BaseException:
                 self.close()  # and with it what was not committed
-                raise
-
-    @contextmanager
-    def reading(self) -> Iterator[Cursor]:
-        """A cursor outside of any transaction, where each statement sees what is there then."""
-        with self._told():
-            try:
-                yield self._opened().cursor()
-                if not self._sqlite:
-                    self._connection.rollback()
-            except BaseException:
-                self.close()
                 raise
 
     def now(self, cursor: Cursor) -> float:
@@ -114,11 +108,7 @@ class Direct:
 
     def close(self) -> None:
         """Give the connection back, rolled back; the next use opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(self._database.engine.dialect.loaded_dbapi.Error):
-                connection.rollback()
-            connection.close()
+        _give_back(self._held, self._database.engine.dialect.loaded_dbapi.Error)
 
     def _begun(self) -> Cursor:
         cursor: Cursor = self._opened().cursor()
@@ -127,9 +117,9 @@ class Direct:
         return cursor
 
     def _opened(self) -> Any:
-        if self._connection is None:
-            self._connection = self._database.engine.raw_connection()
-        return self._connection
+        if not self._held:
+            self._held.append(self._database.engine.raw_connection())
+        return self._held[0]
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -137,3 +127,11 @@ class Direct:
             yield
         except self._database.engine.dialect.loaded_dbapi.Error as error:
             raise explain(DBAPIError(None, None, error), self._database.where) from error
+
+
+def _give_back(held: list[Any], failure: type[Exception]) -> None:
+    while held:
+        connection = held.pop()
+        with suppress(failure):
+            connection.rollback()
+        connection.close()

@@ -8,7 +8,6 @@ run holds the sync.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from tailrace.errors import StateError
 from tailrace.state.commits import Commits
 from tailrace.state.database import Database
 from tailrace.state.direct import Direct, Prepared
-from tailrace.state.leases import TokenProbe, lost, token_query
-from tailrace.state.packing import pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
+from tailrace.state.leases import lost, token_query
+from tailrace.state.packing import columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import BatchRecord, Doubt, Intent
 from tailrace.state.schema import batches, runs
 
@@ -75,7 +74,6 @@ class Journal:
         self._sync = str(sync)
         self._commits = Commits(self._write)
         self._direct = Direct(state)
-        self._probe = TokenProbe(state, self._sync, token)
         self._sent: dict[int, float] = {}
 
     def intend(self, number: int, operation: str, seqs: Sequence[int]) -> None:
@@ -86,9 +84,8 @@ class Journal:
         """The same of several batches, in one transaction."""
         self._commits.commit(intents)
 
-    def confirm(self, number: int) -> None:
-        """To be called before an intended batch is sent that others went before: LeaseLost when the sync is lost."""
-        self._probe.check()
+    def begin(self, number: int) -> None:
+        """Note that a batch is sent now that was intended some time before, with others."""
         self._sent[number] = time.monotonic()
 
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
@@ -113,7 +110,6 @@ class Journal:
             self._commits.close()
         finally:
             self._direct.close()
-            self._probe.close()
 
     def batches(self) -> list[BatchRecord]:
         """All batches in the order of their numbers."""
@@ -241,9 +237,9 @@ class Journal:
 
 
 def _ended(settlement: _Settlement) -> dict[str, Any]:
-    counted = Counter([outcome.status for outcome in settlement.outcomes])
-    tallies = {f"new_{name}": counted.get(name, 0) for name in _TALLIES}
-    blob = pack_outcomes(settlement.outcomes)
+    columns = columns_of(settlement.outcomes)
+    tallies = {f"new_{name}": columns[1].count(name) for name in _TALLIES}
+    blob = pack_columns(columns)
     times = {"sent_at": settlement.sent, "new_settled_at": settlement.settled}
     return {"batch": settlement.number, "new_outcomes": blob, **tallies, **times}
 

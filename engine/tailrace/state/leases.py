@@ -16,7 +16,6 @@ from sqlalchemy.engine import Connection
 
 from tailrace.errors import LeaseHeld, LeaseLost, StateError
 from tailrace.state.database import Database
-from tailrace.state.direct import Direct, Prepared
 from tailrace.state.machine import is_dead, this_machine
 from tailrace.state.schema import leases
 
@@ -137,27 +136,6 @@ def check_token(connection: Connection, sync: str, token: int) -> None:
     """LeaseLost unless the token is the sync's latest; it stays so until this transaction ends."""
     if connection.scalar(token_query(sync)) != token:
         raise lost(sync)
-
-
-class TokenProbe:
-    """Asks whether a token is still its sync's latest, so cheaply that it can be asked before each request."""
-
-    def __init__(self, database: Database, sync: str, token: int) -> None:
-        self._sync, self._token = sync, token
-        self._direct = Direct(database)
-        self._latest = Prepared(database, sa.select(leases.c.token).where(leases.c.sync == sync))
-        self._lock = threading.Lock()
-
-    def check(self) -> None:
-        """LeaseLost when another run has taken the sync over."""
-        with self._lock, self._direct.reading() as cursor:
-            latest = self._latest.scalar(cursor)
-        if latest != self._token:
-            raise lost(self._sync)
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._direct.close()
 
 
 def token_query(sync: str) -> sa.Select[int]:

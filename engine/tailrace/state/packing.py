@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from tailrace.destination import Outcome, Status
@@ -14,6 +15,10 @@ _DEFLATED, _PLAIN = b"\x01", b"\x02"
 """First byte of every blob, so that another form can follow."""
 _WORTHWHILE = 4_096
 """Bytes from which on a text is deflated: a smaller one fits on a page or two of the database anyway."""
+
+_marker, _status, _record_id, _code, _message = map(
+    attrgetter, ("marker", "status", "record_id", "code", "message")
+)  # twice as fast as attributes in a comprehension
 
 Columns: TypeAlias = tuple[list[int], list[Status], list[str | None], list[str | None], list[str | None]]
 """seq, status, record_id, code and message of some rows; all lists are of one length."""
@@ -32,17 +37,22 @@ def unpack_seqs(blob: bytes) -> tuple[int, ...]:
 def columns_of(outcomes: Sequence[Outcome]) -> Columns:
     """Outcomes whose markers are row numbers, column by column: a hot path."""
     return (
-        [int(outcome.marker) for outcome in outcomes],
-        [outcome.status for outcome in outcomes],
-        [outcome.record_id for outcome in outcomes],
-        [outcome.code for outcome in outcomes],
-        [outcome.message for outcome in outcomes],
+        list(map(int, map(_marker, outcomes))),
+        list(map(_status, outcomes)),
+        list(map(_record_id, outcomes)),
+        list(map(_code, outcomes)),
+        list(map(_message, outcomes)),
     )
 
 
 def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:
     """Outcomes whose markers are row numbers; a column that holds one value throughout, as most do, takes one."""
-    seq, status, record_id, code, message = columns_of(outcomes)
+    return pack_columns(columns_of(outcomes))
+
+
+def pack_columns(columns: Columns) -> bytes:
+    """The same of outcomes that are in columns already."""
+    seq, status, record_id, code, message = columns
     others: tuple[Sequence[str | None], ...] = (status, record_id, code, message)
     return _pack({"rows": _span(seq), "columns": [_shortened(column) for column in others]})
 

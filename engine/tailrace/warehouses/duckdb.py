@@ -20,6 +20,11 @@ from tailrace.warehouses.projection import compile_columns, compile_projection
 
 _MEMORY = ":memory:"
 _FULL = "Out of Memory"
+_OF_QUERIES = (
+    "Binder", "Catalog", "Connection", "HTTP", "IO", "Missing Extension", "Not implemented", "Out of Memory", "Parser",
+    "Permission", "Syntax", "Settings",
+)  # fmt: skip
+"""Beginnings of messages that speak of queries, files and settings, and never quote a row."""
 # Errors of a running query reach the Arrow reader as OSError (duckdb 2.0).
 _FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 
@@ -162,7 +167,10 @@ class DuckDBWarehouse:
         hint = "try the model's SQL in the duckdb shell; relative file names count from the project's folder"
         if self._memory is not None and _FULL in message:
             hint = f"raise `memory` in tailrace.yml: DuckDB was given {self._memory // 1024**2} MiB of it"
-        return WarehouseError(f"warehouse {self._name!r}: {what}: {message}", hint=hint)
+        told = f"warehouse {self._name!r}: {what}"
+        if message.startswith(_OF_QUERIES):
+            return WarehouseError(f"{told}: {message}", hint=hint)
+        return WarehouseError(told, said=message, hint=hint)
 
 
 def _relation(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:

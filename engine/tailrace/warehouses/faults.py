@@ -61,11 +61,12 @@ def _field_at_fault(
     for field in projection.fields:
         fault = _failure(execute, compile_field(projection, field, dialect))
         if fault is not None:
-            return WarehouseError(
-                f"the source of field {field!r} fails: {fault.message}",
-                hint="look at that field in the sync's file; its sql may use the model's columns and the "
-                "warehouse's own functions",
+            told = fault.about(f"the source of field {field!r} fails")
+            told.hint = (
+                "look at that field in the sync's file; its sql may use the model's columns and the warehouse's own "
+                "functions"
             )
+            return told
     return None
 
 

@@ -181,7 +181,8 @@ def _unfit(name: str, kind: pa.DataType | None, error: Exception) -> WarehouseEr
     if kind is not None and pa.types.is_decimal(kind):
         return _too_long(name)
     return WarehouseError(
-        f"{_shown(name)} holds a value that does not fit {kind or 'one type'}: {error}",
+        f"{_shown(name)} holds a value that does not fit {kind or 'one type'}",
+        said=str(error),
         hint="cast the column in the model, to text if need be",
     )
 

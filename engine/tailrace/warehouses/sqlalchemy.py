@@ -18,6 +18,9 @@ from tailrace.warehouses.projection import compile_columns, compile_projection, 
 from tailrace.warehouses.rows import batches
 from tailrace.warehouses.types import declared_types
 
+_OF_DATA = frozenset({"21", "22", "23", "38", "P0"})
+"""Classes of SQLSTATE whose messages may quote values: cardinality, data, constraints, routines."""
+
 
 class SQLAlchemyWarehouse:
     """A warehouse behind an engine; `tailrace.warehouses.engines` makes the engine read-only and UTC."""
@@ -97,7 +100,7 @@ class SQLAlchemyWarehouse:
         try:
             yield
         except SQLAlchemyError as error:
-            raise self._fault(what, reword(_message(error))) from error
+            raise self._fault(what, reword(_message(error)), quotes=_quotes(error)) from error
 
     def _plain(self, name: str) -> str:
         dialect = self._engine.dialect
@@ -105,9 +108,11 @@ class SQLAlchemyWarehouse:
             return name
         return dialect.normalize_name(name) or name
 
-    def _fault(self, what: str, message: str) -> WarehouseError:
+    def _fault(self, what: str, message: str, *, quotes: bool) -> WarehouseError:
+        told = f"warehouse {self._name!r}: {what}"
         return WarehouseError(
-            f"warehouse {self._name!r}: {what}: {message}",
+            told if quotes else f"{told}: {message}",
+            said=message if quotes else None,
             hint=f"try the model's SQL in {self._engine.dialect.name} itself, with the same user",
         )
 
@@ -122,6 +127,12 @@ class SQLAlchemyWarehouse:
 def _description(result: CursorResult[Any]) -> list[Any]:
     cursor = result.cursor
     return list(cursor.description or ()) if cursor is not None else []
+
+
+def _quotes(error: SQLAlchemyError) -> bool:
+    """Whether an error may quote a row. PostgreSQL tells errors of data from others; not all warehouses do."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return not isinstance(state, str) or state[:2] in _OF_DATA
 
 
 def _message(error: BaseException) -> str:

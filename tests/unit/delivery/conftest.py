@@ -29,7 +29,7 @@ class Notebook:
     """A journal in memory that checks its own order."""
 
     intents: dict[int, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
-    confirmed: list[int] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
     settled: dict[int, list] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,11 +44,11 @@ class Notebook:
         for intent in intents:
             self.intend(intent.number, intent.operation, intent.seqs)
 
-    def confirm(self, number):
-        """Note that a batch was asked about that was intended."""
+    def begin(self, number):
+        """Note that a batch is sent that was intended."""
         with self.lock:
             assert number in self.intents
-            self.confirmed.append(number)
+            self.begun.append(number)
 
     def settle(self, number, outcomes):
         """Note outcomes, of rows that were intended."""

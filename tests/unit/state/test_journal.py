@@ -1,5 +1,7 @@
 """The journal: what was about to be sent, and what became of it."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from tailrace.errors import LeaseLost, StateError
 from tailrace.state import Journal, StateDB
 from tailrace.state.journal import RowEntry
 from tailrace.state.packing import columns_of, pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
+from tailrace.state.records import Intent
 
 TEXT = st.none() | st.text(max_size=20)
 OUTCOMES = st.lists(
@@ -62,7 +65,7 @@ def test_a_stale_token_writes_nothing(state, start, clock):
     clock.now += 61
     newer = state.acquire("contacts", "r2", 60)
     journal.settle(1, [acknowledged("0")])
-    for write in (journal.flush, lambda: journal.intend(2, "upsert", [1]), lambda: journal.confirm(1), journal.close):
+    for write in (journal.flush, lambda: journal.intend(2, "upsert", [1]), journal.close):
         with pytest.raises(LeaseLost):
             write()
     recovering = Journal(state, "r1", newer.token)
@@ -97,6 +100,20 @@ def test_many_batches_are_settled_at_once(state, start):
         journal.settle_all([(2, [acknowledged("2")])])
     journal.flush()
     assert [doubt.number for doubt in journal.doubts()] == [2]
+
+
+def test_a_batch_is_dated_when_it_was_sent_and_answered(state, start, clock, monkeypatch):
+    """Not when it was intended along with others, nor when its outcomes reached the disk."""
+    ticks = iter([10.0, 10.0, 10.0, 13.0, 15.0, 20.0, 21.0, 21.0])
+    monkeypatch.setattr("tailrace.state.journal.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    journal = Journal(state, "r1", start().token)
+    journal.intend_all([Intent(1, "upsert", [0]), Intent(2, "upsert", [1])])
+    journal.begin(1)
+    journal.settle(1, [acknowledged("0")])
+    journal.flush()
+    first, second = journal.batches()
+    assert (first.intended_at, first.settled_at) == (clock.now - 7, clock.now - 5)
+    assert (second.intended_at, second.settled_at) == (clock.now, None)
 
 
 def test_the_journal_tells_of_one_row(state, start):
