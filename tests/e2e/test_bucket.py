@@ -177,7 +177,7 @@ def test_a_run_that_broke_off_is_settled_by_the_other_machine(workspace, bucket,
     assert len(workspace.table()) == 3
     run = ran(other)
     assert (run["status"], run["acknowledged"]) == ("nothing_to_do", 0)
-    assert "3 rows were acknowledged" in run["recovered"][0]
+    assert "3 acknowledged" in run["recovered"][0]
 
 
 def interrupted(*_, **__):
