@@ -79,6 +79,8 @@ class _Work:
     round: int
     kept: Mapping[str, str]
     """See `Prepared.kept`."""
+    anew: frozenset[str]
+    """Markers of updates whose record was gone: they go out whole, as upserts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +194,11 @@ class _Delivery:
         size = max(1, self._job.batch_size // _SHRINK**part.round)
         for piece in part.rows.batches(size * max(1, _CHUNK // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
+            anew = frozenset(map(str, piece.filter(pl.col("action") != part.action)["seq"]))
             for start in range(0, len(prepared.rows), size):
                 rows = prepared.rows[start : start + size]
                 batch = make_batch(self._job, operation(part.action), rows, part.round)
-                yield _Work(next(self._numbers), batch, part.action, part.round, prepared.kept)
+                yield _Work(next(self._numbers), batch, part.action, part.round, prepared.kept, anew)
 
     def _prepared(self, rows: list[Row], part: Part) -> Prepared:
         if self._halted:
@@ -243,7 +246,7 @@ class _Delivery:
         sent = self._sender.send(work.batch)
         reach("batch.sent")
         verdict = judge(
-            telling(sent.outcomes.values(), work.kept),
+            telling(sent.outcomes.values(), work.kept, work.anew),
             job=self._job,
             action=work.action,
             round=work.round,
