@@ -181,17 +181,21 @@ def _settled(changes: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
 def _made_anew(joined: pl.DataFrame) -> pl.DataFrame:
     """Updates that were written whole are inserts: nothing is known of what went with the old record.
 
-    A null may have been left out; it counts as not sent, and goes out once more.
+    A null may have been left out: where the record may have been there, nobody knows what it has. Where the update
+    made a record of its own (mode append), that has what was sent, and nothing else.
     """
-    if not joined["anew"].any():
+    created = pl.col("action") == "create" if "action" in joined.columns else pl.lit(value=False)
+    own = pl.col("sent") & (pl.col("op") == "update") & created
+    made = joined.with_columns(own.fill_null(value=False).alias("own"))
+    if not (made["anew"] | made["own"]).any():
         return joined
     whole = [
-        (pl.col(name) | (pl.col("anew") & pl.col(f"n:{name[2:]}").is_not_null())).alias(name)
+        (pl.col(name) | pl.col("own") | (pl.col("anew") & pl.col(f"n:{name[2:]}").is_not_null())).alias(name)
         for name in joined.columns
         if name.startswith("c:")
     ]
-    op = pl.when("anew").then(pl.lit("insert")).otherwise("op").alias("op")
-    return joined.with_columns(op, *whole)
+    op = pl.when(pl.col("anew") | pl.col("own")).then(pl.lit("insert")).otherwise("op").alias("op")
+    return made.with_columns(op, *whole).drop("own")
 
 
 def _repeatable(columns: Sequence[str]) -> pl.Expr:
