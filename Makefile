@@ -19,13 +19,19 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 WORKERS ?= 2
 TPCH_SCALE ?= 1
+# Of make soak.
+MINUTES ?= 30
 # Of make sweep: kills at each failpoint, and at random.
 POINTS ?= 50
 KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
+<<<<<<< HEAD
 .PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff storm sweep sandbox lock clean
+=======
+.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff sweep soak sandbox lock clean
+>>>>>>> stateful
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -71,6 +77,9 @@ test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SC
 
 sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
 	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -m sweep tests/sweep $(ARGS)
+
+soak: $(STAMP)  ## let serve run for half an hour over a bad network, and look what grows (MINUTES=2 for a try)
+	$(BIN)/python -m tests.sweep.soak --minutes $(MINUTES) $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .

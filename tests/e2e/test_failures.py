@@ -5,11 +5,11 @@ import sqlite3
 import pytest
 
 from tailrace import Project
-from tailrace.errors import AnswerLost, SnapshotError, StateError, UsageError
+from tailrace.errors import AccessDenied, AnswerLost, SnapshotError, StateError, UsageError
 from tailrace.project import load_project
 from tailrace.running import session
 from tailrace.snapshot.store import SnapshotStore
-from tailrace.state import Journal
+from tailrace.state import Journal, Lease
 from tailrace.testing.plugin import forget_stores, plugin, store
 
 CONFIG = """\
@@ -299,3 +299,34 @@ def test_what_was_in_flight_is_not_forgotten_when_the_model_takes_it_back(lab, m
     assert (result.acknowledged, len(result.recovered)) == (1, 1)
     assert lab.names() == ["Ann", "Bob", "Cid"]
     assert lab.run().status == "nothing_to_do"
+
+
+def test_a_record_made_anew_gets_a_field_that_is_mapped_again(lab):
+    """Its row was written whole when someone had deleted the record, but without that field: later it is sent."""
+    sync = SYNC.replace("mode: append", "mode: mirror\nmatch: {id: id}").replace("  id: id\n", "")
+    lab.edit(sync + "  email: email\n")
+    lab.workspace.people((1, "Ann", "ann@example.com", 1))
+    lab.run()
+    lab.edit(sync)
+    vendor = store("first")
+    (record,) = vendor.records("people")
+    vendor._remove(vendor._table("people"), record, archive=False)
+    lab.workspace.people((1, "Anna", "ann@example.com", 1))
+    assert lab.run().acknowledged == 1
+    lab.edit(sync + "  email: email\n")
+    assert lab.run().acknowledged == 1
+    assert [record["email"] for record in vendor.records("people").values()] == ["ann@example.com"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_sync_that_cannot_be_given_back_does_not_change_how_its_run_ended(lab, monkeypatch, fails, caplog):
+    """Everything was sent and recorded, or the run failed for a reason of its own: that is what it tells."""
+    error = StateError("the state database is locked")
+    monkeypatch.setattr(Lease, "release", lambda _: (_ for _ in ()).throw(error))
+    if fails:
+        store("first").fail(AccessDenied("no"), "check", times=None)
+    result = lab.run()
+    with lab.project() as project:
+        assert project.status()[0].status == result.status == ("failed" if fails else "succeeded")
+    assert str(error) not in str(result.message)
+    assert "could not be given back" in caplog.text

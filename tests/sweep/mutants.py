@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from tailrace.destination import acknowledged
@@ -63,11 +65,19 @@ def unfenced() -> None:
     LocalStorage.replace = regardless  # type: ignore[method-assign]
 
 
+def brief_grace() -> None:
+    """No fault: snapshot files that no row needs any more go after seconds, so that a soak sees what takes hours."""
+    store = importlib.import_module("tailrace.snapshot.store")
+    store.GRACE = timedelta(seconds=float(os.environ["TAILRACE_SOAK_GRACE_S"]))  # type: ignore[attr-defined]
+
+
+BRIEF_GRACE = "brief grace"
 MUTANTS: dict[str, Callable[[], None]] = {
     "settled too early": settled_too_early,
     "forgetful": forgetful,
     "hasty": hasty,
     "unfenced": unfenced,
+    BRIEF_GRACE: brief_grace,
 }
 
 

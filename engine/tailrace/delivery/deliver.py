@@ -94,6 +94,8 @@ class _Work:
     round: int
     kept: Mapping[str, str]
     """See `Prepared.kept`."""
+    anew: frozenset[str]
+    """Markers of updates whose record was gone: they go out whole, as upserts."""
     intended: bool = False
     """Whether its intent is durable already, with those of the batches around it."""
 
@@ -224,11 +226,12 @@ class _Delivery:
         size = max(1, self._job.batch_size // _SHRINK**part.round)
         for piece in part.rows.batches(size * max(1, _CHUNK // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
+            anew = frozenset(map(str, piece.filter(pl.col("action") != part.action)["seq"]))
             batches = (
                 make_batch(self._job, operation(part.action), prepared.rows[start : start + size], part.round)
                 for start in range(0, len(prepared.rows), size)
             )
-            yield [_Work(next(self._numbers), batch, part.action, part.round, prepared.kept) for batch in batches]
+            yield [_Work(next(self._numbers), batch, part.action, part.round, prepared.kept, anew) for batch in batches]
 
     def _together(self, works: Sequence[_Work]) -> Iterator[Sequence[_Work]]:
         """The batches, as many together as may be intended at once: see `_AHEAD_S`."""
@@ -300,7 +303,7 @@ class _Delivery:
         self._pace = time.perf_counter() - started
         reach("batch.sent")
         verdict = judge(
-            telling(sent.outcomes.values(), work.kept),
+            telling(sent.outcomes.values(), work.kept, work.anew),
             job=self._job,
             action=work.action,
             round=work.round,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.verdict import without_record
 from tailrace.destination import Capabilities, Operation, Outcome, Record, Row, acknowledged, rejected
-from tailrace.snapshot.kept import KEPT, kept_message
+from tailrace.snapshot.kept import ANEW, ANEW_MESSAGE, KEPT, kept_message
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
@@ -31,11 +31,20 @@ class Prepared:
     kept: dict[str, str] = field(default_factory=dict)
 
 
-def telling(outcomes: Iterable[Outcome], kept: Mapping[str, str]) -> Iterator[Outcome]:
-    """The outcomes, those that were acknowledged with the fields their rows left alone."""
+def telling(
+    outcomes: Iterable[Outcome], kept: Mapping[str, str], anew: Collection[str] = frozenset()
+) -> Iterator[Outcome]:
+    """The outcomes, those that were acknowledged with the fields their rows left alone.
+
+    `anew` are the markers of updates that were sent as new rows.
+    """
     for outcome in outcomes:
-        left = kept.get(outcome.marker) if outcome.status == "acknowledged" else None
-        yield replace(outcome, code=KEPT, message=left) if left else outcome
+        if outcome.status != "acknowledged":
+            yield outcome
+        elif outcome.marker in kept:
+            yield replace(outcome, code=KEPT, message=kept[outcome.marker])
+        else:
+            yield replace(outcome, code=ANEW, message=ANEW_MESSAGE) if outcome.marker in anew else outcome
 
 
 class Preparer:

@@ -11,7 +11,7 @@ from tailrace.delivery.bisect import culprit, halves
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import NoOutcome, Retries
 from tailrace.delivery.rows import part_of
-from tailrace.delivery.trace import found_there, lost_before, sent_again
+from tailrace.delivery.trace import after_lost, found_there, lost_before, sent_again
 from tailrace.destination import ANSWER_LOST, Batch, Destination, Operation, Outcome, Row
 from tailrace.errors import (
     AnswerLost,
@@ -83,17 +83,20 @@ class Sender:
             self._guarded(partial(self._doubt, batch, lost, sent, absent="leave"), batch, sent)
         return sent
 
-    def _send(self, batch: Batch, sent: Sent, *, absent: Absent) -> None:
-        attempt = _Attempt(self._destination, batch, sent.outcomes)
+    def _send(self, batch: Batch, sent: Sent, *, absent: Absent, lost: int = 0) -> None:
+        """`lost` is how often these rows were sent before without an answer."""
+        attempt = _Attempt(self._destination, batch, sent.outcomes, lost)
         idempotent = batch.operation in self._destination.capabilities.idempotent
         try:
             self._retries.call(attempt.push, idempotent=idempotent)
         except BatchRejected as error:
-            self._split(attempt.batch, error, sent, absent=absent)
+            self._split(attempt, error, sent, absent=absent)
         except AnswerLost as error:
             left = attempt.batch
             self._guarded(partial(self._lose, left, error, sent, absent=absent), left, sent)
         except (StopRun, ObjectNotFound, Retriable) as error:
+            if attempt.lost:  # nothing was written now, but maybe before
+                _unknown(attempt.batch.rows, error, sent)
             sent.error = error
         except DestinationError as error:
             self._give_up(attempt.batch, error, sent)
@@ -102,13 +105,16 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - a fault of an adapter must not take acknowledged rows with it
             self._give_up(attempt.batch, _adapter_failed(error), sent)
 
-    def _split(self, batch: Batch, error: BatchRejected, sent: Sent, *, absent: Absent) -> None:
+    def _split(self, attempt: _Attempt, error: BatchRejected, sent: Sent, *, absent: Absent) -> None:
+        batch = attempt.batch
         if len(batch.rows) == 1:
-            sent.outcomes[batch.rows[0].marker] = culprit(batch, error)
+            sent.outcomes[batch.rows[0].marker] = after_lost(culprit(batch, error), attempt.lost)
             return
         for half in halves(batch):
             if sent.error is None:
-                self._send(half, sent, absent=absent)
+                self._send(half, sent, absent=absent, lost=attempt.lost)
+            elif attempt.lost:
+                _unknown(half.rows, sent.error, sent)
 
     def _give_up(self, batch: Batch, error: DestinationError, sent: Sent) -> None:
         _unknown(batch.rows, error, sent)
@@ -182,28 +188,29 @@ class Sender:
 class _Attempt:
     """One batch on its way; shrinks to the rows that are still without an outcome."""
 
-    def __init__(self, destination: Destination, batch: Batch, outcomes: dict[str, Outcome]) -> None:
+    def __init__(self, destination: Destination, batch: Batch, outcomes: dict[str, Outcome], lost: int) -> None:
         self.batch = batch
+        self.lost = lost
+        """How often these rows were sent without an answer."""
         self._destination = destination
         self._outcomes = outcomes
-        self._lost = 0
 
     def push(self) -> None:
         """Send what is left; NoOutcome when the adapter keeps silent about some row."""
         got: dict[str, Outcome] = {}
         contradicted: set[str] = set()
-        lost = self._lost
+        lost = self.lost
         try:
             for outcome in self._destination.push(self.batch):
                 if got.setdefault(outcome.marker, outcome).status != outcome.status:
                     contradicted.add(outcome.marker)
         except AnswerLost:
-            self._lost += 1
+            self.lost += 1
             raise
         finally:
             self._take(got, contradicted, lost)
         if self.batch.rows:
-            self._lost += 1
+            self.lost += 1
             raise NoOutcome(f"the adapter said nothing certain of {len(self.batch.rows)} rows", code="NO_OUTCOME")
 
     def _take(self, got: dict[str, Outcome], contradicted: set[str], lost: int) -> None:
@@ -217,7 +224,7 @@ class _Attempt:
             if outcome is None or outcome.status == "unknown" or row.marker in contradicted:
                 left.append(row)
             else:
-                self._outcomes[row.marker] = sent_again(outcome, lost_before(lost)) if lost else outcome
+                self._outcomes[row.marker] = after_lost(outcome, lost)
         self.batch = part_of(self.batch, left)
 
 

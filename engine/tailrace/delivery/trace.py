@@ -35,3 +35,17 @@ def sent_again(outcome: Outcome, why: str) -> Outcome:
     if outcome.status != "acknowledged" or outcome.code is not None:
         return outcome
     return replace(outcome, code=SENT_AGAIN, message=f"sent again: {why}")
+
+
+def after_lost(outcome: Outcome, answers: int) -> Outcome:
+    """The outcome of a row that was sent before without an answer, so often.
+
+    A refusal says nothing of the earlier try, which may have been carried out: the row is of unknown outcome, and
+    sent again by the next run. What that is told then, is told of one try alone.
+    """
+    if not answers:
+        return outcome
+    if outcome.status == "rejected" and outcome.recovery in {None, "retry"}:
+        message = f"refused, but {lost_before(answers)}: {outcome.message}"
+        return replace(outcome, status="unknown", message=message, recovery=None)
+    return sent_again(outcome, lost_before(answers))

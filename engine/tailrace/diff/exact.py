@@ -171,9 +171,10 @@ def _rows(parts: list[tuple[Path, int]]) -> Rows:
 
 
 def _plain(stored: pl.DataFrame, mapped: Mapping[str, LogicalType]) -> bool:
-    """Whether no stored row has a field that is unknown, or that is no longer mapped."""
-    carried = any(name.startswith("f:") and name not in mapped for name in stored.columns)
-    return not carried and not stored["unknown"].list.len().sum()
+    """Whether no stored row has a field that is unknown, new to the mapping, or no longer mapped."""
+    fields = {name for name in mapped if name.startswith("f:")}
+    same = fields == {name for name in stored.columns if name.startswith("f:")}
+    return same and not stored["unknown"].list.len().sum()
 
 
 def _without_lost(frame: pl.DataFrame, lost: Iterator[pl.DataFrame], spec: DiffSpec) -> pl.DataFrame:

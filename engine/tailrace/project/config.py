@@ -20,6 +20,7 @@ from tailrace.project.model import Model
 from tailrace.project.reading import problem
 from tailrace.project.times import Cron, Zone
 from tailrace.project.types import (
+    Age,
     Count,
     Duration,
     Filled,
@@ -153,6 +154,8 @@ class ProjectConfig(Model):
 
     state: SecretUrl = SecretUrl.literal("sqlite:///.tailrace/state.db")
     lease: Interval = 60.0
+    keep_runs: Age = 90 * 86_400.0
+    """How long after its end a run stays on record."""
     memory: Memory = None
     """What comparing may take."""
     snapshots: Filled = ".tailrace/snapshots"

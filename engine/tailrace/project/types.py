@@ -20,6 +20,7 @@ from tailrace.project.references import END
 from tailrace.project.secrets import Secret, SecretUrl
 
 __all__ = [
+    "Age",
     "Count",
     "Duration",
     "Filled",
@@ -73,6 +74,22 @@ Interval: TypeAlias = Annotated[
     float, _duration(INTERVAL_PATTERN, " above zero"), WithJsonSchema({"type": "string", "pattern": INTERVAL_PATTERN})
 ]
 """Seconds, above zero, written with a unit."""
+
+
+def _age(value: object, info: core_schema.ValidationInfo) -> float | None:
+    if value == "off" or (value is None and info.context is None):
+        return None
+    if isinstance(value, str) and not re.match(INTERVAL_PATTERN, value):
+        raise problem("should be a duration above zero with its unit, such as 90d, or off")
+    return _seconds(INTERVAL_PATTERN, " above zero")(value, info)
+
+
+Age: TypeAlias = Annotated[
+    float | None,
+    GetPydanticSchema(lambda _source, _handler: core_schema.with_info_plain_validator_function(_age)),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": INTERVAL_PATTERN}, {"const": "off"}]}),
+]
+"""Seconds, above zero, written with a unit, or None for ever, written `off`."""
 
 
 def _memory(value: object, info: core_schema.ValidationInfo) -> int | None:

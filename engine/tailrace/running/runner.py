@@ -14,6 +14,7 @@ from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
 from tailrace.errors import (
     GuardTripped,
+    LeaseLost,
     PlanStale,
     QuotaExhausted,
     SnapshotError,
@@ -29,6 +30,7 @@ from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
 from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
+from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import StopNow, during
@@ -115,7 +117,7 @@ class _Run:
             reach("run.finished")
             why = f": {self.known.discreet}" if self.known.discreet else ""
             self.log.info("%s: run %s ended: %s%s", self.sync.name, self.run_id, self.known.status, why)
-            self._prune()
+            self._prune(lease)
             return self.known
 
     def _left(self) -> RunResult:
@@ -130,11 +132,12 @@ class _Run:
             with suppress(TailraceError, OSError):
                 self.session.finish_files(self.sync, self.run_id)
 
-    def _prune(self) -> None:
-        """Drop the journal's details, now that recovery cannot need them; what fails here costs only space."""
-        if self.journal is not None:
-            with suppress(StateError):
+    def _prune(self, lease: Lease) -> None:
+        """Drop the journal's details, now that recovery cannot need them, and old runs; a failure costs only space."""
+        with suppress(StateError, SnapshotError, LeaseLost):
+            if self.journal is not None:
                 self.journal.prune()
+            forget_old_runs(self.session, self.sync, lease)
 
     def _destination(self, lease: Lease) -> AbstractContextManager[Destination]:
         return self.session.destination(self.sync, self.target, lease=lease, stop=self.request.stop)

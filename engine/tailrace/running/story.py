@@ -189,7 +189,7 @@ def standing(
         if issue.key == key:
             return _issue_standing(issue, next_attempt(sync, issue), at)
     if not events:
-        return "this sync has never sent anything for this key"
+        return "no run on record has sent anything for this key"
     last = events[-1]
     if last.run_status == "running":
         return f"run {last.run_id} has it: {last.status or last.message or 'not sent yet'}"

@@ -16,7 +16,7 @@ import polars as pl
 from tailrace.canonical import dtype, type_of
 from tailrace.canonical.convert import convert_rows
 from tailrace.destination import ANSWER_LOST
-from tailrace.snapshot.kept import KEPT, kept_fields
+from tailrace.snapshot.kept import ANEW, KEPT, kept_fields
 from tailrace.values import LogicalType
 
 Types = Mapping[str, LogicalType]
@@ -147,6 +147,7 @@ def answers(outcomes: pl.DataFrame) -> pl.DataFrame:
 
     A row that exists already (mode insert) enters with its record id and nothing known of its fields.
     One whose answer was lost enters as sent where the sync says to skip such rows; else it is in doubt.
+    One that was written anew, as its record was gone, enters as if it were new.
     """
     taken = (pl.col("status") == "skipped") & (pl.col("code") == ANSWER_LOST).fill_null(value=False)
     sent = ((pl.col("status") == "acknowledged") | taken).alias("sent")
@@ -154,7 +155,8 @@ def answers(outcomes: pl.DataFrame) -> pl.DataFrame:
     doubt = (pl.col("status") == "unknown").alias("doubt")
     kept = pl.when(pl.col("code") == KEPT).then(pl.col("message") if "message" in outcomes.columns else None)
     answered = pl.col("record_id").alias("answered")
-    last = _last(outcomes).select("seq", answered, sent, there, doubt, kept.cast(pl.String).alias("kept"))
+    anew = (pl.col("code") == ANEW).fill_null(value=False).alias("anew")
+    last = _last(outcomes).select("seq", answered, sent, there, doubt, anew, kept.cast(pl.String).alias("kept"))
     return last.filter(pl.col("sent") | pl.col("there") | pl.col("doubt"))
 
 
@@ -170,9 +172,30 @@ def _settled(changes: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
     joined = changes.join(answered, on="seq", how="inner")
     joined = joined.with_columns((pl.col("doubt") & _repeatable(changes.columns)).alias("doubtful"))
     joined = joined.filter(pl.col("sent") | (pl.col("there") & (pl.col("op") == "insert")) | pl.col("doubtful"))
+    joined = _made_anew(joined)
     written = [name for name in changes.columns if name.startswith("c:")]
     tried = [(pl.col(name) & pl.col("doubtful")).alias(f"tried:{name[2:]}") for name in written]
     return _without_kept(joined.with_columns(*tried, *(pl.col(name) & pl.col("sent") for name in written)))
+
+
+def _made_anew(joined: pl.DataFrame) -> pl.DataFrame:
+    """Updates that were written whole are inserts: nothing is known of what went with the old record.
+
+    A null may have been left out: where the record may have been there, nobody knows what it has. Where the update
+    made a record of its own (mode append), that has what was sent, and nothing else.
+    """
+    created = pl.col("action") == "create" if "action" in joined.columns else pl.lit(value=False)
+    own = pl.col("sent") & (pl.col("op") == "update") & created
+    made = joined.with_columns(own.fill_null(value=False).alias("own"))
+    if not (made["anew"] | made["own"]).any():
+        return joined
+    whole = [
+        (pl.col(name) | pl.col("own") | (pl.col("anew") & pl.col(f"n:{name[2:]}").is_not_null())).alias(name)
+        for name in joined.columns
+        if name.startswith("c:")
+    ]
+    op = pl.when(pl.col("anew") | pl.col("own")).then(pl.lit("insert")).otherwise("op").alias("op")
+    return made.with_columns(op, *whole).drop("own")
 
 
 def _repeatable(columns: Sequence[str]) -> pl.Expr:

@@ -1,4 +1,6 @@
-"""Fields that a write left as they were, told with its outcome: `code` is KEPT, `message` names them.
+"""What a write did to other fields than planned, told with its outcome.
+
+Fields that it left as they were: `code` is KEPT, `message` names them. More fields than planned: `code` is ANEW.
 
 The journal and the run's history carry both as they carry any outcome, so that the fold knows of it
 after a crash too, and people read it in `explain`.
@@ -10,6 +12,9 @@ import json
 from collections.abc import Iterable, Mapping
 
 KEPT = "fields_kept"
+ANEW = "made_anew"
+"""Code of an update whose record was gone, so that the row was written whole, as if it were new."""
+ANEW_MESSAGE = "its record was gone: written whole, as a new one"
 _FILLED = "has a value"
 _LEFT = "goes with new records only"
 

@@ -13,13 +13,14 @@ from tailrace.state.issues import Issues
 from tailrace.state.keys import Keys
 from tailrace.state.leases import Leases
 from tailrace.state.migrate import ensure_current
+from tailrace.state.retention import Retention
 from tailrace.state.runs import Runs
 
 if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys):
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention):
     """Leases, runs, row issues, holds, accounts and their budgets in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.

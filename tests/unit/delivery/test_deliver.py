@@ -19,6 +19,7 @@ from tailrace.errors import (
     RetriesSpent,
     WriteForbidden,
 )
+from tailrace.snapshot.kept import ANEW
 
 
 def statuses(report):
@@ -259,6 +260,8 @@ def test_an_update_of_a_vanished_record_makes_it_anew(bench, plan):
     report = bench.run(plan({"id": 1, "name": "n", "size": 9, "changed": ("name",)}, action="update"))
     assert bench.records() == {"e1": ("n", 9)}
     assert statuses(report) == {0: "acknowledged"}
+    assert report.outcomes["code"].to_list() == [ANEW]
+    assert [outcome.code for outcome in bench.journal.outcomes.values()] == [ANEW]
 
 
 def test_update_mode_skips_what_does_not_exist(bench, plan):
@@ -575,6 +578,36 @@ def test_a_lost_answer_of_an_upsert_is_repeated(bench, plan):
     ids = [request.batch_id for request in bench.store.requests if request.step == "push"]
     assert len(ids) == 2
     assert len(set(ids)) == 1
+
+
+@pytest.mark.parametrize("way", ["the row", "its batch", "for now", "every request", "the run"])
+def test_a_refusal_after_a_lost_answer_does_not_tell_that_nothing_was_written(bench, plan, way):
+    """The first try arrived and its answer did not; whatever is refused afterwards, the outcome is unknown."""
+    bench.store.fail(AnswerLost("timeout"), after_commit=True)
+    if way in {"the row", "its batch", "for now"}:
+        recovery = "retry" if way == "for now" else None
+        bench.store.refuse(_second_time(bench.store), "NO", "no", recovery=recovery, whole_batch=way == "its batch")
+    elif way == "every request":
+        bench.store.fail(Retriable("busy", retry_after=1), times=None)
+    else:
+        bench.store.fail(AccessDenied("no more"), times=None)
+    report = bench.run(plan({}, {}))
+    assert len(bench.records()) == 2
+    assert statuses(report) == dict.fromkeys(range(2), "unknown")
+    assert {int(o.marker): o.status for o in bench.journal.settled[1]} == dict.fromkeys(range(2), "unknown")
+
+
+def _second_time(store):
+    """True of rows that the store has already."""
+    return lambda row: any(record["ext"] == row.match[0] for record in store.records("thing").values())
+
+
+def test_the_half_that_was_not_sent_again_after_a_lost_answer_is_unknown_too(bench, plan):
+    """A batch whose answer was lost, and that is refused whole afterwards, may have arrived in both its halves."""
+    bench.store.fail(AnswerLost("timeout"), after_commit=True)
+    bench.store.fail(BatchRejected("no", code="ALL"))
+    bench.store.fail(AccessDenied("no more"), times=None)
+    assert statuses(bench.run(plan({}, {}))) == dict.fromkeys(range(2), "unknown")
 
 
 def test_a_destination_that_never_answers_stops_the_run(bench, plan):

@@ -4,6 +4,7 @@ import datetime as dt
 import itertools
 import math
 import tempfile
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -76,9 +77,26 @@ def specs():
     )
 
 
-def batch(made):
-    """The rows as a warehouse hands them over."""
-    return pa.RecordBatch.from_pylist(made, SCHEMA)
+def mapped(specs):
+    """The same, over some of the fields."""
+    chosen = st.sets(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=4)
+    return st.builds(_over, specs, chosen)
+
+
+def _over(spec, fields):
+    return replace(
+        spec,
+        fields=tuple(sorted(fields)),
+        skip_nulls=spec.skip_nulls & fields,
+        create_only=spec.create_only & fields,
+        fill_empty=spec.fill_empty & fields,
+    )
+
+
+def batch(made, spec):
+    """The rows as a warehouse hands them over: the columns of the mapping, and no other."""
+    whole = pa.RecordBatch.from_pylist(made, SCHEMA)
+    return whole.select([name for name in SCHEMA.names if name[:2] != "f:" or name[2:] in spec.fields])
 
 
 def comparable(frame):
@@ -127,6 +145,8 @@ RUNS = st.lists(st.tuples(rows(), CHOICES, st.booleans()), min_size=2, max_size=
 """The model, what becomes of its changes, and whether the commit knows what they were made from."""
 OTHERS = st.lists(st.tuples(rows(), CHOICES, st.booleans(), specs()), min_size=2, max_size=4)
 """The same, and under which spec."""
+MAPPINGS = st.lists(st.tuples(rows(), CHOICES, st.booleans(), mapped(specs())), min_size=2, max_size=5)
+"""The same, and each time of other fields."""
 WALKS = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 QUICK, LONG = settings(WALKS, max_examples=8), settings(WALKS, max_examples=150)
 
@@ -148,8 +168,8 @@ class World:
         folder = self.root / f"run-{self.runs}"
         folder.mkdir()
         snapshot = self.store.open(IDENTITY)
-        found = diff(ModelRows.from_batches([batch(made)]), snapshot, spec, folder, self.options)
-        known = canonical_frame([batch(made)], self.types)
+        found = diff(ModelRows.from_batches([batch(made, spec)]), snapshot, spec, folder, self.options)
+        known = canonical_frame([batch(made, spec)], self.types)
         before = None if self.frame is None else SnapshotData(self.frame, self.types)
         exact = difference(CanonicalRows(known.frame, known.types), before, spec, full=self.options.full)
         return snapshot, found, exact
@@ -181,8 +201,11 @@ class World:
             return
         order = ["k:id", "k:no", "m:ext", *(f"f:{name}" for name in FIELDS), "record_id", "unknown"]
         held = [name for name in order if name in stored.columns]
+        absent = [name for name in FIELDS if f"f:{name}" in self.frame.columns and f"f:{name}" not in stored.columns]
+        assert all(set(absent) <= set(unknown) for unknown in self.frame["unknown"])  # of no row anything is known
         theirs = stored.select(held).with_columns(pl.col("unknown").list.sort())
-        ours = self.frame.select(held).with_columns(pl.col("unknown").list.sort())
+        told = pl.col("unknown").list.set_difference(pl.lit(absent, dtype=pl.List(pl.String)))
+        ours = self.frame.select(held).with_columns(told.list.sort())
         assert theirs.sort("k:id", "k:no").equals(ours.sort("k:id", "k:no")), (theirs, ours)
 
 
@@ -224,6 +247,21 @@ def test_many_generations_agree_with_the_exact_comparison(size, wide, generation
 @given(generations=OTHERS)
 def test_policies_may_change_between_runs(size, generations):
     """A policy that changes changes what is compared, and nothing is taken for known that is not."""
+    walk(generations)
+
+
+@QUICK
+@given(generations=MAPPINGS)
+def test_fields_may_come_and_go_between_runs(size, generations):
+    """A field that is new to the mapping, or comes back to it, is known of the rows it was sent for, and no other."""
+    walk(generations)
+
+
+@pytest.mark.slow
+@LONG
+@given(generations=MAPPINGS)
+def test_fields_may_come_and_go_between_many_runs(size, generations):
+    """The same for many more of them."""
     walk(generations)
 
 

@@ -91,10 +91,10 @@ def test_every_key_of_a_warehouse_is_named(model, read):
 def test_durations_and_shares_stand_as_written(read):
     """Defaults that are kept as seconds and shares are shown in the form users write."""
     page = read("docs/project-files.md")
-    shown = {"lease": "60s", "settle": "10s", "timeout": "60s", "reserve": "0%", "max_deletes": "15%"}
-    shown |= {"max_invalid": "5%", "max_changes": "off"}
+    shown = {"lease": "60s", "keep_runs": "90d", "settle": "10s", "timeout": "60s", "reserve": "0%"}
+    shown |= {"max_deletes": "15%", "max_invalid": "5%", "max_changes": "off"}
     models = {name: info.default for model in MODELS for name, info in model.model_fields.items()}
-    kept = {"60s": 60.0, "10s": 10.0, "0%": 0.0, "15%": 0.15, "5%": 0.05, "off": None}
+    kept = {"60s": 60.0, "10s": 10.0, "0%": 0.0, "15%": 0.15, "5%": 0.05, "90d": 90 * 86_400.0, "off": None}
     assert {name: kept[text] for name, text in shown.items()} == {name: models[name] for name in shown}
     assert [name for name, text in shown.items() if f"`{text}`" not in page.row(name)] == []
 

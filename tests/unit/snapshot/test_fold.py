@@ -9,7 +9,7 @@ from tailrace.canonical import canonical_frame
 from tailrace.changes import DiffSpec, SnapshotData
 from tailrace.diff.core import difference as diff
 from tailrace.snapshot.fold import fold
-from tailrace.snapshot.kept import KEPT, kept_message
+from tailrace.snapshot.kept import ANEW, KEPT, kept_message
 
 SPEC = DiffSpec(key=("id",), match=("ext",), fields=("a", "b"))
 
@@ -156,6 +156,21 @@ def test_a_row_created_anew_forgets_what_it_was():
     changes = FIRST.frame.with_columns(pl.lit(value=False).alias("c:b"))
     frame = fold(SAVED, changes, outcomes((0, "acknowledged", "R8", None)))
     assert rows_of(frame)[1] == {"m:ext": "x", "f:a": 1, "f:b": None, "record_id": "R8", "unknown": ["b"]}
+
+
+def test_an_update_that_made_its_record_anew_forgets_what_went_with_the_old_one():
+    """All mapped values were sent, so they are known; what is no longer mapped is not, and a null may not be."""
+    rows = model(k_id=[1, 2], m_ext=["x", "y"], f_a=[5, None])
+    now = DiffSpec(SPEC.key, SPEC.match, ("a",))
+    changes = diff(rows, SnapshotData(SAVED, FIRST.types), now).frame
+    frame = fold(SAVED, changes, outcomes((0, "acknowledged", "R8", ANEW), (1, "acknowledged", "R2", None)))
+    assert rows_of(frame) == {
+        1: {"m:ext": "x", "f:a": 5, "f:b": None, "record_id": "R8", "unknown": ["b"]},
+        2: {"m:ext": "y", "f:a": None, "f:b": "q", "record_id": "R2", "unknown": []},
+    }
+    unchanged = changes.with_columns(pl.lit(value=False).alias("c:a"))
+    frame = fold(SAVED, unchanged, outcomes((0, "acknowledged", "R8", ANEW), (1, "acknowledged", "R9", ANEW)))
+    assert [(row["f:a"], row["unknown"]) for row in rows_of(frame).values()] == [(5, ["b"]), (None, ["a", "b"])]
 
 
 def test_a_column_under_a_new_type_keeps_its_values():
