@@ -43,7 +43,7 @@ class Machine(RuleBasedStateMachine):
 
     kind: ClassVar[Kind]
     steps: ClassVar[int] = 0
-    """Steps of all machines of this process so far."""
+    """Steps of all machines of this class so far."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -281,7 +281,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_records_agree(self) -> None:
         """After each step: the snapshot is what was acknowledged, nothing is doubled, nothing forgotten."""
-        Machine.steps += 1
+        type(self).steps += 1
         if self.facts is None:
             self._look()
 
