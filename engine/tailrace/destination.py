@@ -50,6 +50,21 @@ Recovery: TypeAlias = Literal["retry", "missing", "exists"]
 
 
 @dataclass(frozen=True, slots=True)
+class Bulk:
+    """When rows go out as jobs: files that the vendor takes whole and works off in its own time."""
+
+    operations: frozenset[Operation]
+    from_rows: int
+    """So many rows of one action are cheaper as jobs than as batches."""
+    rows: int
+    """Most rows of one job."""
+    calls: int
+    """Requests that one job takes, but for the polls."""
+    why: str = ""
+    """Why there are jobs from so many rows on, in the words of the plan."""
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an adapter can do with one account, as data."""
 
@@ -74,6 +89,8 @@ class Capabilities:
     """Whether a NULL can clear a field."""
     case_insensitive_match: frozenset[str] = frozenset()
     """Match fields for which values that differ only in case or outer spaces are one record."""
+    bulk: Bulk | None = None
+    """How jobs work, for adapters that are a `tailrace.bulk.BulkDestination` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +300,8 @@ class Plugin:
     """Extra top-level keys this adapter understands in a sync file."""
     requires: tuple[str, ...] = ()
     """Modules the adapter imports, each of the extra of the same name as the plugin."""
+    bulk: Callable[[Any, Any], Bulk | None] | None = None
+    """When rows go out as jobs under that configuration and a sync's `options`; without touching the network."""
 
 
 def plugins() -> dict[str, Plugin]:
