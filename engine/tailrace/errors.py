@@ -9,6 +9,7 @@ TailraceError                      exit code
 ├── StateError                     1   the state database is locked, damaged, or newer
 ├── LeaseHeld                      1   another run holds the sync
 ├── LeaseLost                      1   this run lost its sync to another one
+├── JobLeft                        1   a job goes on at the destination; the next run asks for its results
 ├── PlanStale                      3   the world no longer matches a saved plan
 ├── GuardTripped                   3   a brake stopped the run before its first write
 ├── WriteForbidden                 1   something tried to write during a dry run
@@ -122,6 +123,17 @@ class LeaseHeld(TailraceError):
 
 class LeaseLost(TailraceError):
     """This run was silent for longer than its lease, and another run took the sync over."""
+
+
+class JobLeft(TailraceError):
+    """A job goes on at the destination, and this run cannot follow it any more; the next run asks for its results.
+
+    `code` is the destination's for why it cannot.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class PlanStale(TailraceError):

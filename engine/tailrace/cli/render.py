@@ -11,6 +11,7 @@ from tailrace.jsonform import show
 if TYPE_CHECKING:
     from tailrace.describe import Described
     from tailrace.planning import Change, Plan
+    from tailrace.planning.cost import Way
     from tailrace.planning.plan import FieldChange
     from tailrace.project import Sync
     from tailrace.running.check import CheckReport
@@ -33,6 +34,7 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> It
     lines = [_head(made, sync), _counts(made)]
     lines += [f"  {line}" for line in told(made.holds.values(), made.sync)]
     lines.append(_cost(made))
+    lines += [f"  by jobs: {_way(way)}" for way in made.cost.ways if way.by == "jobs"]
     lines += [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in made.invalid]
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
@@ -67,6 +69,11 @@ def _head(made: Plan, sync: Sync) -> str:
 def _counts(made: Plan) -> str:
     invalid = f"   {made.invalid_rows:,} invalid" if made.invalid else ""
     return f"  {_changes(made.inserts, made.updates, made.deletes)}   {made.unchanged:,} unchanged{invalid}"
+
+
+def _way(way: Way) -> str:
+    why = f" ({way.why})" if way.why else ""
+    return f"{way.rows:,} to {way.action}, in about {counted(way.calls, 'API call')}{why}"
 
 
 def _cost(made: Plan) -> str:

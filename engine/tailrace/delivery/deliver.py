@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
 from operator import attrgetter
+from pathlib import Path
 from typing import Self
 
 import polars as pl
 
+from tailrace.bulk import operation
 from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
+from tailrace.delivery.jobs import among, jobs_of
 from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.phases import Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
-from tailrace.delivery.rows import initial_fields, make_batch, make_rows, operation
+from tailrace.delivery.rows import initial_fields, make_batch, make_rows
 from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
@@ -60,13 +63,15 @@ def deliver(
     stop: threading.Event | None = None,
     sleep: Callable[[float], object] | None = None,
     first_number: int = 1,
+    folder: Path | None = None,
 ) -> DeliveryReport:
     """Send all rows of a plan, and say what became of each.
 
     Errors of the destination end up in the report. LeaseLost, StateError and WriteForbidden are
     raised, after the batches in flight have ended. `stop` ends the delivery after the batches in
     flight; StopNow, which is raised too, without them. `sleep` (seconds) replaces real waiting.
-    Batches are numbered from `first_number`.
+    Batches are numbered from `first_number`. Files of jobs are written in `folder`, or the system's for such files;
+    JobLeft is raised where a job goes on that cannot be followed any more.
     """
     delivery = _Delivery(
         job,
@@ -78,6 +83,7 @@ def deliver(
         stop=stop,
         sleep=sleep,
         first_number=first_number,
+        folder=folder,
     )
     with during(stop, "sending"), delivery:
         delivery.run()
@@ -107,9 +113,11 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What a batch came to."""
+    """What a batch or a job came to."""
 
-    work: _Work
+    number: int
+    action: str
+    round: int
     verdict: Verdict
     error: DestinationError | None
 
@@ -127,6 +135,7 @@ class _Delivery:
         stop: threading.Event | None,
         sleep: Callable[[float], object] | None,
         first_number: int,
+        folder: Path | None,
     ) -> None:
         self._job, self._rows, self._journal, self._limiter = job, rows, journal, limiter
         self._height = rows.count()
@@ -136,6 +145,7 @@ class _Delivery:
         fresh = Fresh(job, rows)
         self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, sleep=sleep or time.sleep)
         self._preparer = Preparer(job, self._capabilities, finder, initial_fields(rows))
+        self._jobs = jobs_of(job, destination, self._retries, folder=folder, stop=stop, sleep=sleep, working=self._tell)
         self._vacancies = Vacancies(rows, job.match, self._capabilities.case_insensitive_match)
         self._ledger = Ledger(self._height)
         self._progress = progress
@@ -213,13 +223,35 @@ class _Delivery:
 
     def _run_parts(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            for works in self._works(self._vacancies.admit(part, self._ledger.frame)):
+            for works in self._works(self._in_jobs(self._vacancies.admit(part, self._ledger.frame))):
                 for some in self._together(works):
                     for work in self._intended(some):
                         self._launch(work)
                 if self._halted:
                     break
         self._land(all_of_them=True)
+
+    def _in_jobs(self, part: Part) -> Part:
+        """Send what goes out in jobs, if that pays; gives what is left for batches."""
+        able = None if self._jobs is None or part.round else self._jobs.among(part, self._preparer.conditional)
+        if self._jobs is None or able is None:
+            return part
+        aside: list[int] = []
+        for done in self._jobs.send_all(part.rows.where(able), part.action, self._numbers, self._journal):
+            verdict = self._judged(done.outcomes, part)
+            if done.intended:
+                self._journal.settle(done.number, verdict.final)
+                reach("batch.settled")
+            self._settle_unsent(done.refused)
+            aside += done.aside
+            self._absorb(_Done(done.number, part.action, part.round, verdict, done.error))
+            if self._halted:
+                break
+        return replace(part, rows=part.rows.where(~able | among(aside)))
+
+    def _judged(self, outcomes: Iterable[Outcome], part: Part | _Work) -> Verdict:
+        able = self._capabilities.operations
+        return judge(outcomes, job=self._job, action=part.action, round=part.round, operations=able)
 
     def _works(self, part: Part) -> Iterator[list[_Work]]:
         """The part's batches, those together that were taken out of the frame at once."""
@@ -302,28 +334,26 @@ class _Delivery:
         sent = self._sender.send(work.batch)
         self._pace = time.perf_counter() - started
         reach("batch.sent")
-        verdict = judge(
-            telling(sent.outcomes.values(), work.kept, work.anew),
-            job=self._job,
-            action=work.action,
-            round=work.round,
-            operations=self._capabilities.operations,
-        )
+        verdict = self._judged(telling(sent.outcomes.values(), work.kept, work.anew), work)
         self._journal.settle(work.number, verdict.final)
         reach("batch.settled")
-        return _Done(work, verdict, sent.error)
+        return _Done(work.number, work.action, work.round, verdict, sent.error)
 
     def _absorb(self, done: _Done | None) -> None:
         if done is None:
             return
-        work = done.work
-        self._ledger.add(work.number, done.verdict.final)
-        self._again += [(work.action, work.round + 1, seq) for seq in done.verdict.retry]
-        self._again += [("upsert", work.round, seq) for seq in done.verdict.upsert]
+        self._ledger.add(done.number, done.verdict.final)
+        self._again += [(done.action, done.round + 1, seq) for seq in done.verdict.retry]
+        self._again += [("upsert", done.round, seq) for seq in done.verdict.upsert]
         if done.error is not None:
             self._halt(done.error)
+        self._tell()
+
+    def _tell(self, working: int = 0) -> None:
+        """Tell how far we are; `working` rows of a job have been worked off, with results to come."""
         if self._progress is not None:
-            self._progress(replace(self._ledger.progress(), quota_left=self._limiter.quota_left))
+            known = self._ledger.progress()
+            self._progress(replace(known, done=known.done + working, quota_left=self._limiter.quota_left))
 
     def _halt(self, error: DestinationError) -> None:
         if self._stop.is_set() and isinstance(error, Retriable):

@@ -53,6 +53,12 @@ class JournalLike(Protocol):
     def begin(self, number: int) -> None:
         """Note that a batch is sent now that was intended together with others."""
 
+    def intend_job(self, number: int, operation: str, seqs: Sequence[int]) -> None:
+        """Make it durable that these rows are about to go out in a job."""
+
+    def keep_receipt(self, number: int, receipt: str) -> None:
+        """Make the job's receipt durable, before its data goes up."""
+
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
         """Make it durable what became of them, before the next intent at the latest."""
 

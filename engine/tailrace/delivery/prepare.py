@@ -55,7 +55,8 @@ class Preparer:
 
     def __init__(self, job: Job, capabilities: Capabilities, finder: Finder, initial: frozenset[str]) -> None:
         self._job = job
-        self._conditional = {"upsert": job.fill_empty | initial, "update": job.fill_empty}
+        self.conditional = {"upsert": job.fill_empty | initial, "update": job.fill_empty}
+        """By action the fields whose being written depends on the record."""
         self._operations: frozenset[Operation] = capabilities.operations
         self._by_id = capabilities.addresses == "record_id"
         self._finder = finder
@@ -66,7 +67,7 @@ class Preparer:
         if not asked:
             return Prepared(rows=rows)
         prepared = Prepared()
-        wanted = sorted(self._job.fill_empty) if action in self._conditional else []
+        wanted = sorted(self._job.fill_empty) if action in self.conditional else []
         found = self._finder.find(asked, wanted) if self._finder.works else {}
         known = {row.marker for row in asked}
         for row in rows:
@@ -80,7 +81,7 @@ class Preparer:
         return (
             (action in _ADDRESSED and self._by_id)
             or (action == "create" and self._job.mode == "insert")
-            or bool(self._conditional.get(action))
+            or bool(self.conditional.get(action))
         )
 
     def _asks(self, row: Row, action: str) -> bool:
@@ -88,7 +89,7 @@ class Preparer:
             return True
         if action == "create":
             return self._job.mode == "insert" and self._finder.works
-        return not self._conditional.get(action, _NONE).isdisjoint(row.values)
+        return not self.conditional.get(action, _NONE).isdisjoint(row.values)
 
     def _place(self, row: Row, action: str, records: Sequence[Record], prepared: Prepared) -> None:
         if len(records) > 1:
@@ -114,7 +115,7 @@ class Preparer:
         if action == "create":
             prepared.settled.append(Outcome(row.marker, "skipped", record.id, code="exists"))
             return
-        conditional = self._conditional.get(action, _NONE) & row.values.keys()
+        conditional = self.conditional.get(action, _NONE) & row.values.keys()
         filled = {name for name in conditional & self._job.fill_empty if record.values.get(name) not in (None, "")}
         left = filled | (conditional - self._job.fill_empty)
         if left:

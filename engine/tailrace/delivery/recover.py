@@ -6,10 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tailrace.delivery.deliver import Fresh
 from tailrace.delivery.job import Job
+from tailrace.delivery.jobs import Jobs, jobs_of
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import Retries
@@ -63,17 +65,28 @@ def recover(
     *,
     limiter: Limiter,
     sleep: Callable[[float], object] = time.sleep,
+    folder: Path | None = None,
 ) -> Recovery:
     """Settle every doubtful batch of a dead run. `job` and `rows` are that run's own.
 
     Rows that an adapter can send twice without making second records are of unknown outcome, and sent again by the
     next plan: what was sent may be there, also if the model has taken the change back by then. Created ones are
-    looked up by match after `job.settle` seconds; where that cannot tell, `job.on_unknown` decides.
+    looked up by match after `job.settle` seconds; where that cannot tell, `job.on_unknown` decides. Jobs are asked
+    what became of them, and waited for; those without a receipt never got any data. DestinationError when one cannot
+    be asked.
     """
     doubts = journal.doubts()
-    creates = [doubt for doubt in doubts if doubt.operation == Operation.CREATE]
     tally = _Tally(journal)
-    for some in _portions([doubt for doubt in doubts if doubt.operation != Operation.CREATE]):
+    jobs = jobs_of(job, destination, Retries(limiter, sleep=sleep), folder=folder, sleep=sleep)
+    left = []
+    for doubt in doubts:
+        answers = None if doubt.receipt is None else _of_job(doubt, rows, jobs)
+        if answers is None:
+            left.append(doubt)
+        else:
+            tally.settle([(doubt, answers)])
+    creates = [doubt for doubt in left if doubt.operation == Operation.CREATE]
+    for some in _portions([doubt for doubt in left if doubt.operation != Operation.CREATE]):
         tally.settle([(doubt, unanswered(doubt, BROKE_OFF)) for doubt in some])
     finder = Finder(job, destination, Retries(limiter, sleep=sleep))
     sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(job, rows), sleep=_no_wait)
@@ -93,6 +106,14 @@ def unanswered(doubt: Doubt, message: str) -> list[Outcome]:
     if doubt.operation == LOOKED_UP:
         return []
     return [Outcome(str(seq), "unknown", code=IN_FLIGHT, message=message) for seq in doubt.seqs]
+
+
+def _of_job(doubt: Doubt, rows: Rows, jobs: Jobs | None) -> Sequence[Outcome] | None:
+    """What a job says became of its rows; None where nobody can tell any more."""
+    if not doubt.receipt:
+        return []
+    frame = rows.take(doubt.seqs)
+    return None if jobs is None else jobs.resume(doubt.receipt, frame, frame["action"][0])
 
 
 class _Tally:

@@ -17,12 +17,7 @@ if TYPE_CHECKING:
     from tailrace.delivery.job import Job
     from tailrace.rowset import Rows
 
-_BY_OLD_MATCH = frozenset({"update", "clear", "delete", "archive"})
-
-
-def operation(action: str) -> Operation:
-    """How a plan's action is carried out; to clear is to update with nulls."""
-    return Operation.UPDATE if action == "clear" else Operation(action)
+BY_OLD_MATCH = frozenset({"update", "clear", "delete", "archive"})
 
 
 def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
@@ -36,7 +31,7 @@ def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
     keys = _tuples(job, frame, [name for name in frame.columns if name.startswith("k:")])
     new = _tuples(job, frame, [f"m:{name}" for name in job.match])
     old = _tuples(job, frame, [f"om:{name}" for name in job.match])
-    match = [o if _whole(o) else n for o, n in zip(old, new, strict=True)] if action in _BY_OLD_MATCH else new
+    match = [o if _whole(o) else n for o, n in zip(old, new, strict=True)] if action in BY_OLD_MATCH else new
     values = _values(job, frame, action, old, new)
     ids = frame["record_id"].to_list()
     return list(map(Row, markers, keys, match, values, ids))
@@ -50,7 +45,12 @@ def initial_fields(rows: Rows) -> frozenset[str]:
 def make_batch(job: Job, operation: Operation, rows: Sequence[Row], attempt: int = 0) -> Batch:
     """A batch whose id is the same whenever the same rows are sent in the same attempt of a run."""
     return Batch(
-        batch_id(job.run_id, operation, rows, attempt), job.object, operation, job.match, tuple(rows), job.lookups
+        batch_id(job.run_id, operation, _markers(rows), attempt),
+        job.object,
+        operation,
+        job.match,
+        tuple(rows),
+        job.lookups,
     )
 
 
@@ -58,13 +58,17 @@ def part_of(batch: Batch, rows: Sequence[Row]) -> Batch:
     """The batch with some of its rows; its id tells it from the whole."""
     if len(rows) == len(batch.rows):
         return batch
-    return replace(batch, rows=tuple(rows), id=batch_id(batch.id, batch.operation, rows, 0))
+    return replace(batch, rows=tuple(rows), id=batch_id(batch.id, batch.operation, _markers(rows), 0))
 
 
-def batch_id(scope: str, operation: Operation, rows: Iterable[Row], attempt: int) -> str:
+def batch_id(scope: str, operation: Operation, markers: Iterable[str], attempt: int) -> str:
     """32 hex digits that name these rows within the scope."""
-    text = f"{scope}|{operation}|{attempt}|" + ",".join([row.marker for row in rows])
+    text = f"{scope}|{operation}|{attempt}|" + ",".join(markers)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _markers(rows: Iterable[Row]) -> list[str]:
+    return [row.marker for row in rows]
 
 
 def _whole(match: tuple[Value, ...]) -> bool:

@@ -62,7 +62,7 @@ def load_plan(path: Path, work: Path) -> Plan:
             standing=frozenset(header["standing"]),
             invalid=tuple(InvalidRows(g["reason"], g["rows"], tuple(g["examples"])) for g in header["invalid"]),
             guards=tuple(GuardResult(**guard) for guard in header["guards"]),
-            cost=Cost(**header["cost"]),
+            cost=Cost.from_json(header["cost"]),
             events=tuple(SchemaEvent(**event) for event in header["events"]),
             notes=tuple(header["notes"]),
             old_known=header.get("old_known", True),

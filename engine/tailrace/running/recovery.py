@@ -123,7 +123,9 @@ def _look_up(
     if identity is None or (identity.destination, identity.account) != here:
         return _hold(journal)
     past = past_job(sync, target, saved, identity, cast("Mode", run.mode))
-    found = look_up_doubtful(past, saved.rows, destination, journal, limiter=session.limiter(target))
+    with session.work.scratch() as folder:
+        limiter = session.limiter(target)
+        found = look_up_doubtful(past, saved.rows, destination, journal, limiter=limiter, folder=folder)
     if found.error is not None:
         raise found.error
     return found.left

@@ -14,6 +14,7 @@ from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
 from tailrace.errors import (
     GuardTripped,
+    JobLeft,
     LeaseLost,
     PlanStale,
     QuotaExhausted,
@@ -290,6 +291,7 @@ class _Run:
                 limiter=self.session.limiter(self.target, stop=self.request.stop),
                 progress=self.request.progress,
                 stop=self.request.stop,
+                folder=folder,
             )
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
         reach("delivery.ended")
@@ -368,7 +370,7 @@ def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
     if isinstance(error, OSError):
         error = TailraceError(os_message(error))
     status: RunStatus = "failed"
-    match error:
+    match error.__cause__ if isinstance(error, JobLeft) else error:
         case PlanStale() | GuardTripped():
             status = "blocked"
         case QuotaExhausted():

@@ -6,7 +6,7 @@ import hmac
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -182,6 +182,8 @@ class Session:
         plugin = self._plugins[config.type]
         need(*plugin.requires, extra=plugin.name, what=f"destination {sync.config.destination} ({plugin.name})")
         able = plugin.capabilities(config)
+        if plugin.bulk is not None:
+            able = replace(able, bulk=plugin.bulk(config, sync.options))
         found = refusals(sync.config, able)
         if found:
             raise UsageError(f"{sync.name}: {'; '.join(found)}", hint=f"see {sync.path}")

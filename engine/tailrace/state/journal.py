@@ -23,7 +23,7 @@ from tailrace.errors import StateError
 from tailrace.state.commits import Commits
 from tailrace.state.database import Database
 from tailrace.state.direct import Direct, Prepared
-from tailrace.state.leases import lost, token_query
+from tailrace.state.leases import check_token, lost, token_query
 from tailrace.state.packing import columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import BatchRecord, Doubt, Intent
 from tailrace.state.schema import batches, runs
@@ -84,6 +84,17 @@ class Journal:
         """The same of several batches, in one transaction."""
         self._commits.commit(intents)
 
+    def intend_job(self, number: int, operation: str, seqs: Sequence[int]) -> None:
+        """The same of a job, whose receipt follows before anything is sent."""
+        self._commits.commit([Intent(number, operation, seqs, receipt="")])
+
+    def keep_receipt(self, number: int, receipt: str) -> None:
+        """Record durably by what a job can be asked for, before its data goes up."""
+        here = (batches.c.run_id == self._run_id) & (batches.c.number == number)
+        with self._state.transaction() as connection:
+            check_token(connection, self._sync, self._token)
+            connection.execute(sa.update(batches).where(here).values(receipt=receipt))
+
     def begin(self, number: int) -> None:
         """Note that a batch is sent now that was intended some time before, with others."""
         self._sent[number] = time.monotonic()
@@ -143,10 +154,10 @@ class Journal:
 
     def doubts(self) -> list[Doubt]:
         """Batches that may have been sent and have no outcomes: the run died in between."""
-        query = self._mine(batches.c.number, batches.c.operation, batches.c.seqs)
+        query = self._mine(batches.c.number, batches.c.operation, batches.c.seqs, batches.c.receipt)
         query = query.where(batches.c.settled_at.is_(None), batches.c.seqs.is_not(None))
         with self._reading() as connection:
-            return [Doubt(row[0], row[1], unpack_seqs(row[2])) for row in connection.execute(query)]
+            return [Doubt(row[0], row[1], unpack_seqs(row[2]), row[3]) for row in connection.execute(query)]
 
     def outcomes(self) -> pl.DataFrame:
         """All outcomes so far, one per row, by seq: seq, status, record_id, code, message, batch."""
@@ -211,6 +222,7 @@ class Journal:
             "operation": intent.operation,
             "rows": len(intent.seqs),
             "seqs": pack_seqs(intent.seqs),
+            "receipt": intent.receipt,
         }
         return values, time.monotonic()
 
@@ -220,7 +232,7 @@ class Journal:
 
     @cached_property
     def _insert(self) -> Prepared:
-        names = ("run_id", "number", "operation", "rows", "seqs", "intended_at")
+        names = ("run_id", "number", "operation", "rows", "seqs", "receipt", "intended_at")
         none: dict[str, Any] = {str(name): sa.literal_column("0") for name in _TALLIES}
         return Prepared(self._state, sa.insert(batches).values(none), [*names, *none])
 

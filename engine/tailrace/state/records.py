@@ -98,6 +98,8 @@ class Intent:
     operation: str
     seqs: Sequence[int]
     """Numbers of its rows."""
+    receipt: str | None = None
+    """For a job: empty, as it is not opened yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Doubt:
     number: int
     operation: str
     seqs: tuple[int, ...]
+    receipt: str | None = None
+    """Of a job, by which its state is asked; empty where it never got one, so that nothing of it was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ from tailrace.errors import BatchRejected, ObjectNotFound
 from tailrace.testing.fit import Fit, misfit
 from tailrace.values import Value
 
-Step: TypeAlias = Literal["check", "describe", "push", "find"]
+Step: TypeAlias = Literal[
+    "check", "describe", "push", "find", "open_job", "upload_job", "start_job", "job_state", "collect_job", "abort_job"
+]
 MatchKey: TypeAlias = tuple[Value, ...]
 
 CAPABILITIES = Capabilities(

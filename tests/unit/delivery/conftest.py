@@ -31,6 +31,7 @@ class Notebook:
     intents: dict[int, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
     settled: dict[int, list] = field(default_factory=dict)
+    receipts: dict[int, list[str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def intend(self, number, operation, seqs):
@@ -43,6 +44,17 @@ class Notebook:
         """Note several intents."""
         for intent in intents:
             self.intend(intent.number, intent.operation, intent.seqs)
+
+    def intend_job(self, number, operation, seqs):
+        """Note a job that is not opened yet."""
+        self.intend(number, operation, seqs)
+        self.receipts[number] = []
+
+    def keep_receipt(self, number, receipt):
+        """Note by what a job can be asked for; it has no outcomes yet."""
+        with self.lock:
+            assert number not in self.settled
+            self.receipts[number].append(receipt)
 
     def begin(self, number):
         """Note that a batch is sent that was intended."""
