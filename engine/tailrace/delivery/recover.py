@@ -130,8 +130,9 @@ class _Tally:
         for doubt, outcomes in settled:
             known = {int(outcome.marker) for outcome in outcomes}
             self._left += [seq for seq in doubt.seqs if seq not in known]
-            again = doubt.operation != Operation.CREATE
-            self._rows.update("again" if again else outcome.status for outcome in outcomes)
+            harmless = doubt.operation != Operation.CREATE
+            said = (outcome.status for outcome in outcomes)
+            self._rows.update("again" if harmless and status == "unknown" else status for status in said)
 
     def recovery(self, error: DestinationError | None) -> Recovery:
         """What it came to."""

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.bulk import JobState
+from tailrace.delivery import recover
 from tailrace.delivery.jobs import UNACCOUNTED, accounted
 from tailrace.delivery.rows import make_rows
 from tailrace.delivery.table import make_order, make_table
 from tailrace.destination import Context, Operation
 from tailrace.errors import AnswerLost, BatchRejected, JobLeft, QuotaExhausted, Retriable, SessionExpired, StopRun
 from tailrace.rowset import Rows
+from tailrace.state.records import Doubt
 from tailrace.testing.jobs import BULK, JobStore, MemoryBulkDestination
 
 
@@ -187,6 +189,104 @@ def test_a_file_the_vendor_cannot_read_stops_the_run(bench, plan):
     report = bench.run(plan(*[{}] * 12))
     assert "line 7" in str(report.stopped)
     assert report.outcomes.is_empty()
+
+
+class Dead:
+    """The journal of a run that broke off with one job."""
+
+    def __init__(self, receipt, rows=12, operation="upsert"):
+        self.left = [Doubt(1, operation, tuple(range(rows)), receipt)]
+        self.settled = {}
+
+    def doubts(self):
+        """The job."""
+        return self.left
+
+    def settle_all(self, settled):
+        """Remember what was made of it."""
+        for number, outcomes in settled:
+            self.settled[number] = {outcome.marker: outcome.status for outcome in outcomes}
+
+
+def resume(bench, frame, journal):
+    """Recover a dead run."""
+    return recover(
+        bench.job, Rows.of_frame(frame), bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps
+    )
+
+
+def dies(bench, frame, step):
+    """A run that sends these rows and dies at a request."""
+    bench.store.fail(KeyboardInterrupt(), step)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(frame)
+
+
+@pytest.mark.parametrize("step", ["job_state", "collect_job"])
+def test_recovery_asks_what_became_of_a_job(bench, plan, step):
+    """A job that was started is waited for, and its results are taken: nothing is sent again."""
+    frame = plan(*[{"name": "x"}] * 12)
+    bench.store.refuse(lambda row: row.match[0] == "e4", "BAD", "no")
+    dies(bench, frame, step)
+    journal = Dead("job-1")
+    recovery = resume(bench, frame, journal)
+    assert journal.settled == {1: {str(n): "rejected" if n == 4 else "acknowledged" for n in range(12)}}
+    assert (recovery.found, recovery.again, recovery.left) == (11, 0, ())
+    assert sum(request.rows for request in bench.store.requests if request.step == "push") == 12
+
+
+@pytest.mark.parametrize("step", ["upload_job", "start_job"])
+def test_recovery_gives_up_a_job_that_was_not_started(bench, plan, step):
+    """Its rows were not carried out, and never will be: they are planned again."""
+    frame = plan(*[{}] * 12)
+    dies(bench, frame, step)
+    journal = Dead("job-1")
+    recovery = resume(bench, frame, journal)
+    assert (recovery.left, recovery.again) == (tuple(range(12)), 0)
+    assert bench.store.jobs["job-1"].phase == "aborted"
+    assert not bench.records()
+
+
+def test_recovery_knows_that_nothing_went_without_a_receipt(bench, plan):
+    """The run died before the receipt was durable, and so before any data was sent."""
+    frame = plan(*[{}] * 12)
+    dies(bench, frame, "open_job")
+    recovery = resume(bench, frame, Dead(""))
+    assert recovery.left == tuple(range(12))
+
+
+def test_recovery_of_a_job_nobody_knows_takes_it_for_in_flight(bench, plan):
+    """An upsert may be repeated; what was created is looked up."""
+    frame = plan(*[{}] * 12)
+    recovery = resume(bench, frame, Dead("job-9"))
+    assert (recovery.again, recovery.left) == (12, ())
+    bench.wants(mode="insert")
+    bench.store.put("thing", {"ext": "e3"})
+    journal = Dead("job-9", operation="create")
+    recovery = resume(bench, plan(*[{}] * 12, action="create"), journal)
+    assert (journal.settled, recovery.found) == ({1: {"3": "acknowledged"}}, 1)
+    assert len(recovery.left) == 11
+
+
+def test_recovery_leaves_rows_that_were_refused_for_now(bench, plan):
+    """A job that failed half way: what it did not come to is planned again."""
+    frame = plan(*[{}] * 12)
+    bench.store.spoiled = "took too long"
+    dies(bench, frame, "collect_job")
+    recovery = resume(bench, frame, Dead("job-1"))
+    assert (recovery.found, recovery.left) == (6, tuple(range(6, 12)))
+
+
+def test_recovery_says_unknown_of_rows_that_leave_no_mark_any_more(bench, plan):
+    """The adapter would not write a row into a file today that it wrote then: nobody knows what became of it."""
+    frame = plan(*[{}] * 12)
+    dies(bench, frame, "collect_job")
+    changed = frame.with_columns(
+        pl.when(pl.col("seq") == 5).then(pl.lit("refused")).otherwise("n:name").alias("n:name")
+    )
+    journal = Dead("job-1")
+    resume(bench, changed, journal)
+    assert {marker: s for marker, s in journal.settled[1].items() if s != "acknowledged"} == {"5": "unknown"}
 
 
 def results(*rows):

@@ -51,6 +51,26 @@ def test_an_intent_without_outcomes_is_a_doubt(state, start):
     assert journal.next_number() == 3
 
 
+def test_a_job_is_in_doubt_with_its_receipt(state, start):
+    """An empty receipt says that nothing was sent; a batch has none at all."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "upsert", [0])
+    journal.intend_job(2, "upsert", [1, 2])
+    journal.intend_job(3, "upsert", [3])
+    journal.keep_receipt(3, "750xx")
+    assert [(doubt.number, doubt.receipt) for doubt in journal.doubts()] == [(1, None), (2, ""), (3, "750xx")]
+
+
+def test_a_receipt_is_refused_once_the_sync_is_another_runs(state, start, clock):
+    """So a run that slept through its lease opens no job whose data could overtake another's."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend_job(1, "upsert", [1])
+    clock.now += 100
+    start("r2")
+    with pytest.raises(LeaseLost):
+        journal.keep_receipt(1, "750xx")
+
+
 def test_what_is_written_survives_the_process(state, start, tmp_path):
     """An intent is on disk when `intend` returns, whoever opens the database."""
     Journal(state, "r1", start().token).intend(1, "create", [0])
