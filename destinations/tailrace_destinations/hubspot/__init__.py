@@ -17,8 +17,8 @@ __all__ = ["plugin"]
 _REQUIRES: Final = ("hubspot",)
 BATCH_SIZE: Final = 100
 """Most inputs of one batch request."""
-CONCURRENCY: Final = 8
-"""Batches in flight: enough to use up 19 requests a second at usual answer times."""
+CONCURRENCY: Final = 16
+"""Most batches in flight: enough to use up 19 requests a second that take 0.6 s each."""
 
 
 def capabilities(config: HubSpotConfig) -> Capabilities:

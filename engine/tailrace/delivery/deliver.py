@@ -15,6 +15,7 @@ from typing import Self
 import polars as pl
 
 from tailrace.bulk import operation
+from tailrace.delivery.flight import Flight
 from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
 from tailrace.delivery.jobs import among, jobs_of
 from tailrace.delivery.ledger import Ledger
@@ -159,6 +160,7 @@ class _Delivery:
         """Batches that are intended, and not sent yet."""
         self._pace: float | None = None
         """Seconds that the last batch took to be sent."""
+        self._flight = Flight(job.concurrency, limiter.pace)
         self._flying: set[Future[_Done | None]] = set()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -307,7 +309,7 @@ class _Delivery:
         if self._pool is None:
             self._absorb(self._process(work))
             return
-        while len(self._flying) >= self._job.concurrency:
+        while len(self._flying) >= self._flight.wanted:
             self._land()
         self._flying.add(self._pool.submit(self._process, work))
 
@@ -330,9 +332,10 @@ class _Delivery:
         else:
             self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)
         reach("batch.intended")
-        started = time.perf_counter()
+        started, waited = time.perf_counter(), self._limiter.waited_here
         sent = self._sender.send(work.batch)
         self._pace = time.perf_counter() - started
+        self._flight.took(self._pace - (self._limiter.waited_here - waited))
         reach("batch.sent")
         verdict = self._judged(telling(sent.outcomes.values(), work.kept, work.anew), work)
         self._journal.settle(work.number, verdict.final)

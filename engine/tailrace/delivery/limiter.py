@@ -11,11 +11,15 @@ from tailrace.errors import Retriable, WriteForbidden
 from tailrace.limits import PATIENCE_S, MemoryStore, Store, Window, windows_of
 from tailrace.limits.reserve import Terms
 from tailrace.limits.view import View
+from tailrace.limits.windows import EVERY
 from tailrace.redact import redact
 
 _LAPSES = 3
 """So many permits whose moment was missed are let lapse, before one is used in spite of it."""
 _LEAST_PROBE_S = 60.0
+_COUNTING = frozenset({"default", EVERY})
+_STEADY_S = 600.0
+"""Longer windows are budgets to be spent, not paces to be kept."""
 
 
 class Interrupted(Retriable):
@@ -57,8 +61,20 @@ class Limiter:
         self._clock = clock
         self._sleep = sleep or (stop.wait if stop else time.sleep)
         self._lock = threading.Lock()
+        self._here = threading.local()
         terms = Terms(reserve=reserve, heed_breaker=not read_only, probe_s=max(_LEAST_PROBE_S, 2 * timeout))
         self._view = View(store or MemoryStore(clock), clock, terms)
+
+    @property
+    def pace(self) -> float | None:
+        """Requests a second that are permitted in the long run, as far as windows of minutes say; None: without end."""
+        counting = (rate.calls / rate.per for rate in self._rates if rate.bucket in _COUNTING and rate.per <= _STEADY_S)
+        return min(counting, default=None)
+
+    @property
+    def waited_here(self) -> float:
+        """Seconds that the calling thread has waited for permits."""
+        return float(getattr(self._here, "waited", 0.0))
 
     @property
     def quota_left(self) -> int | None:
@@ -126,6 +142,7 @@ class Limiter:
         self._sleep(seconds)
         if self._stop is not None and self._stop.is_set():
             raise Interrupted("the run was asked to stop while it waited for a permit", code="INTERRUPTED")
+        self._here.waited = self.waited_here + seconds
         with self._lock:
             self.throttled_s += seconds
         return seconds
