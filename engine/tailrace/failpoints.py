@@ -43,6 +43,7 @@ Point: TypeAlias = Literal[
     "snapshot.saved",
     "issues.saved",
     "outcomes.saved",
+    "journal.folded",
     "run.finished",
     "lease.released",
 ]

@@ -15,13 +15,15 @@ from typing import Self
 import polars as pl
 
 from tailrace.bulk import operation
+from tailrace.delivery.checkpoints import Checkpoints, Fold
 from tailrace.delivery.flight import Flight
+from tailrace.delivery.fresh import Fresh
 from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
 from tailrace.delivery.jobs import among, jobs_of
 from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
-from tailrace.delivery.phases import Part, Vacancies, removals, superseded, writes
+from tailrace.delivery.phases import REMOVALS, Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import initial_fields, make_batch, make_rows
@@ -65,14 +67,16 @@ def deliver(
     sleep: Callable[[float], object] | None = None,
     first_number: int = 1,
     folder: Path | None = None,
+    fold: Fold | None = None,
 ) -> DeliveryReport:
     """Send all rows of a plan, and say what became of each.
 
     Errors of the destination end up in the report. LeaseLost, StateError and WriteForbidden are
     raised, after the batches in flight have ended. `stop` ends the delivery after the batches in
     flight; StopNow, which is raised too, without them. `sleep` (seconds) replaces real waiting.
-    Batches are numbered from `first_number`. Files of jobs are written in `folder`, or the system's for such files;
-    JobLeft is raised where a job goes on that cannot be followed any more.
+    Batches are numbered from `first_number`. `fold` is called now and then with what became of the rows so far, with
+    nothing in flight; the report then has the outcomes since the last call. Files in the making are in `folder`, or
+    where the system has them. JobLeft is raised where a job goes on that cannot be followed any more.
     """
     delivery = _Delivery(
         job,
@@ -85,6 +89,7 @@ def deliver(
         sleep=sleep,
         first_number=first_number,
         folder=folder,
+        fold=fold,
     )
     with during(stop, "sending"), delivery:
         delivery.run()
@@ -137,6 +142,7 @@ class _Delivery:
         sleep: Callable[[float], object] | None,
         first_number: int,
         folder: Path | None,
+        fold: Fold | None,
     ) -> None:
         self._job, self._rows, self._journal, self._limiter = job, rows, journal, limiter
         self._height = rows.count()
@@ -148,7 +154,8 @@ class _Delivery:
         self._preparer = Preparer(job, self._capabilities, finder, initial_fields(rows))
         self._jobs = jobs_of(job, destination, self._retries, folder=folder, stop=stop, sleep=sleep, working=self._tell)
         self._vacancies = Vacancies(rows, job.match, self._capabilities.case_insensitive_match)
-        self._ledger = Ledger(self._height)
+        self._ledger = Ledger(self._height, folder)
+        self._fold, self._checkpoints = fold, Checkpoints()
         self._progress = progress
         self._stop = stop or threading.Event()
         self._numbers = count(first_number)
@@ -189,7 +196,8 @@ class _Delivery:
         calls, throttled_s = self._before
         counts = self._ledger.counts
         return DeliveryReport(
-            outcomes=self._ledger.frame(),
+            outcomes=self._ledger.take(),
+            whole=self._ledger.whole(),
             acknowledged=counts["acknowledged"],
             rejected=counts["rejected"],
             unknown=counts["unknown"],
@@ -231,7 +239,15 @@ class _Delivery:
                         self._launch(work)
                 if self._halted:
                     break
+                self._fold_in()
         self._land(all_of_them=True)
+
+    def _fold_in(self) -> None:
+        """Have made durable what is known so far, if that is due."""
+        if self._fold is not None and self._checkpoints.due(self._ledger.untaken):
+            self._land(all_of_them=True)
+            self._fold(self._ledger.take(), self._ledger.whole())
+            self._checkpoints.made()
 
     def _in_jobs(self, part: Part) -> Part:
         """Send what goes out in jobs, if that pays; gives what is left for batches."""
@@ -249,6 +265,7 @@ class _Delivery:
             self._absorb(_Done(done.number, part.action, part.round, verdict, done.error))
             if self._halted:
                 break
+            self._fold_in()
         return replace(part, rows=part.rows.where(~able | among(aside)))
 
     def _judged(self, outcomes: Iterable[Outcome], part: Part | _Work) -> Verdict:
@@ -365,23 +382,11 @@ class _Delivery:
 
     def _supersede(self) -> list[int]:
         """Settle removals whose record has a new owner; gives the seqs that must not be sent."""
+        if not self._rows.part(bulk=False).count(pl.col("action").is_in(REMOVALS)):
+            return []
         outcomes, folded = self._ledger.frame(), self._capabilities.case_insensitive_match
         owned, doubtful = (
             superseded(self._rows, outcomes, self._job.match, folded, status) for status in ("acknowledged", "unknown")
         )
         self._settle_unsent([acknowledged(str(seq)) for seq in owned])
         return owned + doubtful
-
-
-class Fresh:
-    """Tells of a row's marker whether the row is new to the snapshot; asked in mode append alone."""
-
-    def __init__(self, job: Job, rows: Rows) -> None:
-        known = rows.part(bulk=False)
-        asked = job.mode == "append" and bool(known.sources)
-        changed = known.where(pl.col("op") != "insert").collect(["seq"])["seq"] if asked else ()
-        self._changed = frozenset(map(str, changed))
-
-    def __call__(self, marker: str) -> bool:
-        """True for a row the plan inserts."""
-        return marker not in self._changed

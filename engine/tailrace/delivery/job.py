@@ -95,7 +95,10 @@ class DeliveryReport:
     """What became of a plan's rows. A row without an outcome was not written, and stays for the next run."""
 
     outcomes: pl.DataFrame
-    """seq, status, record_id, code, message, batch (the number of the last one): at most one row per seq."""
+    """seq, status, record_id, code, message, batch (the number of the last one): at most one row per seq. Those since
+    the last checkpoint."""
+    whole: pl.LazyFrame
+    """The same of all rows, as long as the delivery's folder is there."""
     acknowledged: int
     rejected: int
     unknown: int

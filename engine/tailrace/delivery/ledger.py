@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tailrace.rowset import Rows
     from tailrace.values import Value
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "seq": pl.Int64,
     "status": pl.String,
     "record_id": pl.String,
@@ -32,13 +33,18 @@ _CHUNK = 50
 
 
 class Ledger:
-    """Outcomes so far. Used by one thread."""
+    """Outcomes so far. Used by one thread.
 
-    def __init__(self, total: int) -> None:
+    Those that were taken, to be made durable elsewhere, move to files in `folder`, if there is one.
+    """
+
+    def __init__(self, total: int, folder: Path | None = None) -> None:
         self.counts: dict[Status, int] = {"acknowledged": 0, "rejected": 0, "unknown": 0, "skipped": 0}
         self._total = total
         self._waiting: list[tuple[*Columns, list[int]]] = []
         self._packed: list[pl.DataFrame] = []
+        self._taken: list[pl.LazyFrame] = []
+        self._folder = folder
         self._groups: dict[str, tuple[int, int, str]] = {}
 
     def add(self, number: int, outcomes: Sequence[Outcome]) -> None:
@@ -53,11 +59,35 @@ class Ledger:
         if len(self._waiting) >= _CHUNK:
             self._pack()
 
+    @property
+    def untaken(self) -> int:
+        """Outcomes that have not been taken."""
+        return sum(frame.height for frame in self._packed) + sum(len(waiting[0]) for waiting in self._waiting)
+
+    def whole(self) -> pl.LazyFrame:
+        """All outcomes, in no order."""
+        self._pack()
+        return pl.concat([*self._taken, *(frame.lazy() for frame in self._packed), pl.LazyFrame(schema=SCHEMA)])
+
     def frame(self) -> pl.DataFrame:
         """All outcomes, by seq."""
+        return self.whole().collect().sort("seq")
+
+    def take(self) -> pl.DataFrame:
+        """The outcomes since the last call, by seq."""
         self._pack()
-        whole = pl.concat(self._packed) if self._packed else pl.DataFrame(schema=SCHEMA)
-        return whole.sort("seq")
+        taken = pl.concat([*self._packed, pl.DataFrame(schema=SCHEMA)]).sort("seq")
+        self._packed = []
+        if taken.height:
+            self._taken.append(self._put_away(taken))
+        return taken
+
+    def _put_away(self, frame: pl.DataFrame) -> pl.LazyFrame:
+        if self._folder is None:
+            return frame.lazy()
+        path = self._folder / f"outcomes-{len(self._taken)}.parquet"
+        frame.write_parquet(path)
+        return pl.scan_parquet(path)
 
     def progress(self) -> Progress:
         """Where the delivery stands."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tailrace.delivery.deliver import Fresh
+from tailrace.delivery.fresh import Fresh
 from tailrace.delivery.job import Job
 from tailrace.delivery.jobs import Jobs, jobs_of
 from tailrace.delivery.limiter import Limiter

@@ -8,39 +8,40 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
-from tailrace.delivery import DeliveryReport, Interrupted, OnProgress, deliver
+from tailrace.delivery import DeliveryReport, OnProgress, deliver
 from tailrace.errors import (
-    GuardTripped,
-    JobLeft,
     LeaseLost,
     PlanStale,
-    QuotaExhausted,
     SnapshotError,
     StateError,
     TailraceError,
-    os_message,
 )
 from tailrace.failpoints import reach
 from tailrace.planning.holds import told
-from tailrace.redact import redact
+from tailrace.running import endings
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
 from tailrace.running.recovery import planned_again, recover
-from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
+from tailrace.running.result import EXIT_CODES, RunResult
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import StopNow, during
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tailrace.destination import Destination
+    from tailrace.diff.known import Origin
     from tailrace.planning import Plan
     from tailrace.project import Sync
     from tailrace.running.session import Session, Target
+    from tailrace.snapshot.store import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +68,14 @@ def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     try:
         run = _Run(session, sync, request, run_id)
     except TailraceError as error:
-        return _with_error(RunResult(sync.name, run_id, "failed"), error)
+        return endings.with_error(RunResult(sync.name, run_id, "failed"), error)
     try:
         with during(request.stop, "planning"):
             return run.go()
     except (TailraceError, OSError) as error:
-        return _with_error(run.known, error)
+        return endings.with_error(run.known, error)
     except StopNow:
-        return _stopped(run.known)
+        return endings.stopped(run.known)
 
 
 class _Run:
@@ -90,6 +91,8 @@ class _Run:
         self.log = logging.LoggerAdapter(log, {"sync": sync.name, "run_id": run_id})
         self.target: Target = session.target(sync)
         self.journal: Journal | None = None
+        self.snapshot: Snapshot | None = None
+        """As of the latest checkpoint."""
         self.saving = False
         self.settled = False
 
@@ -102,13 +105,13 @@ class _Run:
                 self.log.info("%s: run %s begins", self.sync.name, self.run_id)
                 self.known = self._steps(lease)
             except (TailraceError, OSError) as error:
-                self.known = _with_error(self.known, error)
+                self.known = endings.with_error(self.known, error)
                 if self.journal is not None and not self.settled:
                     # Its journal says what was sent. Left unfinished, the next run recovers it.
                     return self._left()
                 self._forget_unsent()
             except StopNow:
-                self.known = _stopped(self.known)
+                self.known = endings.stopped(self.known)
                 if self.journal is not None and not self.settled:
                     message = "stopped before the batches in flight had ended"
                     self.known = replace(self.known, message=message, discreet=message)
@@ -244,8 +247,8 @@ class _Run:
     def _blocked(self, plan: Plan) -> str | None:
         """Why nothing may be written; PlanStale when the world moved on since the expected plan."""
         expected = self.request.expected
-        if expected is not None and (expected.hash != plan.hash or _moved_house(expected, plan)):
-            raise PlanStale(f"the world no longer matches the plan: {_stale(expected, plan)}. {NOTHING_WRITTEN}")
+        if expected is not None and (expected.hash != plan.hash or endings.moved_house(expected, plan)):
+            raise PlanStale(f"the world no longer matches the plan: {endings.stale(expected, plan)}. {NOTHING_WRITTEN}")
         tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
         if not tripped:
             return None
@@ -292,10 +295,11 @@ class _Run:
                 progress=self.request.progress,
                 stop=self.request.stop,
                 folder=folder,
+                fold=partial(self._fold, lease, planned),
             )
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
         reach("delivery.ended")
-        delivered = _outcome(replace(self.known, seconds=seconds), report)
+        delivered = endings.delivered(replace(self.known, seconds=seconds), report)
         self.known = delivered
         told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
         self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *told)
@@ -304,18 +308,40 @@ class _Run:
         return delivered
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
-        lease.renew()  # a run that lost its sync must not move the snapshot
-        reach("lease.renewed")
-        plan, digest = planned.plan, planned.snapshot.identity.digest
-        done = Settled(self.run_id, plan.rows, plan.types, report.outcomes, planned.changes.origin)
-        save_snapshot(self.session, self.sync, planned.snapshot, done)
-        reach("snapshot.saved")
-        save_issues(self.session, self.sync, digest, done)
-        reach("issues.saved")
-        self.session.files.save_outcomes(self.sync.name, self.run_id, report.outcomes)
-        reach("outcomes.saved")
+        self._keep(lease, planned, report.outcomes, report.whole, planned.changes.origin)
         self.session.finish_files(self.sync, self.run_id)
         self.settled = True
+
+    def _fold(self, lease: Lease, planned: Planned, outcomes: pl.DataFrame, whole: pl.LazyFrame) -> None:
+        """A checkpoint: what became of rows so far goes where it belongs, and the journal need not hold it any more."""
+        assert self.journal is not None  # noqa: S101 - a delivery has one
+        with during(self.request.stop, "saving"):
+            self.journal.flush()
+            # By keys: what the plan's rows were made from is still read, and a commit would take it away.
+            self._keep(lease, planned, outcomes, whole, None)
+            self.journal.fold()
+        reach("journal.folded")
+        self.log.info("%s: checkpoint: %d rows", self.sync.name, outcomes.height)
+
+    def _keep(
+        self,
+        lease: Lease,
+        planned: Planned,
+        outcomes: pl.DataFrame,
+        whole: pl.LazyFrame,
+        origin: Origin | None,
+    ) -> None:
+        """Outcomes into the snapshot, the rows that need attention, and the run's history."""
+        lease.renew()  # a run that lost its sync must not move the snapshot
+        reach("lease.renewed")
+        snapshot = self.snapshot or planned.snapshot
+        done = Settled(self.run_id, planned.plan.rows, planned.plan.types, outcomes, origin)
+        self.snapshot = save_snapshot(self.session, self.sync, snapshot, done)
+        reach("snapshot.saved")
+        save_issues(self.session, self.sync, snapshot.identity.digest, done)
+        reach("issues.saved")
+        self.session.files.save_outcomes(self.sync.name, self.run_id, whole)
+        reach("outcomes.saved")
 
 
 @contextmanager
@@ -328,73 +354,3 @@ def _written(journal: Journal) -> Iterator[None]:
             journal.close()
         raise
     journal.close()
-
-
-def _outcome(result: RunResult, report: DeliveryReport) -> RunResult:
-    status: RunStatus = "succeeded"
-    message: str | None = None
-    discreet: str | None = None
-    if report.stopped is not None:
-        status = "partial" if isinstance(report.stopped, QuotaExhausted) else "failed"
-        message, discreet = redact(str(report.stopped)), redact(report.stopped.discreet)
-    elif report.interrupted:
-        status = "interrupted"
-        message = discreet = "stopped on request; what was not sent stays for the next run"
-    elif report.rejected or report.unknown:
-        status = "partial"
-    return replace(
-        result,
-        status=status,
-        exit_code=EXIT_CODES[status],
-        message=message,
-        discreet=discreet,
-        acknowledged=report.acknowledged,
-        rejected=report.rejected,
-        unknown=report.unknown,
-        skipped=report.skipped,
-        calls=report.calls,
-        retries=report.retries,
-        throttled_s=report.throttled_s,
-        errors=tuple(RowErrors(e.code, e.rows, e.key, redact(e.message)) for e in report.errors),
-    )
-
-
-def _stopped(result: RunResult) -> RunResult:
-    """The result of a run that was stopped at once."""
-    message = "stopped on request before anything was sent"
-    return replace(result, status="interrupted", exit_code=EXIT_CODES["interrupted"], message=message, discreet=message)
-
-
-def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
-    """The result of a run that an error ended."""
-    if isinstance(error, OSError):
-        error = TailraceError(os_message(error))
-    status: RunStatus = "failed"
-    match error.__cause__ if isinstance(error, JobLeft) else error:
-        case PlanStale() | GuardTripped():
-            status = "blocked"
-        case QuotaExhausted():
-            status = "partial"
-        case Interrupted():
-            status = "interrupted"
-    code = error.exit_code if status == "failed" else EXIT_CODES[status]
-    return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
-
-
-def _moved_house(expected: Plan, plan: Plan) -> bool:
-    """Whether the destination's account is another than the one planned for, where that was known."""
-    return expected.basis.account not in {None, plan.basis.account}
-
-
-def _stale(expected: Plan, plan: Plan) -> str:
-    """What changed since a plan was saved."""
-    if _moved_house(expected, plan):
-        return f"it was made for account {expected.basis.account}, and the credentials are of {plan.basis.account}"
-    if expected.basis.definition != plan.basis.definition:
-        return "the sync or its model was edited"
-    if expected.basis.generation != plan.basis.generation:
-        return "another run has moved the snapshot"
-    return (
-        f"the model's rows changed since: now + {plan.inserts} ~ {plan.updates} - {plan.deletes}, "
-        f"in the plan + {expected.inserts} ~ {expected.updates} - {expected.deletes}"
-    )

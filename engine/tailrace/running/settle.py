@@ -47,11 +47,12 @@ class Settled:
 def save_snapshot(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> Snapshot:
     """The next generation: the old snapshot, the acknowledged rows, and what must be sent again as nobody knows.
 
-    Where there is none of these, nothing is written.
+    Where there is none of these, nothing is written. Without an origin it may be repeated, with the same outcome: what
+    is there already is found by its keys.
     """
     settled = done.outcomes.filter(SETTLED)
     doubted = done.outcomes.filter(pl.col("status") == "unknown")
-    if (settled.is_empty() and doubted.is_empty()) or snapshot.run_id == done.run_id:
+    if settled.is_empty() and doubted.is_empty():
         return snapshot
     twin = session.store.open(snapshot.identity.twin)
     if twin.rows and settled.height:

@@ -146,12 +146,21 @@ class RunFiles:
         # Whatever else is there held values: also what an attempt that broke off has left.
         place.remove(name for name in place.names() if name not in {META, OUTCOMES, *rest.files})
 
-    def save_outcomes(self, sync: str, run_id: str, frame: pl.DataFrame) -> None:
-        """Keep a run's outcomes; durable when this returns."""
+    def outcomes(self, sync: str, run_id: str) -> pl.DataFrame:
+        """The outcomes that were kept of a run; none yet while it is under way, but for those at its checkpoints."""
+        place = self._place(sync, run_id)
+        path = place.local(OUTCOMES)
+        if path is None:
+            return pl.DataFrame(schema=_NO_OUTCOME)
+        with told(path, "read"):
+            return pl.read_parquet(path)
+
+    def save_outcomes(self, sync: str, run_id: str, frame: pl.DataFrame | pl.LazyFrame) -> None:
+        """Keep all of a run's outcomes; durable when this returns."""
         place = self._place(sync, run_id)
         path = self._work.folder / f"{run_id}.outcomes"
         with told(path, "write"):
-            frame.write_parquet(path, compression="zstd", row_group_size=65_536)
+            frame.lazy().sink_parquet(path, compression="zstd", row_group_size=65_536)
         place.publish(OUTCOMES, path)
         path.unlink()
 

@@ -175,6 +175,14 @@ class Journal:
         whole = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
         return whole.unique("seq", keep="last", maintain_order=True).sort("seq")
 
+    def fold(self) -> None:
+        """Drop the rows' details of all batches that have outcomes, once these are in the snapshot and on record."""
+        self.flush()
+        settled = (batches.c.run_id == self._run_id) & batches.c.settled_at.is_not(None)
+        with self._state.transaction() as connection:
+            check_token(connection, self._sync, self._token)
+            connection.execute(sa.update(batches).where(settled).values(seqs=None, outcomes=None))
+
     def prune(self) -> None:
         """Drop the rows' details once they are folded into the snapshot; the summary of each batch stays."""
         self.flush()

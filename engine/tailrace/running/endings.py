@@ -1,0 +1,85 @@
+"""How a run ended, in its result: by what was delivered, by an error, or on request."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tailrace.delivery import DeliveryReport, Interrupted
+from tailrace.errors import GuardTripped, JobLeft, PlanStale, QuotaExhausted, TailraceError, os_message
+from tailrace.redact import redact
+from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
+
+if TYPE_CHECKING:
+    from tailrace.planning import Plan
+
+
+def delivered(result: RunResult, report: DeliveryReport) -> RunResult:
+    """The result of a run that sent rows."""
+    status: RunStatus = "succeeded"
+    message: str | None = None
+    discreet: str | None = None
+    if report.stopped is not None:
+        status = "partial" if isinstance(report.stopped, QuotaExhausted) else "failed"
+        message, discreet = redact(str(report.stopped)), redact(report.stopped.discreet)
+    elif report.interrupted:
+        status = "interrupted"
+        message = discreet = "stopped on request; what was not sent stays for the next run"
+    elif report.rejected or report.unknown:
+        status = "partial"
+    return replace(
+        result,
+        status=status,
+        exit_code=EXIT_CODES[status],
+        message=message,
+        discreet=discreet,
+        acknowledged=report.acknowledged,
+        rejected=report.rejected,
+        unknown=report.unknown,
+        skipped=report.skipped,
+        calls=report.calls,
+        retries=report.retries,
+        throttled_s=report.throttled_s,
+        errors=tuple(RowErrors(e.code, e.rows, e.key, redact(e.message)) for e in report.errors),
+    )
+
+
+def stopped(result: RunResult) -> RunResult:
+    """The result of a run that was stopped at once."""
+    message = "stopped on request before anything was sent"
+    return replace(result, status="interrupted", exit_code=EXIT_CODES["interrupted"], message=message, discreet=message)
+
+
+def with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
+    """The result of a run that an error ended."""
+    if isinstance(error, OSError):
+        error = TailraceError(os_message(error))
+    status: RunStatus = "failed"
+    match error.__cause__ if isinstance(error, JobLeft) else error:
+        case PlanStale() | GuardTripped():
+            status = "blocked"
+        case QuotaExhausted():
+            status = "partial"
+        case Interrupted():
+            status = "interrupted"
+    code = error.exit_code if status == "failed" else EXIT_CODES[status]
+    return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
+
+
+def moved_house(expected: Plan, plan: Plan) -> bool:
+    """Whether the destination's account is another than the one planned for, where that was known."""
+    return expected.basis.account not in {None, plan.basis.account}
+
+
+def stale(expected: Plan, plan: Plan) -> str:
+    """What changed since a plan was saved."""
+    if moved_house(expected, plan):
+        return f"it was made for account {expected.basis.account}, and the credentials are of {plan.basis.account}"
+    if expected.basis.definition != plan.basis.definition:
+        return "the sync or its model was edited"
+    if expected.basis.generation != plan.basis.generation:
+        return "another run has moved the snapshot"
+    return (
+        f"the model's rows changed since: now + {plan.inserts} ~ {plan.updates} - {plan.deletes}, "
+        f"in the plan + {expected.inserts} ~ {expected.updates} - {expected.deletes}"
+    )
