@@ -104,7 +104,7 @@ class DuckDBWarehouse:
         """Have DuckDB return memory to the system that it has no use for any more, where memory is limited.
 
         Its allocator does so only now and then, so that by chance all of its share may stay with it after a query,
-        while what comes next counts on it. Setting the limit makes it do so at once, even where the limit stays the same.
+        while what comes next counts on it. Setting the limit makes it do so at once, even where it stays the same.
         """
         if self._memory is not None:
             with suppress(*_FAILURES):  # another query may need all of it just now
