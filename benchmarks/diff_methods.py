@@ -170,9 +170,9 @@ def first(data: Path, place: Path) -> Figures:
 
 def second(data: Path, place: Path) -> Figures:
     """The second version, where the first has been acknowledged."""
-    import polars as pl
-
     figures, changes, snapshot = sync(data / SECOND, place)
+    import polars as pl  # only now: `sync` sets what polars reads when it is loaded
+
     flags = [pl.col(f"c:{name}").sum() for name in FIELDS]
     kinds = changes.rows.lazy().group_by("op").agg(pl.len(), pl.col("k:id").sum(), *flags).collect().rows()
     found = {kind: (rows, ids, list(cells)) for kind, rows, ids, *cells in kinds}

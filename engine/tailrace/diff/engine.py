@@ -32,6 +32,7 @@ from tailrace.diff.groups import KEY, MATCH, Marks, buckets, digests, marks, sin
 from tailrace.diff.hashset import HashSet, as_series, merged
 from tailrace.diff.invalid import keyless
 from tailrace.diff.known import Known, Origin
+from tailrace.diff.packed import members_of
 from tailrace.diff.pinning import pin
 from tailrace.diff.probe import Journal, Misses, Probe, stream
 from tailrace.errors import SnapshotError
@@ -143,7 +144,7 @@ class _Diff:
         if second is not None:
             order = np.argsort(first)
             first, second = first[order], second[order]
-        return Probe(HashSet(first), second, journal)
+        return Probe(members_of(first), second, journal)
 
     def _may_rehash(self) -> bool:
         """Whether a field may leave its type while digests stand for its values.

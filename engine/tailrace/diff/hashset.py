@@ -24,11 +24,10 @@ Mask: TypeAlias = NDArray[np.bool_]
 _DENSE_BITS = 24
 """Above so many members the table has one entry for every two to four of them, to spare memory."""
 MAX_MEMBERS = 2**32 - 1
-_PIECE = 1 << 17
+PIECE = 1 << 17
 """Hashes looked up at once: few enough for what is computed of them to stay in the processor's cache."""
-_SIEVE_BITS = 21
-_FEW = 1 << (_SIEVE_BITS - 2)
-_SIEVE_SHIFT = np.uint64(64 - _SIEVE_BITS)
+_SIEVE_BITS = range(21, 25)
+_FEW = 1 << (_SIEVE_BITS[-1] - 2)
 
 
 class HashSet:
@@ -39,8 +38,7 @@ class HashSet:
             raise ValueError(f"{members.size} members are more than {MAX_MEMBERS}")
         members.sort()
         self.members = members
-        bits = max(1, members.size.bit_length() - 1)
-        bits = max(_DENSE_BITS, bits - 1) if bits > _DENSE_BITS else bits
+        bits = prefix_bits(members.size)
         self._shift = np.uint64(64 - bits)
         self._starts = _starts(members, bits, self._shift)
 
@@ -69,12 +67,12 @@ class HashSet:
         """Which of the hashes are members."""
         found = np.zeros(hashes.size, np.bool_)
         sieve = self._sieve
-        for begin in range(0, hashes.size, _PIECE):
-            piece = hashes[begin : begin + _PIECE]
+        for begin in range(0, hashes.size, PIECE):
+            piece = hashes[begin : begin + PIECE]
             if sieve is None:
-                found[begin : begin + _PIECE] = self.find(piece)[1]
+                found[begin : begin + PIECE] = self.find(piece)[1]
             else:
-                maybe = np.flatnonzero(sieve.take((piece >> _SIEVE_SHIFT).view(np.int64)))
+                maybe = np.flatnonzero(sieve.take((piece >> self._sieve_shift).view(np.int64)))
                 found[begin + maybe] = self.find(piece[maybe])[1]
         return found
 
@@ -82,14 +80,27 @@ class HashSet:
         """Members that are there more than once, each once."""
         return repeats(self.members)
 
+    def left(self, taken: Mask) -> Hashes:
+        """The members at all positions that are not taken."""
+        return self.members[~taken]
+
     @cached_property
     def _sieve(self) -> Mask | None:
         """By the top bits: whether there may be a member. Where members are few, most other hashes fall through."""
         if self.members.size > _FEW:
             return None
-        sieve = np.zeros(1 << _SIEVE_BITS, np.bool_)
-        sieve[(self.members >> _SIEVE_SHIFT).view(np.int64)] = True
+        sieve = np.zeros(1 << self._sieve_bits, np.bool_)
+        sieve[(self.members >> self._sieve_shift).view(np.int64)] = True
         return sieve
+
+    @property
+    def _sieve_bits(self) -> int:
+        """So many that at most a quarter of the other hashes stay, and no more: a small table is a quick one."""
+        return min(max(self.members.size.bit_length() + 2, _SIEVE_BITS[0]), _SIEVE_BITS[-1])
+
+    @property
+    def _sieve_shift(self) -> np.uint64:
+        return np.uint64(64 - self._sieve_bits)
 
 
 def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:
@@ -126,11 +137,25 @@ def merged(parts: Sequence[Hashes], *, without: Hashes | None = None) -> Hashes:
     return values[~HashSet(without.copy()).contains(values)]
 
 
+def prefix_bits(members: int) -> int:
+    """Of how many top bits a table has an entry, for so many members."""
+    bits = max(1, members.bit_length() - 1)
+    return max(_DENSE_BITS, bits - 1) if bits > _DENSE_BITS else bits
+
+
+def note_starts(starts: Positions, piece: Hashes, begin: int, shift: np.uint64) -> None:
+    """Note in a table where the prefix after each of some ascending members begins; `begin` is the first's position.
+
+    The running maximum of the table then says it of all prefixes.
+    """
+    prefixes = (piece >> shift).view(np.int64)
+    # Of members with the same prefix the last one is written last: what stands there is where the next begin.
+    starts[prefixes + 1] = np.arange(begin + 1, begin + 1 + prefixes.size, dtype=np.uint32)
+
+
 def _starts(members: Hashes, bits: int, shift: np.uint64) -> Positions:
     """Where the members of each prefix begin; one entry more than there are prefixes."""
     starts = np.zeros((1 << bits) + 1, np.uint32)
-    for begin in range(0, members.size, _PIECE):
-        prefixes = (members[begin : begin + _PIECE] >> shift).view(np.int64)
-        # Of members with the same prefix the last one is written last: what stands there is where the next begin.
-        starts[prefixes + 1] = np.arange(begin + 1, begin + 1 + prefixes.size, dtype=np.uint32)
+    for begin in range(0, members.size, PIECE):
+        note_starts(starts, members[begin : begin + PIECE], begin, shift)
     return np.maximum.accumulate(starts, out=starts)

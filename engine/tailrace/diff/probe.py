@@ -18,7 +18,8 @@ from tailrace.diff.hashset import as_series
 if TYPE_CHECKING:
     from tailrace.canonical.source import ModelRows
     from tailrace.diff.fingerprint import Recipe
-    from tailrace.diff.hashset import Hashes, HashSet, Mask, Positions
+    from tailrace.diff.hashset import Hashes, Mask, Positions
+    from tailrace.diff.packed import Members
     from tailrace.values import LogicalType
 
 
@@ -62,7 +63,7 @@ class Probe:
     Names that two known rows share are never hit, as they do not tell which of the two it is.
     """
 
-    def __init__(self, names: HashSet, second: Hashes | None, journal: Journal) -> None:
+    def __init__(self, names: Members, second: Hashes | None, journal: Journal) -> None:
         self._names = names
         self.journal = journal
         self._second = second
@@ -95,7 +96,7 @@ class Probe:
 
     def unseen(self) -> Hashes:
         """The names that no row of the model had."""
-        return self._names.members[~self.seen]
+        return self._names.left(self.seen)
 
     def _mark(self, at: Positions, hit: Mask) -> Mask:
         found = at if hit.all() else at[hit]

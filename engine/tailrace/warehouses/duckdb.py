@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -79,7 +79,7 @@ class DuckDBWarehouse:
                 fault = self._fault("the projected model fails", error)
                 raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
             try:
-                yield self._batches(reader, projection)
+                yield self._batches(reader, projection, connection)
             finally:
                 reader.close()
 
@@ -89,7 +89,9 @@ class DuckDBWarehouse:
             self._opened.close()
             self._opened = None
 
-    def _batches(self, reader: pa.RecordBatchReader, projection: Projection) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, reader: pa.RecordBatchReader, projection: Projection, connection: duckdb.DuckDBPyConnection
+    ) -> Iterator[pa.RecordBatch]:
         names = list(projection.names)
         try:
             batch = None
@@ -99,6 +101,23 @@ class DuckDBWarehouse:
                 yield pa.RecordBatch.from_pylist([], schema=reader.schema).rename_columns(names)
         except _FAILURES as error:
             raise self._fault("reading the model failed", error) from error
+        del batch
+        reader.close()
+        self._give_back(connection)
+
+    def _give_back(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Have DuckDB return memory to the system that it has no use for any more, where memory is limited.
+
+        Its allocator does so only now and then, so that by chance all of its share may stay with it after a query,
+        while what comes next counts on it. Setting the limit makes it do so at once, even where it stays the same.
+        """
+        if self._memory is not None:
+            with suppress(*_FAILURES):  # another query may need all of it just now
+                self._limit(connection, self._memory)
+
+    @staticmethod
+    def _limit(connection: duckdb.DuckDBPyConnection, memory: int) -> None:
+        connection.execute("SET memory_limit = ?", [f"{memory // 1024}KiB"])
 
     def _bind(self, sql: str) -> None:
         try:
@@ -136,7 +155,7 @@ class DuckDBWarehouse:
             raise self._unopened(error) from error
         # These hold for all connections to the database.
         if self._memory is not None:
-            connection.execute("SET memory_limit = ?", [f"{self._memory // 1024}KiB"])
+            self._limit(connection, self._memory)
         if self._spill is not None:
             # Else rows would go to a folder beside the database, or in whatever folder the command was called from.
             connection.execute("SET temp_directory = ?", [str(self._spill)])

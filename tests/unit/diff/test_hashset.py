@@ -85,7 +85,7 @@ def test_without_a_sieve(monkeypatch):
 @pytest.mark.parametrize("piece", [1, 7, 64])
 def test_pieces_make_a_whole(monkeypatch, piece):
     """Neither building nor asking depends on how much is looked at at once."""
-    monkeypatch.setattr(hashset, "_PIECE", piece)
+    monkeypatch.setattr(hashset, "PIECE", piece)
     members = [int(value) for value in np.random.default_rng(3).integers(0, TOP, 65, np.uint64)]
     check([*members, *members[:20]], [*members, 0, TOP, *(member ^ 4 for member in members)])
 

@@ -11,6 +11,7 @@ import pytest
 from tailrace.errors import WarehouseError
 from tailrace.project.config import DuckDBConfig
 from tailrace.warehouses import open_warehouse
+from tailrace.warehouses.duckdb import DuckDBWarehouse
 
 
 def warehouse_at(root, path=":memory:"):
@@ -150,3 +151,22 @@ def test_a_locked_file_says_who_holds_it(tmp_path):
 def test_columns_come_without_running_the_model(memory):
     """The columns of a model that could never be run in time are known at once."""
     assert memory.columns("select i as a, i as b from range(1000000000000) t(i) order by hash(i)") == ("a", "b")
+
+
+def test_a_limited_warehouse_gives_memory_back_when_the_last_batch_was_read(tmp_path, projection, monkeypatch):
+    """It sets the limit again, once, before the read ends; that another query needs all of it then is no fault."""
+    told = []
+
+    def limit(connection, memory):
+        told.append((connection.execute("select 1").fetchone(), memory))
+        if len(told) > 1:
+            raise duckdb.OutOfMemoryException("there is no room")
+
+    monkeypatch.setattr(DuckDBWarehouse, "_limit", staticmethod(limit))
+    config = DuckDBConfig(type="duckdb", path=":memory:")
+    warehouse = open_warehouse("main", config, tmp_path, memory=100 * 1024**2)
+    with warehouse.read(projection("select range as id, 'x' as name from range(10)", Name="name")) as batches:
+        assert sum(batch.num_rows for batch in batches) == 10
+        assert told == [((1,), 100 * 1024**2)] * 2
+    warehouse.close()
+    assert len(told) == 2
