@@ -27,6 +27,7 @@ class Flight:
 
     def took(self, seconds: float) -> None:
         """Learn how long a request took, without what it waited for permits."""
+        seconds = max(0.0, seconds)
         with self._lock:
             known = seconds if self._latency is None else self._latency
             self._latency = known + _SMOOTH * (seconds - known)

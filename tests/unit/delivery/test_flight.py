@@ -28,6 +28,7 @@ def flight(bound, pace, *latencies):
         (8, 19.0, [3.0], 8),
         (1, 19.0, [3.0], 1),
         (8, 1.0, [0.5] * 9, 2),
+        (8, 1.0, [-60.0], 1),
     ],
 )
 def test_as_many_as_rate_and_latency_ask_for(bound, pace, latencies, wanted):
