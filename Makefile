@@ -27,11 +27,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-<<<<<<< HEAD
-.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff storm sweep sandbox lock clean
-=======
-.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff sweep soak sandbox lock clean
->>>>>>> stateful
+.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff storm sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
