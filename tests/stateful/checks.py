@@ -145,7 +145,8 @@ def _lost(world: World, row: Row, known: dict[str, Any] | None) -> Iterator[str]
         case "append":
             names = [values["Name"] for values in records.values() if values.get("Id") == key]
             wanted = [row["name"]] if world.appends_changes else names
-            if key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):
+            adopted = known is not None and "Id" not in records.get(known["record_id"], {"Id": key})  # not made by us
+            if not adopted and key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):
                 yield f"key {key} is lost: its records are {names}, wanted {wanted}"
         case "insert":
             if known is None:
