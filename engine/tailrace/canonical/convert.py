@@ -23,7 +23,7 @@ def convert(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.S
     Naive and zoned times never convert into each other, nor do JSON or binary into text: that
     would change what the value means.
     """
-    if source == target:
+    if source == target and series.dtype != pl.Null:
         return series
     if series.null_count() == len(series):
         return _nulls(series, target)
@@ -39,7 +39,7 @@ def convert_rows(series: pl.Series, source: LogicalType, target: LogicalType) ->
 
     A column without a value may have no type of its own yet, whatever its source is said to be.
     """
-    if source == target:
+    if source == target and series.dtype != pl.Null:
         return series
     if series.null_count() == len(series):
         return _nulls(series, target)

@@ -80,9 +80,9 @@ def test_a_large_number_does_not_spoil_its_neighbours():
 def test_a_column_without_a_value_takes_any_type(kind, rows):
     """One that never held a value has no type of its own, and is said to be text."""
     values = pl.Series("f:a", [None] * rows, dtype=pl.Null)
-    found = convert_rows(values, LogicalType("string"), LogicalType.parse(kind))
-    assert (found.to_list(), found.name) == ([None] * rows, "f:a")
-    assert found.dtype == dtype(LogicalType.parse(kind)) or kind == "string"
+    for to in (convert, convert_rows):
+        found = to(values, LogicalType("string"), LogicalType.parse(kind))
+        assert (found.to_list(), found.name, found.dtype) == ([None] * rows, "f:a", dtype(LogicalType.parse(kind)))
 
 
 @pytest.mark.parametrize("source", KINDS)
