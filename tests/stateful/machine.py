@@ -243,7 +243,7 @@ class Machine(RuleBasedStateMachine):
         held = {issue.key["id"] for issue in self.facts.issues if issue.kind == "unknown"}
         self._command(lambda process: process.resolve("people", way), death)
         if way == "skip":
-            self.world.vendor.trusted |= held
+            self.world.vendor.trust(held)
         elif way == "resend" and self.kind.mode in {"insert", "append"}:
             self.world.vendor.disown(held)
 
@@ -252,7 +252,7 @@ class Machine(RuleBasedStateMachine):
         if trust or self.kind.matched:
             self._command(lambda process: process.adopt("people", trust=trust), death)
             if trust:
-                self.world.vendor.trusted |= set(self.world.model.keys)
+                self.world.vendor.trust(set(self.world.model.keys))
 
     @rule(death=DEATH)
     def reset(self, death: Twist | None) -> None:
