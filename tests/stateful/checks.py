@@ -48,8 +48,13 @@ def _row_disagrees(world: World, row: dict[str, Any], records: dict[str, Any]) -
     held = {name[2:]: value for name, value in row.items() if name[:2] in {"f:", "m:"}}
     for name, value in held.items():
         there = records[record_id].get(name)
-        if value != there and not excused & {name, ALL}:
+        if not _same(value, there) and not excused & {name, ALL}:
             yield f"the snapshot has {name}={value!r} for key {key}, record {record_id} has {there!r}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same, whichever type a column had when they were sent or saved: 4 and "4" are."""
+    return one == other or (None not in {one, other} and str(one) == str(other))
 
 
 def _shared(facts: Facts) -> Iterator[str]:
@@ -140,7 +145,8 @@ def _lost(world: World, row: Row, known: dict[str, Any] | None) -> Iterator[str]
         case "append":
             names = [values["Name"] for values in records.values() if values.get("Id") == key]
             wanted = [row["name"]] if world.appends_changes else names
-            if key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):
+            adopted = known is not None and "Id" not in records.get(known["record_id"], {"Id": key})  # not made by us
+            if not adopted and key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):
                 yield f"key {key} is lost: its records are {names}, wanted {wanted}"
         case "insert":
             if known is None:
@@ -163,7 +169,7 @@ def _differs(world: World, row: Row, record_id: str, record: dict[str, Any]) -> 
         if not (spec.get("write") or (value is None and spec.get("nulls") == "skip")):
             wanted[name] = value
     for name, value in wanted.items():
-        if record.get(name) != value and not excused & {name, ALL}:
+        if not _same(value, record.get(name)) and not excused & {name, ALL}:
             yield f"key {row['id']} has {name}={value!r}, its record {record_id} has {record.get(name)!r}"
 
 

@@ -82,6 +82,11 @@ class Life:
     passed: list[str] = field(default_factory=list)
     """The moments so far."""
 
+    @property
+    def name(self) -> str:
+        """What it calls its machine: each process has one of its own."""
+        return f"process-{self.number}"
+
     def moment(self, name: str) -> None:
         """Say that the process is there; the twist may strike."""
         self.check()
@@ -125,12 +130,12 @@ class Stage:
             self._lives[-1].moment(name)
 
     def machine(self) -> str:
-        """What `tailrace.state.machine.this_machine` says: each process has a name of its own."""
-        return f"process-{self._lives[-1].number}"
+        """What `tailrace.state.machine.this_machine` says."""
+        return self._lives[-1].name
 
     def is_dead(self, machine: str | None, _pid: int | None) -> bool:
         """What `tailrace.state.machine.is_dead` says."""
-        return any(life.dead and not life.far for life in self._all if f"process-{life.number}" == machine)
+        return any(life.dead and not life.far for life in self._all if life.name == machine)
 
 
 class State(StateDB):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -53,7 +54,9 @@ def held_rows_go_out(patch: pytest.MonkeyPatch) -> None:
 
 def nothing_is_fenced(patch: pytest.MonkeyPatch) -> None:
     """A run that was overtaken goes on as if nothing had happened."""
-    for name in ("journal", "leases", "runs", "holds"):
+    ours = property(lambda journal: SimpleNamespace(scalar=lambda _cursor: journal._token))
+    patch.setattr(Journal, "_latest", ours)
+    for name in ("leases", "runs", "holds", "retention"):
         patch.setattr(f"tailrace.state.{name}.check_token", lambda *_: None)
     patch.setattr(Lease, "renew", lambda _: None)
 

@@ -30,6 +30,8 @@ class Vendor(MemoryStore):
         """Records made, by key and name."""
         self.trusted: set[int] = set()
         """Keys of rows that were taken as delivered on someone's word."""
+        self.vouched: dict[str, int] = {}
+        """What `makers` had of such rows: known again once the record is written again."""
         self.allowed: Counter[int] = Counter()
         """By key: how many records more than one may have been made of it, as someone asked for that."""
         self.stale: int | None = None
@@ -51,14 +53,21 @@ class Vendor(MemoryStore):
     def lose(self, record_id: str) -> None:
         """Someone else deletes a record."""
         self._remove(self._table(OBJECT), record_id, archive=False)
-        maker = self.makers.pop(record_id, None)
+        maker = self._pop(record_id)
         self.gone[record_id] = maker
         if maker is not None:
             self.allowed[maker] += 1  # adopt finds it absent, and then its row is new
 
+    def trust(self, keys: set[int]) -> None:
+        """Someone says that these rows are delivered: to which record is not known, and may be to none of ours."""
+        self.trusted |= keys
+        self.vouched |= {record_id: key for record_id, key in self.makers.items() if key in keys}
+        self.makers = {record_id: key for record_id, key in self.makers.items() if key not in keys}
+
     def forget(self) -> None:
         """Whatever is there is no longer known to be ours, and may be made once more."""
         self.makers.clear()
+        self.vouched.clear()
         for (key, _), times in self.made.items():
             self.allowed[key] += times
 
@@ -66,10 +75,16 @@ class Vendor(MemoryStore):
         """What may have been made of these rows is no longer ours to know: someone asked to send them anyway."""
         self.allowed.update(keys)
         self.makers = {record_id: key for record_id, key in self.makers.items() if key not in keys}
+        self.vouched = {record_id: key for record_id, key in self.vouched.items() if key not in keys}
 
     def with_ref(self, ref: Value) -> list[str]:
         """The records that have a match value."""
         return [record_id for record_id, values in self.records(OBJECT).items() if values.get("Ref") == ref]
+
+    def _pop(self, record_id: str) -> int | None:
+        """A record is no longer there: whose it was."""
+        vouched = self.vouched.pop(record_id, None)
+        return self.makers.pop(record_id, vouched)
 
     def _locate(self, table: Any, batch: Batch, row: Row) -> str | None:
         if batch.operation is Operation.CREATE and not self.unique:
@@ -87,11 +102,12 @@ class Vendor(MemoryStore):
     def _note(self, batch: Batch, row: Row, record_id: str, *, created: bool) -> None:
         key = _key(row)
         if batch.operation in {Operation.DELETE, Operation.ARCHIVE}:
-            self.makers.pop(record_id, None)
+            self._pop(record_id)
         elif created:
             self.makers[record_id] = key
             self.made[key, str(row.values.get("Name"))] += 1
-        elif record_id in self.makers:
+        elif record_id in self.makers.keys() | self.vouched:
+            self.vouched.pop(record_id, None)
             self.makers[record_id] = key
         if batch.operation in {Operation.UPSERT, Operation.CREATE}:
             self.trusted.discard(key)

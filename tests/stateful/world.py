@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import polars as pl
+import sqlalchemy as sa
 from tests.stateful.lab import Bench, Clock, Died, Life, Process, Rows, Stage, Twist, adapter
 from tests.stateful.model import TYPES, Model, Setup
 from tests.stateful.vendor import Vendor
@@ -25,7 +26,7 @@ from tailrace.project import LoadedProject, load_project
 from tailrace.running import planner
 from tailrace.running.planner import known_identity
 from tailrace.running.result import RunResult
-from tailrace.state import RowIssue, RunRecord, StateDB, leases
+from tailrace.state import RowIssue, RunRecord, StateDB, leases, schema
 from tailrace.state.database import connect
 from tailrace.testing.memory import CAPABILITIES
 
@@ -128,17 +129,21 @@ class World:
         """Whether each change of a row makes a record."""
         return dict(self.kind.more).get("append") == "changes"
 
-    def holds(self) -> bool:
-        """Whether some process holds the sync."""
+    def holds(self, life: Life | None = None) -> bool:
+        """Whether some process holds the sync, or that one does: one of another machine may, though it has died."""
         with self.process() as process:
-            return bool(process.session.state.held_syncs())
+            state = process.session.state
+            if life is None or not state.held_syncs():
+                return bool(state.held_syncs())
+            with state.reading() as connection:
+                return bool(connection.scalar(sa.select(schema.leases.c.host)) == life.name)
         raise AssertionError("nothing kills this process")
 
     def holds_and_runs(self, life: Life) -> bool:
         """Whether that process holds the sync, and its run has not recorded its end."""
+        held = self.holds(life)
         with self.process() as process:
-            state = process.session.state
-            return bool(state.held_syncs() and ("run.started" not in life.passed or state.unfinished_runs("people")))
+            return held and bool("run.started" not in life.passed or process.session.state.unfinished_runs("people"))
         raise AssertionError("nothing kills this process")
 
     def a_day_passes(self) -> None:

@@ -23,10 +23,10 @@ def convert(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.S
     Naive and zoned times never convert into each other, nor do JSON or binary into text: that
     would change what the value means.
     """
-    if source == target:
+    if source == target and series.dtype != pl.Null:
         return series
     if series.null_count() == len(series):
-        return pl.Series(series.name, [None], dtype=dtype(target)).new_from_index(0, len(series))
+        return _nulls(series, target)
     there = _step(series, source, target)
     if there is None or there.null_count() != series.null_count():
         return None
@@ -35,15 +35,24 @@ def convert(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.S
 
 
 def convert_rows(series: pl.Series, source: LogicalType, target: LogicalType) -> pl.Series:
-    """The same values under another type, row by row; null where a value would lose something."""
-    if source == target:
+    """The same values under another type, row by row; null where a value would lose something.
+
+    A column without a value may have no type of its own yet, whatever its source is said to be.
+    """
+    if source == target and series.dtype != pl.Null:
         return series
+    if series.null_count() == len(series):
+        return _nulls(series, target)
     there = _row_step(series, source, target)
     back = None if there is None else _row_step(there, target, source)
     if there is None or back is None:
-        return pl.Series(series.name, [None], dtype=dtype(target)).new_from_index(0, len(series))
+        return _nulls(series, target)
     kept = pl.when(pl.lit(back.eq_missing(series))).then(pl.col(there.name))
     return there.to_frame().select(kept.alias(series.name)).to_series()
+
+
+def _nulls(series: pl.Series, target: LogicalType) -> pl.Series:
+    return pl.Series(series.name, [None], dtype=dtype(target)).new_from_index(0, len(series))
 
 
 def caster(source: LogicalType, target: LogicalType) -> Callable[[pl.Series], pl.Series]:

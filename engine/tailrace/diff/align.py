@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tailrace.canonical import CanonicalRows, convert, dtype, type_of
+from tailrace.canonical.convert import convert_rows
 from tailrace.changes import DiffSpec, SchemaEvent, SnapshotData
 from tailrace.diff.columns import role
 from tailrace.errors import SnapshotError
@@ -72,6 +73,7 @@ def _pair(name: str, rows: CanonicalRows, past: SnapshotData) -> _Pair:
         return _Pair(new, _nulls(name, past.frame.height, new_type), new_type, event)
     old = past.frame[name]
     old_type = past.types.get(name) or (new_type if old.dtype == dtype(new_type) else type_of(old.dtype))
+    old = convert_rows(old, old_type, old_type)  # a column that never held a value may be stored without a type
     back = convert(new, new_type, old_type)
     if back is not None and not _untyped(old, past.types.get(name)):
         return _Pair(back, old, old_type)

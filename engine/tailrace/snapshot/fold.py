@@ -92,7 +92,9 @@ def _prepare(snapshot: pl.DataFrame | None, changes: pl.DataFrame, types: Types,
     shape = {_stored(name): kind for name, kind in changes.schema.items() if name[:2] in {"k:", "m:", "n:"}}
     old = pl.DataFrame(schema=shape) if snapshot is None else snapshot
     carried = {name: kind for name, kind in old.schema.items() if name.startswith("f:") and name not in shape}
-    base = _reshape(old, {**shape, **carried}, types, old_types)
+    # What is no longer mapped stays what it is: the types of the changes do not tell, and JSON is no text.
+    stays = {name: old_types[name] for name in carried if name in old_types}
+    base = _reshape(old, {**shape, **carried}, {**stays, **types}, old_types)
     return _Fold(
         base=base,
         keys=[name for name in shape if name.startswith("k:")],

@@ -299,6 +299,15 @@ def test_a_column_that_never_held_a_value_pins_nothing():
     assert changes.events == ()
 
 
+@pytest.mark.parametrize("pinned", [{}, {"f:a": LogicalType("string")}])
+def test_a_row_without_a_key_is_told_from_departed_ones_by_columns_that_never_held_a_value(pinned):
+    """Such a column is stored without a type; text compares with it all the same."""
+    old = snapshot(model(k_id=[1, 2], m_ext=["x", "y"], f_a=["p", "q"]))
+    untyped = SnapshotData(old.frame.with_columns(pl.lit(None, pl.Null).alias("f:a")), pinned)
+    rows = model(k_id=[1, None], m_ext=["x", None], f_a=["p", None], schema={"k_id": pa.int64()})
+    assert said(diff(rows, untyped, SPEC)) == [("update", 1, {"a"})]
+
+
 def test_an_empty_model_deletes_all_and_an_empty_snapshot_nothing():
     """Both ends of nothing work; stopping a mass delete is a guard's task."""
     full = model(k_id=[1, 2], m_ext=["x", "y"], f_a=[1, 2])

@@ -94,9 +94,9 @@ def _over(spec, fields):
 
 
 def batch(made, spec):
-    """The rows as a warehouse hands them over: the columns of the mapping, and no other."""
+    """The rows as a warehouse hands them over: the columns of the mapping, in its order, and no other."""
     whole = pa.RecordBatch.from_pylist(made, SCHEMA)
-    return whole.select([name for name in SCHEMA.names if name[:2] != "f:" or name[2:] in spec.fields])
+    return whole.select(["k:id", "k:no", "m:ext", *(f"f:{name}" for name in spec.fields)])
 
 
 def comparable(frame):
@@ -191,7 +191,7 @@ class World:
         assert comparable(found.occupied) == comparable(exact.occupied)
         said = outcomes(changes, choices)
         self.frame = fold(self.frame, changes.drop("row", "loc"), said, types=found.types, old_types=self.types)
-        self.types = dict(found.types)
+        self.types |= found.types  # what is no longer mapped keeps its type
         delivered = Delivered(found.rows, found.types, said, spec, found.origin if origin else None)
         for rest in pieces:
             some = said.filter(pl.col("seq") % max(pieces, default=1) == rest % max(pieces, default=1))

@@ -75,6 +75,16 @@ def test_a_large_number_does_not_spoil_its_neighbours():
     assert convert_rows(values, LogicalType("decimal", 0), LogicalType("float64")).to_list() == [1.0, None, None]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_column_without_a_value_takes_any_type(kind, rows):
+    """One that never held a value has no type of its own, and is said to be text."""
+    values = pl.Series("f:a", [None] * rows, dtype=pl.Null)
+    for to in (convert, convert_rows):
+        found = to(values, LogicalType("string"), LogicalType.parse(kind))
+        assert (found.to_list(), found.name, found.dtype) == ([None] * rows, "f:a", dtype(LogicalType.parse(kind)))
+
+
 @pytest.mark.parametrize("source", KINDS)
 @LAWS
 @given(data=st.data())

@@ -130,6 +130,17 @@ def test_a_field_gone_from_the_mapping_is_carried_over():
     assert again.frame.select("k:id", "c:a", "c:b").rows() == [(2, False, True), (3, False, True)]
 
 
+def test_a_list_gone_from_the_mapping_is_carried_over():
+    """It is stored as text, and the types of the changes, which do not have it, do not make text of it."""
+    lists = diff(model(k_id=[1], m_ext=["x"], f_a=[1], f_b=[["p"]]), None, SPEC)
+    saved = fold(None, lists.frame, outcomes((0, "acknowledged", "R1", None)), types=lists.types)
+    spec = DiffSpec(SPEC.key, SPEC.match, ("a",))
+    changes = diff(model(k_id=[1], m_ext=["x"], f_a=[7]), SnapshotData(saved, lists.types), spec)
+    told = outcomes((0, "acknowledged", "R1", None))
+    frame = fold(saved, changes.frame, told, types=changes.types, old_types=lists.types)
+    assert rows_of(frame) == {1: {"m:ext": "x", "f:a": 7, "f:b": '["p"]', "record_id": "R1", "unknown": []}}
+
+
 def test_a_record_belongs_to_one_key():
     """The key that took a record over replaces the one that left, told by the record id or the match."""
     moved = model(k_id=[9, 2], m_ext=["x", "y"], f_a=[1, 2], f_b=["p", "q"])
