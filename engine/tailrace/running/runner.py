@@ -33,6 +33,7 @@ from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
+from tailrace.running.stale import is_stale, why_stale
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import StopNow, during
 
@@ -244,8 +245,8 @@ class _Run:
     def _blocked(self, plan: Plan) -> str | None:
         """Why nothing may be written; PlanStale when the world moved on since the expected plan."""
         expected = self.request.expected
-        if expected is not None and (expected.hash != plan.hash or _moved_house(expected, plan)):
-            raise PlanStale(f"the world no longer matches the plan: {_stale(expected, plan)}. {NOTHING_WRITTEN}")
+        if expected is not None and is_stale(expected, plan):
+            raise PlanStale(f"the world no longer matches the plan: {why_stale(expected, plan)}. {NOTHING_WRITTEN}")
         tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
         if not tripped:
             return None
@@ -379,22 +380,3 @@ def _with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
             status = "interrupted"
     code = error.exit_code if status == "failed" else EXIT_CODES[status]
     return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
-
-
-def _moved_house(expected: Plan, plan: Plan) -> bool:
-    """Whether the destination's account is another than the one planned for, where that was known."""
-    return expected.basis.account not in {None, plan.basis.account}
-
-
-def _stale(expected: Plan, plan: Plan) -> str:
-    """What changed since a plan was saved."""
-    if _moved_house(expected, plan):
-        return f"it was made for account {expected.basis.account}, and the credentials are of {plan.basis.account}"
-    if expected.basis.definition != plan.basis.definition:
-        return "the sync or its model was edited"
-    if expected.basis.generation != plan.basis.generation:
-        return "another run has moved the snapshot"
-    return (
-        f"the model's rows changed since: now + {plan.inserts} ~ {plan.updates} - {plan.deletes}, "
-        f"in the plan + {expected.inserts} ~ {expected.updates} - {expected.deletes}"
-    )
