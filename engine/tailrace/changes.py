@@ -32,6 +32,7 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
+from tailrace.jsonform import to_json
 from tailrace.rowset import Rows
 from tailrace.values import LogicalType, Value
 
@@ -67,6 +68,11 @@ class InvalidRows:
     reason: InvalidReason
     rows: int
     examples: tuple[Mapping[str, Value], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `plan --json` and `adopt --json`."""
+        examples = [{name: to_json(value) for name, value in key.items()} for key in self.examples]
+        return {"reason": self.reason, "rows": self.rows, "examples": examples}
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,25 @@ def test_adopt_of_a_model_without_a_valid_row_takes_nothing(workspace):
     assert (told["model_rows"], told["adopted"], told["absent"]) == (2, 0, 0)
 
 
+def test_adopt_tells_of_rows_that_no_run_sends(workspace):
+    """Rows without a key, or with one that another row has, are left out: how many, and which for example."""
+    workspace.people((1, "Ann", None, 1), (2, "Bob", None, 2), (2, "Rob", None, 2), (None, "Nobody", None, 3))
+    told = workspace.run("adopt", "people", "--trust", "--json").json
+    assert (told["model_rows"], told["adopted"]) == (4, 1)
+    assert told["invalid"] == [
+        {"reason": "null_key", "rows": 1, "examples": [{"id": None}]},
+        {"reason": "duplicate_key", "rows": 2, "examples": [{"id": 2}, {"id": 2}]},
+    ]
+    out = workspace.run("adopt", "people", "--trust", "--yes").out
+    assert "people: 1 of 4 rows adopted, 0 not there yet\n" in out
+    assert "  invalid: 1 null_key, e.g. id=∅: left out, and no run sends them\n" in out
+    assert "  invalid: 2 duplicate_key, e.g. id=2, id=2: left out, and no run sends them\n" in out
+    (entry, _) = workspace.run("runs", "--json").json["runs"]
+    assert entry["message"] == "adopted 1 rows; 0 absent, 0 ambiguous, 3 invalid"
+    workspace.people((1, "Ann", None, 1))
+    assert "invalid" not in workspace.run("adopt", "people", "--trust", "--yes").out
+
+
 def test_adopt_names_ambiguous_rows_to_people(workspace, monkeypatch):
     """The line is there when there are such rows."""
     table(workspace)

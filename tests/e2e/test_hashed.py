@@ -115,10 +115,10 @@ def test_a_plan_shows_what_will_be_and_not_what_was(hashed):
     assert not plan["old_known"]
     shown = {(change["op"], change["key"]["id"]): change["fields"] for change in plan["changes"]}
     assert shown.keys() == {("update", 1), ("insert", 4), ("delete", 3)}
-    assert shown["update", 1] == {"email": {"old": None, "new": "canary-new@example.com"}}
+    assert shown["update", 1] == {"email": {"old": None, "new": "canary-new@example.com", "old_known": False}}
     assert shown["insert", 4]["spent"] == {"old": None, "new": "4712.00"}
     out = hashed.run("plan", "people").out
-    assert "  ~ id=1    email → canary-new@example.com\n" in out
+    assert "  ~ id=1    email ? → canary-new@example.com\n" in out
     assert "canary-ann" not in out
     preview = hashed.run("run", "people", "--dry-run", "--json").json["plans"][0]
     assert preview["changes"] == plan["changes"]

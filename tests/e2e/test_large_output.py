@@ -49,7 +49,7 @@ def test_a_plan_for_people_says_what_it_leaves_out(workspace):
     """A line for each change, and one that tells how many more there are and how to see them."""
     many(workspace, 3000)
     lines = workspace.run("plan", "people").out.splitlines()
-    assert lines[-1] == "  … and 2,980 more (--limit 0 shows all)"
+    assert lines[-1] == "  … and 2,980 more inserts (--limit 0 shows all)"
     assert sum(line.startswith("  + id=") for line in lines) == SHOWN
     lines = workspace.run("plan", "people", "--limit", "0").out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("  + id=")] == [f"id={n}" for n in range(3000)]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tailrace import Project
 
 FIXTURES = Path(__file__).parents[1] / "unit/snapshot/fixtures"
+STATES = Path(__file__).parents[1] / "unit/state/fixtures"
 CONFIG = """\
 warehouses:
   main: {type: duckdb, path: ":memory:"}
@@ -38,19 +40,47 @@ THIRD = {**SECOND, 5: ("'five'", "1.50", NOON, TAGS), 6: ("'seven'", "1.50", "nu
 """What the run after it sent."""
 
 
-@pytest.fixture(params=[1, 2], ids=lambda number: f"format {number}")
-def old(request, workspace, memory_store):
-    """A project whose snapshot and runs an earlier version wrote; the records are there."""
+def project(workspace, memory_store, number):
+    """A project whose snapshot and runs an earlier version wrote in that format; the records are there."""
     for name in ("syncs/people.yml", "models/people.sql"):
         (workspace.root / name).unlink()
     workspace.write("tailrace.yml", CONFIG)
     workspace.write("syncs/contacts.yml", SYNC)
-    shutil.copytree(FIXTURES / f"format-{request.param}", workspace.root / ".tailrace/snapshots")
+    shutil.copytree(FIXTURES / f"format-{number}", workspace.root / ".tailrace/snapshots")
     for key in SECOND:
         memory_store("00D1").put("Contact", {"ext": f"x{key}", "text": "as it is"})
     model(workspace, SECOND)
+
+
+@pytest.fixture(params=[1, 2], ids=lambda number: f"format {number}")
+def old(request, workspace, memory_store):
+    """Such a project, of each format, with a state database of today."""
+    project(workspace, memory_store, request.param)
     workspace.run("check", "contacts")
     return workspace
+
+
+@pytest.fixture(params=["0001", "0002", "0003"])
+def left(request, workspace, memory_store):
+    """Such a project, with the state database of that revision: a run of then is in the middle of sending."""
+    project(workspace, memory_store, 1 if request.param == "0001" else 2)
+    restore(workspace, (STATES / f"revision-{request.param}.sql").read_text())
+    memory_store("00D1").put("Contact", {"ext": "x5", "text": "five"})  # acknowledged before it broke off
+    (workspace.root / ".tailrace/snapshots/contacts/runs/run-3/outcomes.parquet").unlink()
+    return workspace
+
+
+def restore(workspace, text):
+    with sqlite3.connect(workspace.root / ".tailrace/state.db") as connection:
+        connection.executescript(text)
+    connection.close()
+
+
+def dump(workspace):
+    with sqlite3.connect(workspace.root / ".tailrace/state.db") as connection:
+        lines = list(connection.iterdump())
+    connection.close()
+    return lines
 
 
 def model(workspace, rows):
@@ -149,3 +179,46 @@ def test_it_may_be_hidden(old):
     assert ran(old)["acknowledged"] == 2
     assert manifest(old)["values"] == "hashed"
     assert said(old) == {}
+
+
+def test_a_run_in_the_middle_of_sending_is_recovered(left, memory_store):
+    """Of the old journal, what was acknowledged is not sent again, and what was in flight is, once."""
+    model(left, THIRD)
+    (before,) = left.run("status", "--json").json["syncs"]
+    assert (before["last_run"], before["status"]) == ("run-3", "running")
+    run = ran(left)
+    assert run["recovered"] == ["recovered 2 rows of run run-3: 1 acknowledged, 1 sent again"]
+    assert (run["status"], run["acknowledged"], run["updates"], run["inserts"]) == ("succeeded", 1, 1, 0)
+    assert memory_store("00D1").writes == 1
+    texts = {record["ext"]: record["text"] for record in memory_store("00D1").records("Contact").values()}
+    assert texts == {"x2": "as it is", "x3": "as it is", "x4": "as it is", "x5": "five", "x6": "seven"}
+    runs = {each["run_id"]: each["status"] for each in left.run("runs", "--json").json["runs"]}
+    assert (runs["run-1"], runs["run-2"], runs["run-3"]) == ("succeeded", "partial", "interrupted")
+    assert said(left) == {}
+    assert ran(left)["status"] == "nothing_to_do"
+    (event,) = left.run("explain", "contacts", "--key", "5", "--json").json["events"]
+    assert (event["run_id"], event["batch"], event["status"]) == ("run-3", 1, "acknowledged")
+
+
+def test_what_it_knew_of_rows_in_trouble_is_told(left):
+    """Rejected and held rows of then are listed, and may be tried again or set aside."""
+    rows = {row["key"]["id"]: row for row in left.run("rejected", "contacts", "--json").json["rejected"]}
+    assert {key: (row["code"], row["message"], row["attempts"]) for key, row in rows.items()} == {
+        7: ("TOO_LONG", "Straße: 'it' is\n\"too\" long", 1),
+        11: ("LOCKED", "by another", 1),
+    }
+    (told,) = left.run("status", "--json").json["syncs"]
+    assert (told["rejected"], told["unknown"]) == (2, 2)
+    left.run("retry", "contacts")
+    left.run("dismiss", "contacts")
+    assert left.run("rejected", "contacts", "--json").json["rejected"] == []
+
+
+def test_a_state_database_of_a_later_version_is_left_alone(left):
+    """The command says so and how to go on, and touches nothing."""
+    restore(left, "update alembic_version set version_num = '0999'")
+    before = dump(left)
+    answer = left.run("run", "contacts", code=1)
+    assert "belongs to a newer version of Tailrace (revision 0999)" in answer.out
+    assert "pip install --upgrade tailrace" in answer.out
+    assert dump(left) == before

@@ -7,7 +7,7 @@ requests `errorCode`; both are read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +55,8 @@ _CONCURRENT_SECONDS: Final = 5.0
 _MAINTENANCE_SECONDS: Final = 300.0
 # The allowance counts the last 24 hours, so some of it is free again within the hour.
 _QUOTA_SECONDS: Final = 3600.0
+NO_CODE: Final = "UNKNOWN"
+"""In place of a code where Salesforce gave none."""
 _MAINTENANCE: Final = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 
 
@@ -69,7 +71,7 @@ class VendorError:
     @classmethod
     def read(cls, entry: Mapping[str, Any]) -> VendorError:
         """Accepts rows' `statusCode`, requests' `errorCode`, and OAuth's `error`."""
-        code = entry.get("statusCode") or entry.get("errorCode") or entry.get("error") or "UNKNOWN"
+        code = entry.get("statusCode") or entry.get("errorCode") or entry.get("error") or NO_CODE
         words = entry.get("message") or entry.get("error_description") or "Salesforce gave no reason"
         fields = entry.get("fields")
         return cls(str(code), _shorten(str(words)), tuple(map(str, fields)) if isinstance(fields, list) else ())
@@ -102,7 +104,9 @@ def fault(
     """The error that says how to go on after a whole request failed."""
     errors = read_errors(body)
     error = errors[0] if errors else VendorError("", "no further word")
-    code, words = error.code or None, f"Salesforce answered {status} {error.code}: {error.text}"
+    if error.code == NO_CODE:  # which a row needs, and a request does not
+        error = replace(error, code="")
+    code, words = error.code or None, f"Salesforce answered {f'{status} {error.code}'.rstrip()}: {error.text}"
     if error.code in _STOP or status == HTTPStatus.FORBIDDEN:
         return _denied(error, words)
     if status == HTTPStatus.UNAUTHORIZED:
@@ -172,7 +176,7 @@ def row_outcome(row: Row, result: Mapping[str, Any], batch: Batch, *, references
 def first_error(result: Mapping[str, Any]) -> VendorError:
     """The first error of a row's result."""
     errors = read_errors(result.get("errors"))
-    return errors[0] if errors else VendorError("UNKNOWN", "Salesforce gave no reason")
+    return errors[0] if errors else VendorError(NO_CODE, "Salesforce gave no reason")
 
 
 def _id(result: Mapping[str, Any]) -> str | None:

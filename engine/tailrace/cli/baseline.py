@@ -29,6 +29,8 @@ def adopt(
 
     The next run then sends only real differences.
     """
+    from tailrace.cli import render  # noqa: PLC0415
+
     with opened(context) as project:
         name = project.select([sync])[0]
         if project.snapshot_rows(name):
@@ -40,6 +42,8 @@ def adopt(
         say(f"{name}: {result.adopted:,} of {result.model_rows:,} rows adopted, {result.absent:,} not there yet")
         if result.ambiguous:
             say(f"  {result.ambiguous:,} left out: several records have their match value; the next run names them")
+        for line in render.invalid(result.invalid):
+            say(f"{line}: left out, and no run sends them")
         say(f"next: tailrace plan {name}")
 
 

@@ -87,7 +87,7 @@ def print_plans(plans: Sequence[Plan], limit: int) -> None:
 def _plans_json(plans: Sequence[Plan], limit: int) -> Iterator[str]:
     yield '{"plans": ['
     for number, plan in enumerate(plans):
-        head = json.dumps(plan.head_json(), ensure_ascii=False)
+        head = json.dumps({**plan.head_json(), **plan.extent_json(limit)}, ensure_ascii=False)
         yield f'{", " * bool(number)}{head.removesuffix("}")}, "changes": ['
         for place, change in enumerate(plan.changes(limit)):
             yield ", " * bool(place) + json.dumps(change.to_json(), ensure_ascii=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from tailrace.jsonform import show
 
 if TYPE_CHECKING:
+    from tailrace.changes import InvalidRows
     from tailrace.describe import Described
     from tailrace.planning import Change, Plan
     from tailrace.planning.cost import Way
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.running.story import Event, Story
 
 SIGNS = {"insert": "+", "update": "~", "delete": "-"}
+NOT_KNOWN = "?"
 SHOWN_FIELDS = 6
 SHOWN_TEXT = 60
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -35,16 +37,15 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> It
     lines += [f"  {line}" for line in told(made.holds.values(), made.sync)]
     lines.append(_cost(made))
     lines += [f"  by jobs: {_way(way)}" for way in made.cost.ways if way.by == "jobs"]
-    lines += [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in made.invalid]
+    lines += invalid(made.invalid)
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
     lines += [f"  STOPPED by {guard}" for guard in made.tripped]
     yield from lines
-    for change in made.changes(limit):
-        yield _change(change, old_known=made.old_known)
-    left = made.height - limit if limit else 0
-    if left > 0:
-        yield f"  … and {left:,} more (--limit 0 shows all)"
+    yield from (_change(change) for change in made.changes(limit))
+    more = [f"{counted(left, f'more {op}')}" for op, left in made.hidden(limit).items() if left]
+    if more:
+        yield f"  … and {', '.join(more)} (--limit 0 shows all)"
     if saved:
         yield _saved(made, saved)
 
@@ -91,6 +92,11 @@ def _cost(made: Plan) -> str:
     )
 
 
+def invalid(groups: Iterable[InvalidRows]) -> list[str]:
+    """A line for each reason for which rows were set aside."""
+    return [f"  invalid: {group.rows:,} {group.reason}, e.g. {_examples(group.examples)}" for group in groups]
+
+
 def _examples(keys: Sequence[Any]) -> str:
     return ", ".join(_key(key) for key in keys[:3]) or "no key"
 
@@ -99,7 +105,7 @@ def _key(key: Any) -> str:
     return " ".join(f"{name}={show(value)}" for name, value in key.items())
 
 
-def _change(change: Change, *, old_known: bool) -> str:
+def _change(change: Change) -> str:
     head = f"  {SIGNS[change.op]} {_key(change.key)}"
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
@@ -107,15 +113,15 @@ def _change(change: Change, *, old_known: bool) -> str:
         was = [_short(value) for value in change.was.values() if value is not None][:2]
         return head + (f"   ({', '.join(was)})" if was else "") + record + done
     fields = [
-        f"{name}{'' if change.op == 'insert' else _old(part, known=old_known)} {_short(part.new)}"
+        f"{name}{'' if change.op == 'insert' else _old(part)} {_short(part.new)}"
         for name, part in change.fields.items()
     ]
     more = f"    … {counted(len(fields) - SHOWN_FIELDS, 'more field')}" if len(fields) > SHOWN_FIELDS else ""
     return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
 
 
-def _old(part: FieldChange, *, known: bool) -> str:
-    return f" {_short(part.old)} →" if known or part.old is not None else " →"
+def _old(part: FieldChange) -> str:
+    return f" {_short(part.old) if part.old_known else NOT_KNOWN} →"
 
 
 def _short(value: Any) -> str:
@@ -150,9 +156,9 @@ def result(run: RunResult, *, quoting: bool = True) -> str:
     Without `quoting` nothing is repeated that a warehouse or a vendor said, as it may quote rows.
     """
     sent = "" if run.acknowledged or run.rejected or run.unknown or run.skipped else "planned "
-    done = f"{run.sync}  {run.status.replace('_', ' ')}  {sent}{_changes(run.inserts, run.updates, run.deletes)}"
-    if run.status == "nothing_to_do":
-        done = f"{run.sync}  nothing to do"
+    done = f"{run.sync}  {run.status.replace('_', ' ')}"
+    if run.inserts or run.updates or run.deletes:  # else it ended before there was a plan, or has nothing to do
+        done = f"{done}  {sent}{_changes(run.inserts, run.updates, run.deletes)}"
     lines = [f"{done}   (run {run.run_id})"]
     lines += [f"  {earlier}" for earlier in run.recovered]
     if run.acknowledged or run.rejected or run.unknown or run.skipped:

@@ -26,7 +26,7 @@ def init(
     written = write_project(directory)
     say("\n".join(f"  {path.relative_to(directory)}" for path in written))
     inside = "" if directory == Path() else f"cd {directory} && "
-    say(f"\nnext: {inside}tailrace plan, then {inside}tailrace run --all")
+    say(f"\nnext: {inside}tailrace plan, then tailrace run --all")
 
 
 def destinations(as_json: AsJson = False) -> None:  # noqa: FBT002

@@ -15,7 +15,7 @@ from tailrace.planning.guards import Figures, GuardResult, contract_guard, evalu
 from tailrace.planning.holds import Hold
 from tailrace.planning.modes import count_ops, with_actions
 from tailrace.planning.payload import keys, numbers, payload_hashes
-from tailrace.planning.plan import Basis, Plan
+from tailrace.planning.plan import Basis, Plan, Unsure
 
 if TYPE_CHECKING:
     from tailrace.changes import ChangeSet
@@ -45,6 +45,8 @@ class Surroundings:
     notes: tuple[str, ...] = ()
     old_known: bool = True
     """Whether the snapshot has the values that fields had before."""
+    unsure: Unsure | None = None
+    """Which of these are not known all the same."""
     secret: bytes = b""
     """The key of hashes of payloads; none where values may be kept."""
 
@@ -86,6 +88,7 @@ def build(
         events=changes.events,
         notes=(*around.notes, *_told(len(waiting))),
         old_known=around.old_known,
+        unsure=around.unsure,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -19,12 +19,16 @@ from tailrace.planning.cost import Cost
 from tailrace.planning.guards import GuardResult
 from tailrace.planning.holds import Hold, first_attempt
 from tailrace.planning.modes import shown_op
+from tailrace.planning.preview import frames, shares
 from tailrace.rowset import Rows
 from tailrace.snapshot.content import content_hash
 from tailrace.values import LogicalType
 
 _SHOWN = 10_000
 """Changes made into Python objects at once."""
+
+Unsure: TypeAlias = Callable[[pl.DataFrame], Sequence[frozenset[str]]]
+"""Gives per row of a plan's frame the fields of which nobody knows what the destination holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,13 @@ class FieldChange:
 
     old: object
     new: object
+    old_known: bool = True
+    """False where nobody knows what the destination holds: `old` is None then."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `plan --json`; only an old value that is not known is marked."""
+        form: dict[str, Any] = {"old": to_json(self.old), "new": to_json(self.new)}  # type: ignore[arg-type]
+        return form if self.old_known else {**form, "old_known": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +64,7 @@ class Change:
             "op": self.op,
             "key": {name: to_json(value) for name, value in self.key.items()},
             "record_id": self.record_id,
-            "fields": {
-                name: {"old": to_json(change.old), "new": to_json(change.new)}  # type: ignore[arg-type]
-                for name, change in self.fields.items()
-            },
+            "fields": {name: change.to_json() for name, change in self.fields.items()},
         }
 
 
@@ -109,6 +117,8 @@ class Plan:
     """Changes left out because of what became of their row before, by key text."""
     old_known: bool = True
     """Whether the snapshot has the values that fields had before; else it has digests of them."""
+    unsure: Unsure | None = field(default=None, repr=False, compare=False)
+    """Which of them are not known all the same; None where there is no snapshot to ask, as of a saved plan."""
 
     @cached_property
     def hash(self) -> str:
@@ -174,13 +184,28 @@ class Plan:
         return tuple(guard for guard in self.guards if guard.tripped)
 
     def changes(self, limit: int = 0) -> Iterator[Change]:
-        """The changes in the order of their numbers, at most `limit` of them; 0 gives all."""
-        for frame in [self.rows.head(limit)] if limit else self.rows.batches(_SHOWN):
-            yield from _changes(frame, self.types)
+        """At most `limit` changes, 0 for all: deletes, then updates, then inserts, each kind with a fair part."""
+        for frame in frames(self.rows, self.counts, limit, _SHOWN):
+            yield from _changes(frame, self.types, self._unknown(frame))
+
+    def hidden(self, limit: int) -> dict[Op, int]:
+        """How many changes of each kind `changes` does not give with that limit."""
+        return {op: self.counts[op] - number for op, number in shares(self.counts, limit).items()}
+
+    def extent_json(self, limit: int) -> dict[str, int]:
+        """How many changes there are, and how many of them `plan --json` has."""
+        return {"changes_total": self.height, "changes_shown": self.height - sum(self.hidden(limit).values())}
 
     def to_json(self, limit: int = 20) -> dict[str, Any]:
         """The form of `plan --json`, with at most `limit` changes; 0 gives all."""
-        return {**self.head_json(), "changes": [change.to_json() for change in self.changes(limit)]}
+        changes = [change.to_json() for change in self.changes(limit)]
+        return {**self.head_json(), **self.extent_json(limit), "changes": changes}
+
+    def _unknown(self, frame: pl.DataFrame) -> Sequence[frozenset[str]]:
+        """Per row the fields whose old value is not known."""
+        if not self.old_known:
+            return [frozenset(name[2:] for name in frame.columns if name.startswith("o:"))] * frame.height
+        return [frozenset()] * frame.height if self.unsure is None else self.unsure(frame)
 
     def head_json(self) -> dict[str, Any]:
         """The same without its changes."""
@@ -199,17 +224,12 @@ class Plan:
             "held": self.held,
             "waiting": self.waiting,
             "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
-            "invalid": [_invalid_json(group) for group in self.invalid],
+            "invalid": [group.to_json() for group in self.invalid],
             "guards": [guard.to_json() for guard in self.guards],
             "cost": self.cost.to_json(),
             "events": [{"column": e.column, "kind": e.kind, "message": e.message} for e in self.events],
             "notes": list(self.notes),
         }
-
-
-def _invalid_json(group: InvalidRows) -> dict[str, Any]:
-    examples = [{name: to_json(value) for name, value in key.items()} for key in group.examples]
-    return {"reason": group.reason, "rows": group.rows, "examples": examples}
 
 
 def _columns(frame: pl.DataFrame, prefix: str, types: Mapping[str, LogicalType], role: str) -> dict[str, list[Any]]:
@@ -220,7 +240,9 @@ def _columns(frame: pl.DataFrame, prefix: str, types: Mapping[str, LogicalType],
     }
 
 
-def _changes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> Iterator[Change]:
+def _changes(
+    frame: pl.DataFrame, types: Mapping[str, LogicalType], unknown: Sequence[frozenset[str]]
+) -> Iterator[Change]:
     keys = _columns(frame, "k:", types, "k")
     new, old = _columns(frame, "n:", types, "f"), _columns(frame, "o:", types, "f")
     sent = {name[2:]: frame[name].to_list() for name in frame.columns if name.startswith("c:")}
@@ -229,7 +251,11 @@ def _changes(frame: pl.DataFrame, types: Mapping[str, LogicalType]) -> Iterator[
     moved = _moved_matches(frame, types)
     for row in range(frame.height):
         fields = {
-            name: FieldChange(old[name][row], new[name][row])
+            name: FieldChange(
+                old[name][row],
+                new[name][row],
+                old_known=ops[row] == "insert" or old[name][row] is not None or name not in unknown[row],
+            )
             for name, flags in sent.items()
             if flags[row] and ops[row] != "delete"
         }

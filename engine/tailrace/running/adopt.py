@@ -24,7 +24,7 @@ from tailrace.state import Counts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tailrace.changes import ChangeSet
+    from tailrace.changes import ChangeSet, InvalidRows
     from tailrace.destination import Destination, Record
     from tailrace.project import Sync
     from tailrace.rowset import Rows
@@ -47,10 +47,12 @@ class Adopted:
     """Rows left out because no record has their match value."""
     ambiguous: int
     """Rows left out because several records have their match value."""
+    invalid: tuple[InvalidRows, ...] = ()
+    """Rows left out because they have no key or match value, or share one: no run sends them either."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `adopt --json`."""
-        return asdict(self)
+        return {**asdict(self), "invalid": [group.to_json() for group in self.invalid]}
 
 
 def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
@@ -63,7 +65,8 @@ def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
         snapshot = session.store.open(identity(sync, account))
         with recorded(session, sync, lease, snapshot.identity, "adopt") as entry, session.work.scratch() as folder:
             changes = _rows(session, sync, target, snapshot, folder)
-            known = Counts(model_rows=changes.model_rows, snapshot_rows=snapshot.rows)
+            left_out = sum(group.rows for group in changes.invalid)
+            known = Counts(model_rows=changes.model_rows, snapshot_rows=snapshot.rows, invalid=left_out)
             session.state.set_plan(entry.run_id, None, known)
             found = _trusted(changes) if trust else _looked_up(session, sync, target, destination, changes, folder)
             _save(session, sync, lease, entry, snapshot, changes, found)
@@ -219,7 +222,9 @@ def _forgotten(left_out: pl.DataFrame, snapshot: Snapshot, changes: ChangeSet) -
 
 
 def _told(sync: Sync, changes: ChangeSet, found: _Found, entry: Entry) -> Adopted:
-    told = Adopted(sync.name, changes.model_rows, found.adopted, found.absent, found.ambiguous)
+    told = Adopted(sync.name, changes.model_rows, found.adopted, found.absent, found.ambiguous, changes.invalid)
     entry.settled = told.adopted
-    entry.message = f"adopted {told.adopted} rows; {told.absent} absent, {told.ambiguous} ambiguous"
+    invalid = sum(group.rows for group in changes.invalid)
+    more = f", {invalid} invalid" if invalid else ""
+    entry.message = f"adopted {told.adopted} rows; {told.absent} absent, {told.ambiguous} ambiguous{more}"
     return told

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tailrace.delivery import DeliveryReport, Interrupted
 from tailrace.errors import GuardTripped, JobLeft, PlanStale, QuotaExhausted, TailraceError, os_message
 from tailrace.redact import redact
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
-
-if TYPE_CHECKING:
-    from tailrace.planning import Plan
 
 
 def delivered(result: RunResult, report: DeliveryReport) -> RunResult:
@@ -64,22 +60,3 @@ def with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
             status = "interrupted"
     code = error.exit_code if status == "failed" else EXIT_CODES[status]
     return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
-
-
-def moved_house(expected: Plan, plan: Plan) -> bool:
-    """Whether the destination's account is another than the one planned for, where that was known."""
-    return expected.basis.account not in {None, plan.basis.account}
-
-
-def stale(expected: Plan, plan: Plan) -> str:
-    """What changed since a plan was saved."""
-    if moved_house(expected, plan):
-        return f"it was made for account {expected.basis.account}, and the credentials are of {plan.basis.account}"
-    if expected.basis.definition != plan.basis.definition:
-        return "the sync or its model was edited"
-    if expected.basis.generation != plan.basis.generation:
-        return "another run has moved the snapshot"
-    return (
-        f"the model's rows changed since: now + {plan.inserts} ~ {plan.updates} - {plan.deletes}, "
-        f"in the plan + {expected.inserts} ~ {expected.updates} - {expected.deletes}"
-    )

@@ -19,6 +19,7 @@ from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
 from tailrace.planning.holds import Reason
 from tailrace.running.session import Session, Target
+from tailrace.running.unsure import unsure
 from tailrace.snapshot.store import Identity, Snapshot
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def make_plan(
         _surroundings(session, sync, target, issues, request),
         contract=faults(sync.config, asked.schema, changes.types) if asked else None,
         old_known=snapshot.values == "clear",
+        unsure=unsure(changes, snapshot),
         notes=(*notes, *_notes(session, sync, snapshot, asked)),
     )
     basis = _basis(session, sync, snapshot, account, full=request.full)

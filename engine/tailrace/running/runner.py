@@ -30,6 +30,7 @@ from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RunResult
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
+from tailrace.running.stale import is_stale, why_stale
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import StopNow, during
 
@@ -247,8 +248,8 @@ class _Run:
     def _blocked(self, plan: Plan) -> str | None:
         """Why nothing may be written; PlanStale when the world moved on since the expected plan."""
         expected = self.request.expected
-        if expected is not None and (expected.hash != plan.hash or endings.moved_house(expected, plan)):
-            raise PlanStale(f"the world no longer matches the plan: {endings.stale(expected, plan)}. {NOTHING_WRITTEN}")
+        if expected is not None and is_stale(expected, plan):
+            raise PlanStale(f"the world no longer matches the plan: {why_stale(expected, plan)}. {NOTHING_WRITTEN}")
         tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
         if not tripped:
             return None

@@ -27,11 +27,20 @@ def content_hash(frames: Iterable[pl.DataFrame]) -> str:
     """
     total, rows, names = 0, 0, ""
     for frame in frames:
-        wanted = frame.select(sorted(name for name in frame.columns if name not in NUMBERING))
+        wanted = _content(frame)
         names = names or "".join(f"{len(n)}:{n}={_kind(wanted[n])};" for n in wanted.columns)
         total = (total + sum(_row_hashes(wanted))) % _MODULUS
         rows += frame.height
     return hashlib.sha256(f"{names}{rows};".encode() + total.to_bytes(_BYTES)).hexdigest()
+
+
+def row_hashes(frame: pl.DataFrame) -> list[int]:
+    """Per row the hash that `content_hash` adds up: equal in frames with the same columns when the rows are."""
+    return list(_row_hashes(_content(frame)))
+
+
+def _content(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(sorted(name for name in frame.columns if name not in NUMBERING))
 
 
 def _kind(series: pl.Series) -> str:

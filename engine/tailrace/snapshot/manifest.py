@@ -132,9 +132,13 @@ def is_ours(name: str) -> bool:
     return name.endswith((".parquet", ".names", ".live", ".tmp")) and not any(char in name for char in "/\\\0")
 
 
-def damaged(path: str, what: str, sync: str) -> SnapshotError:
+class Damaged(SnapshotError):
+    """A file of a snapshot is not what was written."""
+
+
+def damaged(path: str, what: str, sync: str) -> Damaged:
     """The error for a snapshot that cannot be trusted: which file, and the ways out."""
-    return SnapshotError(
+    return Damaged(
         f"the snapshot of {sync!r} is damaged: {path} {what}",
         hint=f"Restore the folder from a backup; or forget it with `tailrace reset {sync}`, and then take what the "
         f"destination holds with `tailrace adopt {sync}`, or else the next run sends everything again. Records whose "

@@ -20,7 +20,7 @@ from tailrace.canonical import dtype
 from tailrace.canonical.plain import carried_of
 from tailrace.diff.fingerprint import SALT, Part, Recipe, golden
 from tailrace.snapshot.files import told
-from tailrace.snapshot.manifest import Naming, Segment, Values
+from tailrace.snapshot.manifest import Naming, Values
 
 if TYPE_CHECKING:
     from tailrace.diff.hashset import Hashes
@@ -76,7 +76,7 @@ class Names:
         self._files = []
         maker = _Maker(recipe, naming, wanted, values)
         for reader in readers:
-            path = reader.folder.file(reader.segment.names) if reader.segment.names and naming == wanted else None
+            path = reader.names if naming == wanted else None
             if path is None:
                 path = self._made[reader.segment.id] = work / f"{reader.segment.id}.names"
                 write_names(path, maker.names(reader))
@@ -92,12 +92,8 @@ class Names:
 
 
 def stored_names(readers: Sequence[SegmentReader], *, wide: bool) -> list[NameFile] | None:
-    """The names of all segments as they are stored; None where one has none."""
-    files = [
-        NameFile(reader.folder.file(reader.segment.names), reader.segment.rows, wide)
-        for reader in readers
-        if reader.segment.names is not None
-    ]
+    """The names of all segments as they are stored; None where one has none that serve."""
+    files = [NameFile(reader.names, reader.segment.rows, wide) for reader in readers if reader.names is not None]
     return files if len(files) == len(readers) else None
 
 
@@ -122,22 +118,22 @@ class _Maker:
 
     def names(self, reader: SegmentReader) -> list[Hashes]:
         """One array, or two where names are wide."""
-        start = self._start(reader.segment, reader)
+        start = self._start(reader)
         if self._hidden(reader):
             return [lane + np.uint64(SALT) for lane in start]
         return _corrected(start, self._corrections(reader))
 
-    def _start(self, segment: Segment, reader: SegmentReader) -> list[Hashes]:
-        lanes = _LANES if self._recipe.wide else 1
-        if self._old is None or segment.names is None:
-            return [np.zeros(segment.rows, np.uint64) for _ in range(lanes)]
-        stored = NameFile(reader.folder.file(segment.names), segment.rows, self._recipe.wide)
+    def _start(self, reader: SegmentReader) -> list[Hashes]:
+        lanes, rows = _LANES if self._recipe.wide else 1, reader.segment.rows
+        if self._old is None or reader.names is None:
+            return [np.zeros(rows, np.uint64) for _ in range(lanes)]
+        stored = NameFile(reader.names, rows, self._recipe.wide)
         second = stored.second()
         return [stored.first()] if second is None else [stored.first(), second]
 
     def _scratch(self, reader: SegmentReader) -> bool:
         """Whether there are no names of a segment to go by."""
-        return self._old is None or reader.segment.names is None
+        return self._old is None or reader.names is None
 
     def _hidden(self, reader: SegmentReader) -> bool:
         """Whether a field takes part whose stored values are digests, which cannot be fingerprinted."""

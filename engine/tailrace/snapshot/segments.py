@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from tailrace.canonical import dtype
 from tailrace.diff.hashset import Mask, as_series
 from tailrace.snapshot.files import told
-from tailrace.snapshot.manifest import FileEntry, Segment, damaged
+from tailrace.snapshot.manifest import Damaged, FileEntry, Segment, damaged
 from tailrace.snapshot.storage import Place
 from tailrace.values import LogicalType
+
+log = logging.getLogger(__name__)
 
 ROW_BITS = 40
 """Of a row's place, the lower bits are its number in the segment, the upper ones the segment's position."""
@@ -85,6 +88,17 @@ class SegmentReader:
     segment: Segment
     folder: Folder
     types: Mapping[str, LogicalType]
+
+    @cached_property
+    def names(self) -> Path | None:
+        """The file of its rows' names; None where it has none, or one that is damaged: values make up for it."""
+        if self.segment.names is None:
+            return None
+        try:
+            return self.folder.file(self.segment.names)
+        except Damaged as error:
+            log.warning("%s: its fingerprints are made anew from the values, which are whole", error.message)
+            return None
 
     @cached_property
     def columns(self) -> frozenset[str]:

@@ -17,8 +17,14 @@ def plan(name, changes):
     head = {"sync": name, "notes": ["}", '"changes": []']}
     return SimpleNamespace(
         head_json=lambda: head,
+        extent_json=lambda limit: {"changes_total": len(made), "changes_shown": limit},
         changes=lambda limit: iter(made[:limit] if limit else made),
-        to_json=lambda limit: {**head, "changes": [one.to_json() for one in (made[:limit] if limit else made)]},
+        to_json=lambda limit: {
+            **head,
+            "changes_total": len(made),
+            "changes_shown": limit,
+            "changes": [one.to_json() for one in (made[:limit] if limit else made)],
+        },
     )
 
 

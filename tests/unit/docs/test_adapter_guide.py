@@ -1,11 +1,24 @@
 """The adapter that the guide builds keeps the public contract, and the guide tells the faults as they are."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import tailrace
+import tailrace_destinations
 from tailrace.testing import faults
 from tailrace.testing.faults.__main__ import main
+
+TREE = [Path(package.__file__).parents[1] for package in (tailrace, tailrace_destinations)]
+"""Where the code under test is: an installed copy may be of another version."""
+
+TELLING = """
+from pathlib import Path
+import tailrace
+Path("imported").write_text(str(Path(tailrace.__file__).parents[1]))
+"""
 
 
 def test_the_guides_adapter_passes_the_contract(read, tmp_path):
@@ -15,17 +28,19 @@ def test_the_guides_adapter_passes_the_contract(read, tmp_path):
             file = tmp_path / block.file
             file.parent.mkdir(exist_ok=True)
             file.write_text(block.text)
+    (tmp_path / "conftest.py").write_text(TELLING)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "tests"]
     ended = subprocess.run(
         command,
         cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path)},
+        env={"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *TREE)))},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (tmp_path / "imported").read_text() == str(TREE[0])
     assert int(re.search(r"(\d+) passed", ended.stdout).group(1)) >= 15
 
 

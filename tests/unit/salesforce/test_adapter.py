@@ -377,6 +377,25 @@ def test_answers_to_a_write(crm, batch, control, status, code, message, expected
         crm.push(batch("upsert", {"id": "a", "LastName": "Roe"}, {"id": "b", "LastName": "Poe"}))
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([{"message": "busy"}], "Salesforce answered 503: busy"),
+        ({"message": "busy"}, "Salesforce answered 503: busy"),
+        (None, "Salesforce answered 503: no further word"),
+        ([{"errorCode": "SERVER_UNAVAILABLE", "message": "busy"}], "Salesforce answered 503 SERVER_UNAVAILABLE: busy"),
+    ],
+)
+def test_an_answer_without_a_code_is_told_without_one(crm, batch, control, body, words):
+    """Nothing stands in its place, in the message or in the error's code."""
+    crm.describe("Contact")
+    control.fail("composite", status=503, body=body)
+    with pytest.raises(Retriable) as caught:
+        crm.push(batch("upsert", {"id": "a", "LastName": "Roe"}))
+    assert caught.value.message == words
+    assert caught.value.code == ("SERVER_UNAVAILABLE" if "SERVER" in words else None)
+
+
 @pytest.mark.parametrize("body", [None, {"no": "list"}, [{"success": True, "id": "x"}]])
 def test_an_answer_that_does_not_add_up(crm, batch, control, body):
     """Fewer results than rows, or none, leave the outcome unknown."""

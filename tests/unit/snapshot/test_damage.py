@@ -7,8 +7,11 @@ import pytest
 
 from tailrace.diff import engine
 from tailrace.errors import SnapshotError
+from tailrace.snapshot import compaction
 
 FILES = 10
+MADE_ANEW = ".names"
+"""What damage costs time alone, as it can be made from the rest."""
 KINDS = ("parquet", "names", "live", "ids.parquet")
 
 
@@ -102,7 +105,7 @@ def test_a_flipped_bit_is_found(damaged, sound, number):
     for step in range(BITS):
         position = step * (len(whole) - 1) // (BITS - 1)
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << step % 8]) + whole[position + 1 :])
-        if path.name in wanted:
+        if path.name in wanted and path.suffix != MADE_ANEW:
             assert f"{path} does not match its checksum" in refusal(damaged), position
         else:
             assert used(damaged) == sound, position
@@ -117,7 +120,7 @@ def test_a_file_of_another_size_is_found(damaged, sound, number):
         path.unlink()
         if data is not None:
             path.write_bytes(data)
-        if path.name in wanted:
+        if path.name in wanted and path.suffix != MADE_ANEW:
             found = refusal(damaged)
             assert str(path) in found
             assert words in found
@@ -126,17 +129,53 @@ def test_a_file_of_another_size_is_found(damaged, sound, number):
             assert used(damaged) == sound
 
 
-def test_files_that_changed_places_are_found(damaged):
+def test_files_that_changed_places_are_found(damaged, sound, caplog):
     """A file of the right kind and size that belongs elsewhere is not believed."""
-    names = [path for path in files(damaged) if path.name in needed(damaged) and path.suffix == ".names"]
+    names = [path for path in files(damaged) if path.name in needed(damaged) and path.suffix == MADE_ANEW]
     first, second = next((a, b) for a in names for b in names if a != b)
     held = first.read_bytes()
     first.write_bytes(held[8:16] + held[:8] + held[16:])
     assert first.stat().st_size == len(held)
-    assert f"{first} does not match its checksum" in refusal(damaged)
+    assert used(damaged) == sound
+    assert f"{first} does not match its checksum" in caplog.text
     first.write_bytes(held)
+    caplog.clear()
     shutil.copy(first, second)
-    assert str(second) in refusal(damaged)
+    assert used(damaged) == sound
+    assert str(second) in caplog.text
+    assert str(first) not in caplog.text
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("hashed", [False, True])
+def test_damaged_names_are_made_anew_once(make_sync, tmp_path, caplog, wide, hashed):
+    """They are told of in the log, no row is sent for it, and after the next run the snapshot is whole again."""
+    sync = make_sync(tmp_path, wide=wide, hashed=hashed, secret=b"secret" if hashed else b"")
+    sync.run(**model(range(30)))
+    sync.run(**model(range(36), a7=70))
+    for path in sync.folder.glob("*.names"):
+        path.write_bytes(b"\0" * path.stat().st_size)
+    run = sync.run(**model(range(36), a7=70))
+    assert (run.said, run.misses) == ({}, 36 if hashed else 0)  # of digests no name can be made: all is compared
+    assert caplog.text.count("made anew from the values") == 2
+    caplog.clear()
+    again = sync.run(**model(range(37), a7=70))
+    assert (again.said.keys(), again.misses) == ({36}, 1)
+    assert "made anew" not in caplog.text
+    if not hashed:  # the oracle knows of no digests
+        sync.check()
+
+
+def test_a_merge_does_not_need_sound_names(damaged, sound, monkeypatch, caplog):
+    """Segments whose names are damaged are merged without any, and the next comparison makes them."""
+    for path in damaged.folder.glob("*.names"):
+        path.unlink()
+    monkeypatch.setattr(compaction, "DEAD", 0)
+    damaged.store.maintain(damaged.open())
+    assert "made anew" in caplog.text
+    assert len(damaged.open().manifest.segments) == 1
+    rows, _, *compared = used(damaged)  # but for the places of rows, which are others now
+    assert (rows, *compared) == (sound[0], *sound[2:])
 
 
 def test_a_folder_in_place_of_a_file_is_found(damaged):
