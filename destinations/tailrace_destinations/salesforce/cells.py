@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tailrace.canonical.python import python_values
 from tailrace_destinations.plain import Unfit
 from tailrace_destinations.salesforce.encode import NUMERIC, plain_encoded
+from tailrace_destinations.salesforce.moments import date_texts, moment_texts
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
 CLEAR: Final = "#N/A"
 """What clears a field; the text itself cannot be sent."""
 _CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
-_DATE: Final = "%Y-%m-%d"
-_MOMENT: Final = f"{_DATE}T%H:%M:%S"
+_BELOW_CONTROL: Final = pa.scalar(0x20, pa.uint8())
+_MOMENT: Final = "%Y-%m-%dT%H:%M:%S"
 _TABLED: Final = (1970, 2037)
 """Years for which everybody has tables of all zones; what follows is computed, or not."""
 _WHOLE: Final = frozenset({"int", "long"})
@@ -96,7 +99,7 @@ def _fast(values: pl.Series, logical: LogicalType, type_: str, zone: ZoneInfo | 
     if type_ == "multipicklist":
         return _choices(values, kind)
     exact = {
-        ("date", "date"): lambda: values.dt.to_string(_DATE),
+        ("date", "date"): lambda: date_texts(values),
         ("time", "time"): lambda: values.dt.to_string("%H:%M:%S%.3fZ"),
         ("base64", "binary"): lambda: values.bin.encode("base64"),
     }.get((type_, kind))
@@ -115,7 +118,7 @@ def _texts(values: pl.Series, kind: str) -> pl.Series | None:
         case "int64" | "decimal" | "float64":
             return _numbers(values, kind, whole=False)
         case "date":
-            return values.dt.to_string(_DATE)
+            return date_texts(values)
         case "time":
             return _with_micros(values, "%H:%M:%S", values.dt.microsecond())
         case "timestamp":
@@ -128,7 +131,16 @@ def _texts(values: pl.Series, kind: str) -> pl.Series | None:
 
 def clean(values: pl.Series) -> pl.Series:
     """As `clean_text`: without NUL and control characters."""
-    return values.str.replace_all(_CONTROL, "") if values.str.contains(_CONTROL).any() else values
+    return values.str.replace_all(_CONTROL, "") if _may_have_control(values) else values
+
+
+def _may_have_control(values: pl.Series) -> bool:
+    """Whether any byte is below the space; to look at all bytes at once is far cheaper than at each text."""
+    data = values.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
+    if data is None:
+        return False
+    found = pc.any(pc.less(pa.Array.from_buffers(pa.uint8(), data.size, [None, data]), _BELOW_CONTROL))
+    return bool(found.as_py())
 
 
 def _choices(values: pl.Series, kind: str) -> pl.Series | None:
@@ -162,7 +174,7 @@ def _instants(values: pl.Series, kind: str, zone: ZoneInfo | None) -> pl.Series 
         near = values.dt.year().is_between(*_TABLED).fill_null(value=True)
         zoned = _where(near, values).dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null")
         return _instants(zoned.dt.convert_time_zone("UTC"), "timestamptz", None)
-    return values.dt.to_string(f"{_MOMENT}%.3fZ") if kind == "timestamptz" else None
+    return moment_texts(values) if kind == "timestamptz" else None
 
 
 def _with_micros(values: pl.Series, form: str, micros: pl.Series) -> pl.Series:

@@ -192,10 +192,11 @@ class Spooler:
         refused = {row: Unfit(why.code, f"{part.name}: {why}") for row, why in made.refused.items()}
         odd = None
         if logical.kind in _TEXTUAL:
-            bare = made.texts.str.strip_chars()
-            # Salesforce keeps no empty text: it is null.
-            empty = empty | (bare == "").fill_null(value=False)
-            odd = (bare == CLEAR).fill_null(value=False)
+            bare = _bare(made.texts)
+            if bare is not None:
+                # Salesforce keeps no empty text: it is null.
+                empty = empty | (bare == "").fill_null(value=False)
+                odd = (bare == CLEAR).fill_null(value=False)
         return *self._emptied(part, made.texts, empty, refused), odd
 
     def _emptied(
@@ -238,6 +239,13 @@ class Spooler:
         for row in made.aside.head(len(seq)).arg_true():
             if row not in made.refused:
                 done.aside.append(int(seq[row]))
+
+
+def _bare(texts: pl.Series) -> pl.Series | None:
+    """Texts without outer white space; None when none can be blank or `#N/A`, which is cheap to see."""
+    # Blanks begin with what sorts before `!`, or with white space beyond ASCII.
+    suspect = (texts < "!") | (texts > "\x7f") | texts.str.starts_with(CLEAR)
+    return texts.str.strip_chars() if suspect.any() else None
 
 
 def _has_null(rows: pl.DataFrame, part: Part) -> bool:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+import pyarrow.compute as pc
 
 from tailrace_destinations.plain import fold, key_text
 from tailrace_destinations.salesforce.encode import NUMERIC, id18
@@ -31,12 +32,11 @@ def key_marks(cells: pl.Series, column: Column) -> pl.Series:
         return cells.zip_with(~zeros.fill_null(value=False), cells.str.strip_chars_end("0").str.strip_suffix("."))
     if column.type in {"id", "reference"}:
         return id_marks(cells)
-    made = cells.str.strip_chars()
-    return _for_odd(made.str.to_lowercase() if column.ignores_case else made, cells, column)
-
-
-def _for_odd(marks: pl.Series, cells: pl.Series, column: Column) -> pl.Series:
-    """Letters beyond ASCII are folded by Python, as elsewhere."""
+    marks = trimmed(cells)
+    if column.ignores_case:
+        lower = pc.ascii_lower(marks.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        marks = pl.Series("", lower, dtype=pl.String)
+    # Letters beyond ASCII are folded by Python, as elsewhere.
     odd = odd_letters(cells)
     if not odd.any():
         return marks
@@ -49,10 +49,17 @@ def odd_letters(texts: pl.Series) -> pl.Series:
     return (texts.str.len_bytes() != texts.str.len_chars()).fill_null(value=False)
 
 
+def trimmed(texts: pl.Series) -> pl.Series:
+    """Without outer white space, of which there is none as a rule: that costs less to see than to take off."""
+    outer = (texts < "!") | (texts > "\x7f")
+    for space in " \t\n\r":
+        outer |= texts.str.ends_with(space)
+    return texts.str.strip_chars() if outer.any() or odd_letters(texts).any() else texts
+
+
 def key_cells(texts: pl.Series) -> pl.Series:
     """As `key_text`, of cleaned texts: trimmed and in Unicode NFC."""
-    odd = odd_letters(texts)
-    made = texts.str.strip_chars()
+    odd, made = odd_letters(texts), trimmed(texts)
     if not odd.any():
         return made
     return made.scatter(odd.arg_true(), pl.Series([key_text(text) for text in texts.filter(odd)], dtype=pl.String))
