@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tailrace.canonical.python import python_values
 from tailrace_destinations.plain import Unfit
 from tailrace_destinations.salesforce.encode import NUMERIC, plain_encoded
+from tailrace_destinations.salesforce.letters import clean
 from tailrace_destinations.salesforce.moments import date_texts, moment_texts
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 CLEAR: Final = "#N/A"
 """What clears a field; the text itself cannot be sent."""
-_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
-_BELOW_CONTROL: Final = pa.scalar(0x20, pa.uint8())
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%S"
 _TABLED: Final = (1970, 2037)
 """Years for which everybody has tables of all zones; what follows is computed, or not."""
@@ -127,20 +124,6 @@ def _texts(values: pl.Series, kind: str) -> pl.Series | None:
             return _instants(values, kind, None)
         case _:
             return None
-
-
-def clean(values: pl.Series) -> pl.Series:
-    """As `clean_text`: without NUL and control characters."""
-    return values.str.replace_all(_CONTROL, "") if _may_have_control(values) else values
-
-
-def _may_have_control(values: pl.Series) -> bool:
-    """Whether any byte is below the space; to look at all bytes at once is far cheaper than at each text."""
-    data = values.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
-    if data is None:
-        return False
-    found = pc.any(pc.less(pa.Array.from_buffers(pa.uint8(), data.size, [None, data]), _BELOW_CONTROL))
-    return bool(found.as_py())
 
 
 def _choices(values: pl.Series, kind: str) -> pl.Series | None:

@@ -15,7 +15,7 @@ import polars as pl
 from tailrace.bulk import Spooled
 from tailrace.destination import Operation, Outcome, rejected
 from tailrace_destinations.plain import Unfit
-from tailrace_destinations.salesforce.cells import CLEAR, cells, clean
+from tailrace_destinations.salesforce.cells import CLEAR, cells
 from tailrace_destinations.salesforce.marks import digest_marks, id_marks, key_cells, key_marks
 from tailrace_destinations.salesforce.records import null_unfit
 from tailrace_destinations.salesforce.schema import upsert_key
@@ -35,8 +35,8 @@ MOST_CHARACTERS: Final = 32_000
 """Of a cell."""
 MOST_IN_ROW: Final = 400_000
 """Characters of a record."""
-SLICE: Final = 32_768
-"""Rows worked on at once, so that memory does not grow with the job."""
+SLICE_BYTES: Final = 32 << 20
+"""Of rows worked on at once: enough that the fixed cost of each step is small, and memory does not grow with the job."""
 ID: Final = "Id"
 _TEXTUAL: Final = frozenset({"string", "json"})
 
@@ -144,13 +144,13 @@ class Spooler:
         """As many rows as fit into one file, from the first on."""
         parts = [part for part in self._layout.parts if not part.only_null or _has_null(rows, part)]
         doubles = _doubles(rows) if self._layout.by_id else None
-        done = _Done()
+        done, at_once = _Done(), _rows_at_once(rows)
         with path.open("wb") as file:
             headers = ((ID,) if self._layout.by_id else ()) + tuple(part.header for part in parts)
             file.write(_csv(pl.DataFrame(schema=dict.fromkeys(headers, pl.String)), header=True))
             while done.taken < rows.height:
-                piece = rows.slice(done.taken, SLICE)
-                again = None if doubles is None else doubles.slice(done.taken, SLICE)
+                piece = rows.slice(done.taken, at_once)
+                again = None if doubles is None else doubles.slice(done.taken, at_once)
                 count = self._write_slice(piece, self._slice(piece, parts, again), file, done)
                 done.taken += count
                 if count < piece.height:
@@ -187,7 +187,7 @@ class Spooler:
             values = values.set(~written, None)
         logical = self._layout.order.types[part.source]
         if part.key and logical.kind == "string":
-            values = key_cells(clean(values))
+            values = key_cells(values)
         made = cells(values, logical, part.column, self._zone)
         refused = {row: Unfit(why.code, f"{part.name}: {why}") for row, why in made.refused.items()}
         odd = None
@@ -218,10 +218,10 @@ class Spooler:
 
     def _write_slice(self, rows: pl.DataFrame, made: _Written, file: IO[bytes], done: _Done) -> int:
         """Write what goes into the file; how many of the rows were taken."""
-        sent = ~made.aside
-        if made.refused:
-            sent = sent.scatter(list(made.refused), values=False)
-        ready, places = made.texts.filter(sent), sent.arg_true()
+        ready, places = made.texts, pl.int_range(rows.height, eager=True)
+        if made.refused or made.aside.any():
+            sent = (~made.aside).scatter(list(made.refused), values=False)
+            ready, places = ready.filter(sent), sent.arg_true()
         data, fitting, room = _csv(ready), ready.height, self._most - file.tell()
         if len(data) > room:
             fitting = _fitting(ready, room)
@@ -241,11 +241,16 @@ class Spooler:
                 done.aside.append(int(seq[row]))
 
 
+def _rows_at_once(rows: pl.DataFrame) -> int:
+    return max(1, SLICE_BYTES * rows.height // max(1, int(rows.estimated_size())))
+
+
 def _bare(texts: pl.Series) -> pl.Series | None:
     """Texts without outer white space; None when none can be blank or `#N/A`, which is cheap to see."""
     # Blanks begin with what sorts before `!`, or with white space beyond ASCII.
-    suspect = (texts < "!") | (texts > "\x7f") | texts.str.starts_with(CLEAR)
-    return texts.str.strip_chars() if suspect.any() else None
+    text = pl.col(texts.name)
+    suspect = (text < "!") | (text > "\x7f") | text.str.starts_with(CLEAR)
+    return texts.str.strip_chars() if texts.to_frame().select(suspect.any()).item() else None
 
 
 def _has_null(rows: pl.DataFrame, part: Part) -> bool:
@@ -277,10 +282,10 @@ def _clears(empty: pl.Series) -> pl.Series:
     return pl.Series([None], dtype=pl.String).new_from_index(0, len(empty)).set(empty, CLEAR)
 
 
-def _csv(texts: pl.DataFrame, *, header: bool = False) -> bytes:
+def _csv(texts: pl.DataFrame, *, header: bool = False) -> memoryview:
     buffer = BytesIO()
     texts.write_csv(buffer, include_header=header, quote_style="necessary", line_terminator="\n")
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def _fitting(texts: pl.DataFrame, room: int) -> int:

@@ -5,17 +5,18 @@ Both sides use the same functions on the same texts, so that a mark does not dep
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-import pyarrow.compute as pc
 
 from tailrace_destinations.plain import fold, key_text
 from tailrace_destinations.salesforce.encode import NUMERIC, id18
+from tailrace_destinations.salesforce.letters import ascii_trimmed, letters, odd_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tailrace_destinations.salesforce.schema import Column
 
@@ -32,37 +33,24 @@ def key_marks(cells: pl.Series, column: Column) -> pl.Series:
         return cells.zip_with(~zeros.fill_null(value=False), cells.str.strip_chars_end("0").str.strip_suffix("."))
     if column.type in {"id", "reference"}:
         return id_marks(cells)
-    marks = trimmed(cells)
-    if column.ignores_case:
-        lower = pc.ascii_lower(marks.to_arrow(compat_level=pl.CompatLevel.oldest()))
-        marks = pl.Series("", lower, dtype=pl.String)
-    # Letters beyond ASCII are folded by Python, as elsewhere.
-    odd = odd_letters(cells)
-    if not odd.any():
-        return marks
-    folded = [fold(cell, ignore_case=column.ignores_case) for cell in cells.filter(odd)]
-    return marks.scatter(odd.arg_true(), pl.Series(folded, dtype=pl.String))
-
-
-def odd_letters(texts: pl.Series) -> pl.Series:
-    """Which texts hold more than ASCII."""
-    return (texts.str.len_bytes() != texts.str.len_chars()).fill_null(value=False)
-
-
-def trimmed(texts: pl.Series) -> pl.Series:
-    """Without outer white space, of which there is none as a rule: that costs less to see than to take off."""
-    outer = (texts < "!") | (texts > "\x7f")
-    for space in " \t\n\r":
-        outer |= texts.str.ends_with(space)
-    return texts.str.strip_chars() if outer.any() or odd_letters(texts).any() else texts
+    found = letters(cells)
+    marks = ascii_trimmed(found, lower=column.ignores_case)
+    return marks if found.ascii else _by_python(marks, cells, partial(fold, ignore_case=column.ignores_case))
 
 
 def key_cells(texts: pl.Series) -> pl.Series:
-    """As `key_text`, of cleaned texts: trimmed and in Unicode NFC."""
-    odd, made = odd_letters(texts), trimmed(texts)
-    if not odd.any():
-        return made
-    return made.scatter(odd.arg_true(), pl.Series([key_text(text) for text in texts.filter(odd)], dtype=pl.String))
+    """As `key_text`: trimmed, in Unicode NFC and without control characters."""
+    found = letters(texts)
+    if found.control:
+        return pl.Series([None if text is None else key_text(text) for text in texts], dtype=pl.String)
+    made = ascii_trimmed(found)
+    return made if found.ascii else _by_python(made, texts, key_text)
+
+
+def _by_python(made: pl.Series, texts: pl.Series, say: Callable[[str], str]) -> pl.Series:
+    """Letters beyond ASCII are read by Python, as elsewhere."""
+    odd = odd_letters(texts)
+    return made.scatter(odd.arg_true(), pl.Series([say(text) for text in texts.filter(odd)], dtype=pl.String))
 
 
 def id_marks(ids: pl.Series) -> pl.Series:

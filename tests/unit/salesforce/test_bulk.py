@@ -230,10 +230,10 @@ def test_rows_a_job_cannot_carry(spool, monkeypatch):
     assert spooled.marks["seq"].to_list() == [13, 15]
 
 
-@pytest.mark.parametrize("slice_rows", [3, 1000])
-def test_a_full_file(crm, tmp_path, monkeypatch, slice_rows):
+@pytest.mark.parametrize("at_once", [200, 1 << 20])
+def test_a_full_file(crm, tmp_path, monkeypatch, at_once):
     """A file ends before the row that does not fit; the rest is for the next one, and nothing is lost or doubled."""
-    monkeypatch.setattr(csvfile, "SLICE", slice_rows)
+    monkeypatch.setattr(csvfile, "SLICE_BYTES", at_once)
     made = order(LastName="string", Active__c="bool")
     rows = frame(
         made,
