@@ -36,7 +36,7 @@ MOST_CHARACTERS: Final = 32_000
 MOST_IN_ROW: Final = 400_000
 """Characters of a record."""
 SLICE_BYTES: Final = 32 << 20
-"""Of rows worked on at once: enough that the fixed cost of each step is small, and memory does not grow with the job."""
+"""Of rows worked on at once: so many that the fixed cost of each step is small, and memory does not grow."""
 ID: Final = "Id"
 _TEXTUAL: Final = frozenset({"string", "json"})
 
