@@ -52,11 +52,11 @@ class Jobs:
 
     def open(self, order: Order, layout: Layout) -> str:
         """Begin a job; its id. Without data it changes nothing, so a lost answer costs nothing either."""
-        body = {"object": order.object, "operation": _OPERATIONS[order.operation], "contentType": "CSV"}
+        body = {"object": layout.object, "operation": _OPERATIONS[order.operation], "contentType": "CSV"}
         body |= {"columnDelimiter": "COMMA", "lineEnding": "LF"}
         if layout.key is not None:
             body["externalIdFieldName"] = layout.key.name
-        rule = self._rule(order.object) if order.operation is not Operation.DELETE else None
+        rule = self._rule(layout.object) if order.operation is not Operation.DELETE else None
         if rule is not None:
             body["assignmentRuleId"] = rule
         answer = self._change("POST", _JOBS, body)
@@ -133,6 +133,8 @@ class Jobs:
             try:
                 found = next(self._client.query(soql), None)
             except (ObjectNotFound, StopRun) as error:
+                if not _is_plain(error):
+                    raise
                 raise StopRun(
                     f"The active assignment rule of {object} cannot be read: {error.message}",
                     code=error.code,
@@ -147,8 +149,15 @@ class Jobs:
             return self._client.ask(method, path, body)
         except AnswerLost as error:
             raise Retriable(error.message, code=error.code) from None
-        except BatchRejected as error:
+        except (BatchRejected, StopRun) as error:
+            if not _is_plain(error):
+                raise
             raise _stopped(error) from None
+
+
+def _is_plain(error: DestinationError) -> bool:
+    """Whether the error is about this request, and not about the account, its quota or the session."""
+    return type(error) in {BatchRejected, ObjectNotFound, StopRun}
 
 
 def _path(receipt: str) -> str:

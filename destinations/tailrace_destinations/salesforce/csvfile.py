@@ -65,6 +65,7 @@ class Layout:
 
     def __init__(self, order: Order, sobject: SObject, parents: Mapping[str, SObject]) -> None:
         self.order = order
+        self.object = sobject.name
         self.key = upsert_key(sobject, order.match) if order.operation is Operation.UPSERT else None
         self.by_id = order.operation in {Operation.UPDATE, Operation.DELETE}
         self.parts = () if order.operation is Operation.DELETE else tuple(self._parts(sobject, parents))

@@ -51,6 +51,9 @@ class Results:
         return (self._layout.key is None and not self._layout.by_id) or key in cells.columns
 
     def _outcomes(self, kind: Kind, cells: pl.DataFrame) -> pl.DataFrame:
+        needed = {"successfulResults": {_SF_ID}, "failedResults": {_SF_ERROR}}.get(kind, set())
+        if not needed <= set(cells.columns):
+            raise Retriable(f"The {kind} of the job have no column {min(needed)}", code="NO_CSV")
         marks = self._layout.marks(cells).fill_null("").alias("mark")
         if kind == "successfulResults":
             return _frame(marks, "acknowledged", cells[_SF_ID])
@@ -128,5 +131,8 @@ def _own(batch: pa.RecordBatch, names: Mapping[str, str]) -> pl.DataFrame:
 
 
 def _header(path: Path) -> list[str]:
+    """The names of the columns; none where no row follows."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
+        lines = csv.reader(file)
+        header = next(lines, [])
+        return header if next(lines, None) else []

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from tailrace.bulk import Order
 from tailrace.canonical.types import dtype
 from tailrace.destination import Lookup, Operation
-from tailrace.errors import AnswerLost, QuotaExhausted, Retriable, SessionExpired, StopRun, WriteForbidden
+from tailrace.errors import AccessDenied, AnswerLost, QuotaExhausted, Retriable, SessionExpired, StopRun, WriteForbidden
 from tailrace.sandbox import SandboxServer
 from tailrace.sandbox.options import SalesforceOptions as Org
 from tailrace.values import LogicalType
 from tailrace_destinations import salesforce
-from tailrace_destinations.salesforce import csvfile
+from tailrace_destinations.salesforce import csvfile, results
 from tailrace_destinations.salesforce.config import SalesforceConfig, SalesforceOptions
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.errors import csv_error
@@ -116,17 +116,17 @@ def test_a_job_from_end_to_end(crm, drive, control, calls):
     rows = [{"id": f"Key {n}", "LastName": f"N{n}", "LTV__c": Decimal("1.70"), "Active__c": True} for n in range(450)]
     rows[7]["Notes__c"] = HOSTILE
     rows[8]["LastName"] = "x" * 81
-    spooled, results, receipt = drive(crm, made, frame(made, *rows))
+    spooled, told_by, receipt = drive(crm, made, frame(made, *rows))
     assert (spooled.taken, spooled.refused, spooled.aside) == (450, [], [])
     assert spooled.marks.columns == ["seq", "mark"]
-    assert set(spooled.marks["mark"]) == set(results)
+    assert set(spooled.marks["mark"]) == set(told_by)
     assert spooled.marks.row(7) == (17, "key 7")
     records = kept(control)
     assert len(records) == 449
     assert records["Key 7"]["Notes__c"] == HOSTILE
-    assert results["key 7"]["record_id"] == records["Key 7"]["Id"]
-    assert results["key 8"]["status"] == "rejected"
-    assert (results["key 8"]["code"], results["key 8"]["recovery"]) == ("STRING_TOO_LONG", None)
+    assert told_by["key 7"]["record_id"] == records["Key 7"]["Id"]
+    assert told_by["key 8"]["status"] == "rejected"
+    assert (told_by["key 8"]["code"], told_by["key 8"]["recovery"]) == ("STRING_TOO_LONG", None)
     assert crm.job_state(receipt).processed == 450
     assert calls.total == control.counters()["requests"]
 
@@ -153,9 +153,9 @@ def test_values_arrive_exactly(crm, drive, control):
         "Active__c": True, "Interests__c": '["Music","Art"]', "Phone": "1",
     }  # fmt: skip
     drive(crm, made, frame(made, row))
-    _, results, _ = drive(crm, made, frame(made, {"id": "x", "Title": None, "Phone": "  "}))
+    _, told_by, _ = drive(crm, made, frame(made, {"id": "x", "Title": None, "Phone": "  "}))
     record = kept(control)["x"]
-    assert results["x"]["status"] == "acknowledged"
+    assert told_by["x"]["status"] == "acknowledged"
     assert Decimal(str(record["LTV__c"])) == Decimal("12345678901.70")
     assert (record["Orders__c"], record["Last_Order__c"], record["Active__c"]) == (7, "2026-02-28", True)
     assert record["Last_Seen__c"].startswith("2026-01-02T03:04:05.678")
@@ -268,9 +268,9 @@ def test_lookups(crm, drive, spool, batch, control):
     rows = [{"id": "a", "LastName": "x", "AccountId": "acme"}, {"id": "b", "LastName": "x", "AccountId": "none"}]
     _, lines = spool(made, *rows)
     assert lines[0] == ["LastName", f"Account.{KEY}", KEY]
-    _, results, _ = drive(crm, made, frame(made, *rows))
-    assert (results["a"]["status"], results["b"]["status"]) == ("acknowledged", "rejected")
-    assert "Foreign key external ID" in results["b"]["message"]
+    _, told_by, _ = drive(crm, made, frame(made, *rows))
+    assert (told_by["a"]["status"], told_by["b"]["status"]) == ("acknowledged", "rejected")
+    assert "Foreign key external ID" in told_by["b"]["message"]
     assert kept(control)["a"]["AccountId"] == kept(control, "Account")["acme"]["Id"]
     clearing = [{"id": "a", "AccountId": None}, {"id": "c", "LastName": "x", "AccountId": "acme"}, {"id": "d"}]
     _, lines = spool(made, *clearing)
@@ -299,8 +299,8 @@ def test_polymorphic_references(connect, control, drive, batch):
     crm = connect()
     crm.push(batch("upsert", {"id": "l", "LastName": "Lee", "Company": "x"}, object="Lead"))
     made = order(LastName="string", Boss__c="string", lookups={"Boss__c": Lookup("Lead", KEY)})
-    _, results, _ = drive(crm, made, frame(made, {"id": "a", "LastName": "x", "Boss__c": "l"}))
-    assert results["a"]["status"] == "acknowledged"
+    _, told_by, _ = drive(crm, made, frame(made, {"id": "a", "LastName": "x", "Boss__c": "l"}))
+    assert told_by["a"]["status"] == "acknowledged"
     assert kept(control)["a"]["Boss__c"] == kept(control, "Lead")["l"]["Id"]
 
 
@@ -318,12 +318,12 @@ def test_update(crm, drive, batch, control):
         {"FirstName": "nobody"},
         {"record_id": ids[0], "FirstName": "twice"},
     )
-    spooled, results, _ = drive(crm, made, rows)
+    spooled, told_by, _ = drive(crm, made, rows)
     assert refused(spooled) == {14: ("NO_RECORD_ID", "the record id is not known")}
     assert spooled.aside == [15]
     assert spooled.marks["mark"].to_list() == [*ids, "003A0000006Vm9rIAC"]
-    assert [results[mark]["recovery"] for mark in (*ids, "003A0000006Vm9rIAC")] == [None, None, "missing", "missing"]
-    assert results[ids[0]]["record_id"] == ids[0]
+    assert [told_by[mark]["recovery"] for mark in (*ids, "003A0000006Vm9rIAC")] == [None, None, "missing", "missing"]
+    assert told_by[ids[0]]["record_id"] == ids[0]
     records = kept(control)
     assert (records["a"]["FirstName"], records["a"]["LastName"]) == ("Ann", "a")
     assert (records["b"]["FirstName"], records["b"]["Title"]) == (None, "boss")
@@ -338,8 +338,8 @@ def test_a_bad_reference_is_not_a_missing_record(crm, drive, batch):
         {"record_id": "003A0000006Vm9rIAC", "AccountId": "001A0000006Vm9rIAC"},
         {"record_id": "003B0000006Vm9rIAC"[:15], "FirstName": "x"},
     ]
-    spooled, results, _ = drive(crm, made, frame(made, *rows))
-    told = [results[mark] for mark in spooled.marks["mark"]]
+    spooled, told_by, _ = drive(crm, made, frame(made, *rows))
+    told = [told_by[mark] for mark in spooled.marks["mark"]]
     assert {row["code"] for row in told} == {"INVALID_CROSS_REFERENCE_KEY"}
     assert [row["recovery"] for row in told] == [None, None, "missing"]
 
@@ -350,10 +350,10 @@ def test_delete(crm, drive, batch, control):
     crm.push(batch("delete", {"id": "b", "record_id": ids[1]}))
     made = order("delete")
     rows = frame(made, *[{"record_id": each} for each in (ids[0], ids[1], ids[0][:15])])
-    spooled, results, _ = drive(crm, made, rows)
+    spooled, told_by, _ = drive(crm, made, rows)
     assert spooled.aside == [12]
-    assert {mark: row["status"] for mark, row in results.items()} == dict.fromkeys(ids, "acknowledged")
-    assert results[ids[1]]["record_id"] == ids[1]
+    assert {mark: row["status"] for mark, row in told_by.items()} == dict.fromkeys(ids, "acknowledged")
+    assert told_by[ids[1]]["record_id"] == ids[1]
     assert control.records("Contact") == []
 
 
@@ -367,8 +367,8 @@ def test_create(crm, drive, control, batch):
         {"id": "c", "LastName": HOSTILE},
         {"id": None, "Notes__c": "no name"},
     ]
-    spooled, results, _ = drive(crm, made, frame(made, *rows))
-    told = [results[mark] for mark in spooled.marks["mark"]]
+    spooled, told_by, _ = drive(crm, made, frame(made, *rows))
+    told = [told_by[mark] for mark in spooled.marks["mark"]]
     assert [row["status"] for row in told] == ["rejected", "acknowledged", "acknowledged", "rejected"]
     assert (told[0]["recovery"], told[0]["record_id"]) == ("exists", taken)
     assert told[3]["code"] == "REQUIRED_FIELD_MISSING"
@@ -517,8 +517,8 @@ def test_a_job_that_fails_half_way(crm, drive, control):
     control.fail_jobs("Contact", rows=200, message="InternalServerError : sorry")
     made = order(LastName="string")
     rows = frame(made, *[{"id": f"k{n}", "LastName": "x"} for n in range(300)])
-    _, results, receipt = drive(crm, made, rows)
-    statuses = [(row["status"], row["recovery"]) for row in results.values()]
+    _, told_by, receipt = drive(crm, made, rows)
+    statuses = [(row["status"], row["recovery"]) for row in told_by.values()]
     assert statuses.count(("acknowledged", None)) == 200
     assert statuses.count(("rejected", "retry")) == 100
     assert crm.job_state(receipt).message == "InternalServerError : sorry"
@@ -549,11 +549,11 @@ def test_rows_that_may_be_tried_again(crm, drive, control):
         "Contact", "FIELD_CUSTOM_VALIDATION_EXCEPTION", field=KEY, values=["b"], message="not: on Mondays"
     )
     made = order(LastName="string")
-    _, results, _ = drive(crm, made, frame(made, *[{"id": k, "LastName": "x"} for k in "abc"]))
-    assert [(results[k]["status"], results[k]["recovery"]) for k in "abc"] == [
+    _, told_by, _ = drive(crm, made, frame(made, *[{"id": k, "LastName": "x"} for k in "abc"]))
+    assert [(told_by[k]["status"], told_by[k]["recovery"]) for k in "abc"] == [
         ("rejected", "retry"), ("rejected", None), ("acknowledged", None),
     ]  # fmt: skip
-    assert (results["b"]["code"], results["b"]["message"]) == (
+    assert (told_by["b"]["code"], told_by["b"]["message"]) == (
         "FIELD_CUSTOM_VALIDATION_EXCEPTION", f"not: on Mondays ({KEY})",
     )  # fmt: skip
 
@@ -564,21 +564,74 @@ def test_results_in_pages(calls, drive, auth, tmp_path):
         config = SalesforceConfig(type="salesforce", auth=auth | {"login_url": server.salesforce_url})
         crm = salesforce.plugin.open(config, salesforce.Context("crm", calls, "."))
         made = order(LastName="string")
-        _, results, _ = drive(crm, made, frame(made, *[{"id": f"k{n}", "LastName": "x"} for n in range(30)]))
+        _, told_by, _ = drive(crm, made, frame(made, *[{"id": f"k{n}", "LastName": "x"} for n in range(30)]))
         crm.close()
-    assert len(results) == 30
+    assert len(told_by) == 30
     assert [path.name for path in tmp_path.iterdir()] == ["job.csv"]
 
 
 def test_a_result_that_breaks_off(crm, drive, control, tmp_path):
     """A result that cannot be fetched gives nothing at all, so that it can be asked for again."""
     made = order(LastName="string")
-    _, results, receipt = drive(crm, made, frame(made, {"id": "a", "LastName": "x"}))
+    _, told_by, receipt = drive(crm, made, frame(made, {"id": "a", "LastName": "x"}))
     control.fail("unprocessedrecords", drop=True)
     with pytest.raises(Retriable):
         next(crm.collect_job(receipt, made, tmp_path))
     control.fail("failedResults", status=200, body=b"\xff\xfe".decode("latin1"))
-    assert collected(crm, receipt, made, tmp_path) == results
+    assert collected(crm, receipt, made, tmp_path) == told_by
+
+
+def test_results_are_read_piece_by_piece(crm, drive, control, monkeypatch):
+    """Rows whose line breaks fall on the border of what is read at once are neither lost nor cut."""
+    monkeypatch.setattr(results, "_BLOCK", 5_000)
+    monkeypatch.setattr(results, "FRAME_ROWS", 7)
+    made = order("create", match=(), LastName="string", Notes__c="string")
+    rows = [{"LastName": f"N{n}", "Notes__c": f"{HOSTILE}\n" * (n % 20) + "."} for n in range(300)]
+    spooled, told, _ = drive(crm, made, frame(made, *rows))
+    assert set(spooled.marks["mark"]) == set(told)
+    assert {row["status"] for row in told.values()} == {"acknowledged"}
+
+
+@pytest.mark.parametrize("body", ["", '"sf__Id"', f'"{KEY}"\n"a"\n'])
+def test_results_in_another_form(crm, drive, control, tmp_path, body):
+    """A result without any row is empty; one that cannot be made sense of is asked for again."""
+    made = order(LastName="string")
+    _, _, receipt = drive(crm, made, frame(made, {"id": "a", "LastName": "x"}))
+    control.fail("successfulResults", status=200, body=body)
+    if KEY in body:
+        with pytest.raises(Retriable, match="no column sf__Id"):
+            list(crm.collect_job(receipt, made, tmp_path))
+    else:
+        assert list(crm.collect_job(receipt, made, tmp_path)) == []
+
+
+def test_a_rule_that_cannot_be_read(crm, control):
+    """Without access to assignment rules a job on leads stops, and says how to go on; a spent quota says so itself."""
+    body = [{"errorCode": "INVALID_TYPE", "message": "sObject type 'AssignmentRule' is not supported."}]
+    control.fail("query", status=400, body=body)
+    made = order(object="Lead", LastName="string")
+    with pytest.raises(StopRun, match="View Setup"):
+        crm.open_job(made)
+    crm.describe("Lead")
+    control.limit(daily=0)
+    with pytest.raises(QuotaExhausted):
+        crm.open_job(made)
+
+
+def test_a_refusal_that_is_no_400(crm, tmp_path, control):
+    """A start refused with another status is asked about all the same; one for want of rights is told as that."""
+    made = order(LastName="string")
+    crm.spool(made, frame(made, {"id": "a", "LastName": "Roe"}), tmp_path / "a.csv")
+    receipt = crm.open_job(made)
+    crm.upload_job(receipt, tmp_path / "a.csv")
+    control.fail("jobs/ingest", method="PATCH", status=409, body=[{"errorCode": "X", "message": "y"}])
+    with pytest.raises(StopRun, match="409"):
+        crm.start_job(receipt)
+    control.fail("jobs/ingest", method="PATCH", status=409, commit=True, body=[{"errorCode": "X", "message": "y"}])
+    crm.start_job(receipt)
+    control.fail("jobs/ingest", method="PATCH", status=403, body=[{"errorCode": "X", "message": "y"}])
+    with pytest.raises(AccessDenied):
+        crm.start_job(receipt)
 
 
 def test_quota_and_dry_runs(crm, tmp_path, control, calls):
