@@ -1,11 +1,11 @@
-"""Salesforce: any standard or custom object, by sObject Collections."""
+"""Salesforce: any standard or custom object, by sObject Collections and by jobs of Bulk API 2.0."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from tailrace.destination import Capabilities, Context, Destination, Operation, Plugin
+from tailrace.destination import Bulk, Capabilities, Context, Destination, Operation, Plugin
 from tailrace.errors import UsageError
 from tailrace_destinations.salesforce.config import SalesforceConfig, SalesforceOptions
 
@@ -15,20 +15,38 @@ if TYPE_CHECKING:
 __all__ = ["plugin"]
 
 _REQUIRES: Final = ("simple_salesforce",)
+_OPERATIONS: Final = frozenset({Operation.UPSERT, Operation.CREATE, Operation.UPDATE, Operation.DELETE})
 BATCH_SIZE: Final = 200
 """Most records of one Collections request."""
 
 
-def capabilities(config: SalesforceConfig) -> Capabilities:
+BULK_ROWS: Final = 2_000
+"""From so many rows on Salesforce itself advises jobs."""
+JOB_CALLS: Final = 6
+"""Open, upload, start, and three results."""
+
+
+def bulk_jobs(config: SalesforceConfig, options: SalesforceOptions | None) -> Bulk | None:
+    """When jobs are used; None when the sync forbids them, or sets what a job cannot carry."""
+    chosen = options or SalesforceOptions()
+    if chosen.bulk == "never" or chosen.jobs_cannot:
+        return None
+    always = chosen.bulk == "always"
+    why = "bulk: always" if always else f"Bulk API 2.0 from {BULK_ROWS:,} rows of one action on"
+    return Bulk(_OPERATIONS, 1 if always else BULK_ROWS, config.job_rows, JOB_CALLS, why)
+
+
+def capabilities(config: SalesforceConfig, options: SalesforceOptions | None = None) -> Capabilities:
     """What Salesforce can do. There is no inactive state common to all objects, hence no archive."""
     return Capabilities(
-        operations=frozenset({Operation.UPSERT, Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+        operations=_OPERATIONS,
         idempotent=frozenset({Operation.UPSERT, Operation.UPDATE, Operation.DELETE}),
         batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
         rates=config.rate or (),
         # Parallel batches of one object contend for the locks of shared parents.
         concurrency=config.concurrency or 1,
         lookups=True,
+        bulk=bulk_jobs(config, options),
     )
 
 
@@ -41,7 +59,8 @@ def open_destination(config: SalesforceConfig, context: Context) -> Destination:
         )
     from tailrace_destinations.salesforce.adapter import SalesforceDestination  # noqa: PLC0415  slow to import
 
-    return SalesforceDestination(config, context, capabilities(config))
+    options = context.options if isinstance(context.options, SalesforceOptions) else None
+    return SalesforceDestination(config, context, capabilities(config, options))
 
 
 def account_hint(config: SalesforceConfig) -> str:
@@ -60,5 +79,6 @@ plugin = Plugin(
     capabilities=capabilities,
     account_hint=account_hint,
     options=SalesforceOptions,
+    bulk=bulk_jobs,
     requires=_REQUIRES,
 )

@@ -10,16 +10,22 @@ from zoneinfo import ZoneInfo
 from tailrace.destination import Account, Batch, Operation, Outcome, Record, Row, rejected
 from tailrace.errors import AnswerLost, BatchRejected, ObjectNotFound, StopRun
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names
+from tailrace_destinations.salesforce.bulk import Jobs
 from tailrace_destinations.salesforce.client import Client
+from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
-from tailrace_destinations.salesforce.schema import Column, SObject, read_describe
+from tailrace_destinations.salesforce.schema import Column, SObject, read_describe, upsert_key
 from tailrace_destinations.salesforce.soql import literal, queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    import polars as pl
+
+    from tailrace.bulk import JobState, Order, Spooled
     from tailrace.destination import Capabilities, Context, ObjectSchema
     from tailrace.values import Value
     from tailrace_destinations.salesforce.config import SalesforceConfig
@@ -36,6 +42,7 @@ class SalesforceDestination:
         self.capabilities = capabilities
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
         self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
+        self._jobs = Jobs(self._client)
         self._headers = _write_headers(context)
         self._described: dict[str, SObject] = {}
         self._lock = threading.Lock()
@@ -120,12 +127,7 @@ class SalesforceDestination:
     def _path(self, batch: Batch, sobject: SObject) -> str:
         if batch.operation is not Operation.UPSERT:
             return "composite/sobjects"
-        if len(batch.match) != 1:
-            raise StopRun("Salesforce upserts by one external-id field, so match must name exactly one.")
-        column = sobject.column(batch.match[0])
-        if column.type == "id":
-            raise StopRun("Salesforce cannot upsert by Id.", hint="Use mode: update, or match an external-id field.")
-        return f"composite/sobjects/{sobject.name}/{column.name}"
+        return f"composite/sobjects/{sobject.name}/{upsert_key(sobject, batch.match).name}"
 
     def _delete(self, batch: Batch) -> list[Outcome]:
         nameless = [
@@ -168,6 +170,38 @@ class SalesforceDestination:
         for query in queries(select, sobject.name, names, list(literals.values())):
             for found in self._client.query(query):
                 yield from _records(found, columns, dict(zip(fields, wanted, strict=True)), asked)
+
+    def spool(self, order: Order, rows: pl.DataFrame, path: Path) -> Spooled:
+        """Write rows as the CSV of a job, at most 100 MB of it."""
+        return Spooler(self._layout(order), self._zone).write(rows, path)
+
+    def open_job(self, order: Order) -> str:
+        """Begin a job of Bulk API 2.0; the receipt is its id."""
+        return self._jobs.open(order, self._layout(order))
+
+    def upload_job(self, receipt: str, path: Path) -> None:
+        """Send the file of a job, its only one."""
+        self._jobs.upload(receipt, path)
+
+    def start_job(self, receipt: str) -> None:
+        """Let a job begin."""
+        self._jobs.start(receipt)
+
+    def job_state(self, receipt: str) -> JobState:
+        """One poll, which counts in the org's quota."""
+        return self._jobs.state(receipt)
+
+    def abort_job(self, receipt: str) -> None:
+        """Give an open job up."""
+        self._jobs.abort(receipt)
+
+    def collect_job(self, receipt: str, order: Order, folder: Path) -> Iterator[pl.DataFrame]:
+        """Successful, failed and unprocessed rows of a job."""
+        return self._jobs.collect(receipt, self._layout(order), folder)
+
+    def _layout(self, order: Order) -> Layout:
+        parents = {lookup.object: self._known(lookup.object) for lookup in order.lookups.values()}
+        return Layout(order, self._known(order.object), parents)
 
     def close(self) -> None:
         """Give the connections back."""

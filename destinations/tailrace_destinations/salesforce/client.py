@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -25,11 +26,13 @@ from tailrace_destinations.salesforce.login import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from tailrace.destination import Calls
     from tailrace_destinations.salesforce.config import SalesforceConfig
 
 _CONNECT_SECONDS: Final = 10.0
+_PIECE: Final = 1 << 16
 _USAGE: Final = re.compile(r"(?:^|[^-])api-usage=(\d+)/(\d+)")
 _LOOPBACK: Final = re.compile(r"^https://(localhost|127\.[0-9.]+|\[::1\])(?=[:/]|$)")
 _REFUSED: Final = frozenset(range(400, 500)) - {408, 429}
@@ -90,7 +93,7 @@ def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest
 def _json(response: requests.Response) -> object:
     try:
         return json.loads(response.content)
-    except ValueError:
+    except (ValueError, requests.RequestException):
         return None
 
 
@@ -157,30 +160,23 @@ class Client:
 
     def get(self, path: str) -> Any:
         """Read a resource below `/services/data/vNN.0/`."""
-        org = self._sign_in()
         try:
-            return org.restful(path) or {}
-        except SessionExpired:
-            self._forget(org)
-            raise
+            with self._signed_in() as org:
+                return org.restful(path) or {}
         except ValueError:
             raise Retriable(f"Salesforce's answer to {path} is no JSON", code="NO_JSON") from None
 
     def query(self, soql: str) -> Iterator[Mapping[str, Any]]:
         """All records of a query, page by page."""
-        org = self._sign_in()
         try:
-            yield from org.query_all_iter(soql)
-        except SessionExpired:
-            self._forget(org)
-            raise
+            with self._signed_in() as org:
+                yield from org.query_all_iter(soql)
         except (ValueError, KeyError, TypeError):
             raise Retriable("Salesforce's answer to a query is not in its form", code="NO_JSON") from None
 
     def write(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """Send a Collections request; the answer's rows, in the order of the request."""
-        org = self._sign_in()
-        try:
+        with self._signed_in() as org:
             response = self._transport.request(
                 method,
                 f"{org.base_url}{path}",
@@ -188,13 +184,51 @@ class Client:
                 headers={**org.headers, **headers},
                 write=True,
             )
-        except SessionExpired:
-            self._forget(org)
-            raise
         answer = _json(response)
         if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
             raise AnswerLost("Salesforce's answer to a write is no list of results", code="NO_JSON")
         return answer
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A request with a JSON answer, which is an object; anything but GET writes."""
+        data = None if body is None else json.dumps(body).encode()
+        with self._signed_in() as org:
+            response = self._transport.request(
+                method, f"{org.base_url}{path}", data=data, headers=dict(org.headers), write=method != "GET"
+            )
+        answer = _json(response)
+        if isinstance(answer, dict):
+            return answer
+        raise (Retriable if method == "GET" else AnswerLost)(f"The answer to {path} is no JSON object", code="NO_JSON")
+
+    def send_file(self, path: str, file: Path, kind: str) -> None:
+        """PUT a file as it lies on disk; it is never in memory as a whole."""
+        with self._signed_in() as org, file.open("rb") as data:
+            headers = {**org.headers, "Content-Type": kind}
+            self._transport.request("PUT", f"{org.base_url}{path}", data=data, headers=headers, write=True)
+
+    def fetch_file(self, path: str, file: Path, kind: str) -> Mapping[str, str]:
+        """GET into a file, piece by piece and as the bytes come; gives the answer's headers."""
+        with self._signed_in() as org:
+            headers = {**org.headers, "Accept": kind}
+            url = f"{org.base_url}{path}"
+            with self._transport.request("GET", url, headers=headers, stream=True) as response, file.open("wb") as out:
+                try:
+                    for piece in response.iter_content(_PIECE):
+                        out.write(piece)
+                except requests.RequestException as error:
+                    raise _transport_fault(error, url, write=False) from None
+                return dict(response.headers.lower_items())
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[Salesforce]:
+        """The org; forgotten when its session has ended."""
+        org = self._sign_in()
+        try:
+            yield org
+        except SessionExpired:
+            self._forget(org)
+            raise
 
     def close(self) -> None:
         """Give the connections back."""

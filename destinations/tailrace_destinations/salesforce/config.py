@@ -76,6 +76,8 @@ class SalesforceConfig(DestinationConfig):
     api_version: Annotated[str, Field(pattern=r"^[0-9]{2,3}\.0$")] = "62.0"
     timezone: ZoneName | None = None
     """Zone of timestamps that have none; without it they do not fit dateTime fields."""
+    job_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 150_000
+    """Most rows of one job of Bulk API 2.0."""
     ca_file: str | None = None
     """PEM bundle that verifies the server, for a gateway with a certificate of its own."""
 
@@ -96,3 +98,18 @@ class SalesforceOptions(SyncOptions):
     """Save records that a duplicate rule would stop (`Sforce-Duplicate-Rule-Header: allowSave=true`)."""
     assignment_rules: bool = True
     """False keeps lead and case assignment rules from running (`Sforce-Auto-Assign: FALSE`)."""
+    bulk: Literal["auto", "always", "never"] = "auto"
+    """Whether rows go out as jobs of Bulk API 2.0: from 2,000 rows of one action, always, or never."""
+
+    @property
+    def jobs_cannot(self) -> str | None:
+        """The key whose setting a job cannot carry, so that none is used."""
+        if self.allow_duplicates:
+            return "allow_duplicates: true"
+        return None if self.assignment_rules else "assignment_rules: false"
+
+    @model_validator(mode="after")
+    def _no_jobs(self) -> SalesforceOptions:
+        if self.bulk == "always" and self.jobs_cannot:
+            raise ValueError(f"bulk: always and {self.jobs_cannot} exclude each other: a job has no such header")
+        return self

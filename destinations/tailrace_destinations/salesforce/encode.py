@@ -74,6 +74,11 @@ def encoder(type_: str, zone: ZoneInfo | None) -> Encoder:
     return instant if type_ == "datetime" else _ENCODERS.get(type_, _text)
 
 
+def plain_encoded(type_: str) -> bool:
+    """Whether fields of that describe type take any value as plain text."""
+    return type_ != "datetime" and type_ not in _ENCODERS
+
+
 def _quoted(text: str) -> str:
     return json.dumps(text)
 

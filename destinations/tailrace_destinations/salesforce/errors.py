@@ -28,7 +28,7 @@ from tailrace.redact import redact
 from tailrace_destinations.plain import HTTP_SERVER_FAULT, retry_after_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tailrace.destination import Batch
 
@@ -50,6 +50,12 @@ _MAPPING: Final = frozenset({"INVALID_FIELD", "INVALID_TYPE"})
 _MISSING_PARENT: Final = "Foreign key external ID"
 _GONE: Final = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"})
 _DUPLICATE_ID: Final = re.compile(r"record with id: ([0-9A-Za-z]{15,18})")
+_IN_CSV: Final = re.compile(
+    r"(?P<code>[A-Z][A-Z0-9_]*):(?P<message>.*?)(?::(?P<fields>[\w., ]*?))?"
+    r"(?:\s*--\s*(?:[A-Z][A-Z0-9_]*:.*)?)?\s*\Z",
+    re.DOTALL,
+)
+_NAMES: Final = re.compile(r"\w+")
 _CONCURRENT: Final = re.compile(r"concurrent", re.IGNORECASE)
 _CONCURRENT_SECONDS: Final = 5.0
 _MAINTENANCE_SECONDS: Final = 300.0
@@ -155,22 +161,37 @@ def _server_fault(
     return Retriable(words, code=code, retry_after=wait)
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row, as far as it matters for what its refusal means."""
+
+    operation: Operation
+    match: Sequence[str]
+    refers: bool
+    """Whether fields that hold record ids are written: a bad one there is not a missing record."""
+
+
 def row_outcome(row: Row, result: Mapping[str, Any], batch: Batch, *, references: frozenset[str]) -> Outcome:
     """What one entry of a Collections answer says of its row.
 
-    `references` are the names of fields that hold record ids: a bad one there is not a missing record.
+    `references` are the names of fields that hold record ids.
     """
     if result.get("success") is True:
         created = True if batch.operation is Operation.CREATE else result.get("created")
         return Outcome(row.marker, "acknowledged", _id(result) or row.record_id, created)
     error = first_error(result)
-    if batch.operation is Operation.DELETE and error.code in _GONE:
-        return Outcome(row.marker, "acknowledged", row.record_id)
-    recovery = _recovery(error, row, batch, references)
-    record_id = None
-    if recovery == "exists" and (found := _DUPLICATE_ID.search(error.message)):
-        record_id = found.group(1)
-    return Outcome(row.marker, "rejected", record_id, code=error.code, message=error.text, recovery=recovery)
+    refused = Refused(batch.operation, batch.match, not references.isdisjoint(row.values))
+    return refusal(row.marker, row.record_id, error, refused)
+
+
+def refusal(marker: str, record_id: str | None, error: VendorError, refused: Refused) -> Outcome:
+    """What becomes of a row that was refused: a deletion of what is gone is done."""
+    if refused.operation is Operation.DELETE and error.code in _GONE:
+        return Outcome(marker, "acknowledged", record_id)
+    recovery = _recovery(error, refused)
+    found = _DUPLICATE_ID.search(error.message) if recovery == "exists" else None
+    taken = found.group(1) if found else None
+    return Outcome(marker, "rejected", taken, code=error.code, message=error.text, recovery=recovery)
 
 
 def first_error(result: Mapping[str, Any]) -> VendorError:
@@ -179,30 +200,38 @@ def first_error(result: Mapping[str, Any]) -> VendorError:
     return errors[0] if errors else VendorError(NO_CODE, "Salesforce gave no reason")
 
 
+def csv_error(text: str) -> VendorError:
+    """The first error of `sf__Error`, whose form is `CODE:message:FIELD FIELD --`, once or several times."""
+    found = _IN_CSV.match(text)
+    if found is None:
+        return VendorError("UNKNOWN", _shorten(text) or "Salesforce gave no reason")
+    return VendorError(found["code"], _shorten(found["message"].strip()), tuple(_NAMES.findall(found["fields"] or "")))
+
+
 def _id(result: Mapping[str, Any]) -> str | None:
     return str(result["id"]) if result.get("id") else None
 
 
-def _recovery(error: VendorError, row: Row, batch: Batch, references: frozenset[str]) -> Recovery | None:
+def _recovery(error: VendorError, refused: Refused) -> Recovery | None:
     if error.code in _RETRY_ROW | _STOP or (error.code in _WRAPPERS and _PASSING.search(error.message)):
         return "retry"
-    if batch.operation is Operation.UPDATE and _is_missing(error, row, references):
+    if refused.operation is Operation.UPDATE and _is_missing(error, refused):
         return "missing"
-    if batch.operation is Operation.CREATE and error.code == "DUPLICATE_VALUE" and _collides(error, batch):
+    if refused.operation is Operation.CREATE and error.code == "DUPLICATE_VALUE" and _collides(error, refused.match):
         return "exists"
     return None
 
 
-def _is_missing(error: VendorError, row: Row, references: frozenset[str]) -> bool:
+def _is_missing(error: VendorError, refused: Refused) -> bool:
     if error.code == "INVALID_CROSS_REFERENCE_KEY":
-        return not error.fields and references.isdisjoint(row.values)
+        return not error.fields and not refused.refers
     return error.code in _GONE
 
 
-def _collides(error: VendorError, batch: Batch) -> bool:
+def _collides(error: VendorError, match: Sequence[str]) -> bool:
     """Whether the record is there already by its match; Salesforce names the field, or hides it as <unknown>."""
     said = f"{error.message} {' '.join(error.fields)}".casefold()
-    return bool(batch.match) and ("<unknown>" in said or any(name.casefold() in said for name in batch.match))
+    return bool(match) and ("<unknown>" in said or any(name.casefold() in said for name in match))
 
 
 def stop_error(results: list[Mapping[str, Any]]) -> DestinationError | None:

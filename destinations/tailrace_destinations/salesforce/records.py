@@ -75,9 +75,17 @@ class RecordWriter:
         return lambda value: empty if value is None else f"{start}{by.encode(value)}}}"
 
 
+def null_unfit(column: Column) -> Unfit | None:
+    """Why the field cannot be cleared, where it cannot."""
+    if column.type != "boolean":
+        return None
+    return Unfit("NULL_CHECKBOX", "a checkbox cannot be empty; give true or false in the model, or `nulls: skip`")
+
+
 def _null(column: Column) -> str:
-    if column.type == "boolean":
-        raise Unfit("NULL_CHECKBOX", "a checkbox cannot be empty; give true or false in the model, or `nulls: skip`")
+    why = null_unfit(column)
+    if why is not None:
+        raise why
     return "null"
 
 

@@ -13,7 +13,7 @@ from tailrace_destinations.plain import close_names, fold, number_key
 from tailrace_destinations.salesforce.encode import NUMERIC, Encoder, accepts, encoder, id18
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from tailrace.destination import Lookup
@@ -84,6 +84,16 @@ class SObject:
                 hint="Correct `lookup:` in the sync.",
             )
         return column.relationship, target if len(column.targets) > 1 else None
+
+
+def upsert_key(sobject: SObject, match: Sequence[str]) -> Column:
+    """The field an upsert goes by; StopRun when there is none."""
+    if len(match) != 1:
+        raise StopRun("Salesforce upserts by one external-id field, so match must name exactly one.")
+    column = sobject.column(match[0])
+    if column.type == "id":
+        raise StopRun("Salesforce cannot upsert by Id.", hint="Use mode: update, or match an external-id field.")
+    return column
 
 
 def read_describe(answer: Mapping[str, Any], zone: ZoneInfo | None) -> SObject:

@@ -70,6 +70,12 @@ class VendorControl:
         rule = {"object": object, "code": code, "message": message, "field": field}
         self._call("POST", "/faults/rows", rule | {"values": list(values), "times": times})
 
+    def fail_jobs(
+        self, object: str, *, rows: int = 0, message: str = "InternalServerError : told to fail", times: int = 1
+    ) -> None:
+        """Let the next `times` bulk jobs of `object` fail after so many rows."""
+        self._call("POST", "/faults/jobs", {"object": object, "rows": rows, "message": message, "times": times})
+
     def pending_faults(self) -> dict[str, int]:
         """How many failures are still to come: of `requests`, of `rows`."""
         pending: dict[str, int] = self._call("GET", "/faults")
@@ -84,7 +90,7 @@ class VendorControl:
         self._call("POST", "/sessions/expire", {})
 
     def limit(self, **limits: float | None) -> None:
-        """Change limits. Salesforce: `daily`. HubSpot: `burst` and `per`, `daily`, `search`. None is no limit."""
+        """Change limits. Salesforce: `daily`, `polls`. HubSpot: `burst` and `per`, `daily`, `search`. None is none."""
         self._call("PUT", "/limits", limits)
 
     def declare(self, objects: Mapping[str, Any]) -> None:

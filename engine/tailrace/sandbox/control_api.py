@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tailrace.sandbox.faults import Fault, RowFault, RuleError, build
+from tailrace.sandbox.faults import Fault, JobFault, RowFault, RuleError, build
 from tailrace.sandbox.web import Vendor, json_response, parsed
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -44,6 +44,11 @@ class ControlApi:
     async def fail_rows(self, request: Request) -> Response:
         """POST a rule for rows."""
         self._vendor.faults.rows.append(build(RowFault, await _body(request)))
+        return _done()
+
+    async def fail_jobs(self, request: Request) -> Response:
+        """POST a rule for bulk jobs."""
+        self._vendor.faults.jobs.append(build(JobFault, await _body(request)))
         return _done()
 
     async def pending(self, _request: Request) -> Response:
@@ -86,6 +91,7 @@ class ControlApi:
             ("GET", "/faults", self.pending),
             ("POST", "/faults", self.fail),
             ("POST", "/faults/rows", self.fail_rows),
+            ("POST", "/faults/jobs", self.fail_jobs),
             ("DELETE", "/faults", self.heal),
             ("POST", "/sessions/expire", self.expire),
             ("PUT", "/limits", self.limits),

@@ -1,4 +1,4 @@
-"""Failures on request: the next N requests, or the next N rows, that match a rule go wrong."""
+"""Failures on request: the next N requests, rows or bulk jobs that match a rule go wrong."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ class RowFault:
         return not self.values or str(row.get(self.field)) in self.values
 
 
+@dataclass(slots=True)
+class JobFault:
+    """The next `times` bulk jobs of `object` fail after so many `rows`, and do not come to the others."""
+
+    object: str
+    rows: int = 0
+    message: str = "InternalServerError : The sandbox was told to let this job fail."
+    times: int = 1
+
+
 def build(rule: type[Any], data: Any) -> Any:
     """A rule from JSON data; RuleError names what is not understood."""
     if not isinstance(data, Mapping):
@@ -78,6 +88,7 @@ class Faults:
     def __init__(self) -> None:
         self.requests: list[Fault] = []
         self.rows: list[RowFault] = []
+        self.jobs: list[JobFault] = []
 
     def for_request(self, method: str, path: str) -> Fault | None:
         """The rule this request falls under, used up by one; None when all is well."""
@@ -98,8 +109,17 @@ class Faults:
                 return fault
         return None
 
+    def for_job(self, object: str) -> JobFault | None:
+        """The rule this bulk job falls under, used up by one."""
+        for fault in self.jobs:
+            if fault.object.lower() == object.lower():
+                self._use(self.jobs, fault)
+                return fault
+        return None
+
     def clear(self) -> None:
         """Forget all rules."""
+        self.jobs.clear()
         self.requests.clear()
         self.rows.clear()
 

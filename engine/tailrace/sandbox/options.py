@@ -22,6 +22,16 @@ class SalesforceOptions:
     org_id: str = "00D5g000004WaTrEAK"
     daily_quota: int = 100_000
     """Requests per 24 hours; only enforced while rate limits are on."""
+    job_polls: int = 1
+    """How many polls find a bulk job still at work."""
+    result_rows: int = 0
+    """Most rows of one answer with a bulk job's results; the rest by Sforce-Locator. 0 is all in one."""
+    largest_upload: int = 112_500_000
+    """Most bytes of a bulk job's file: 150 MB in base64."""
+    hard_delete: bool = False
+    """Whether the user has the permission Bulk API Hard Delete."""
+    assignment_rules: Mapping[str, str] = field(default_factory=dict)
+    """Names of active assignment rules by object, such as `{"Lead": "Round robin"}`. They do nothing."""
     objects: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -64,5 +64,34 @@ for (;;) {
   page = await conn.queryMore(page.nextRecordsUrl);
 }
 seen.pages = [pages, new Set(read.map((r) => r.External_Id__c)).size];
+
+const load = (operation, input, more = {}) =>
+  conn.bulk2.loadAndWaitForResults({ object: "Contact", operation, input, pollInterval: 10, pollTimeout: 20000, ...more });
+const ids = (results) => results.successfulResults.map((r) => r.sf__Id);
+const hostile = 'one, "two"\nthree\u2028Zoë';
+const made = await load("insert", [
+  { External_Id__c: "j-1", LastName: hostile, Phone: "1" },
+  { External_Id__c: "j-2", LastName: "x".repeat(81), Phone: "2" },
+]);
+seen.inserted = [made.successfulResults.length, made.failedResults.map((r) => r.sf__Error.split(":")[0])];
+const put = await load(
+  "upsert",
+  [
+    { External_Id__c: "j-1", LastName: hostile, Phone: null, "Account.External_Id__c": "a-7" },
+    { External_Id__c: "j-3", LastName: "Roe", Phone: "3", "Account.External_Id__c": "none" },
+  ],
+  { externalIdFieldName: "External_Id__c" },
+);
+seen.put = [put.successfulResults.map((r) => [r.sf__Created, r.External_Id__c, r.LastName === hostile]),
+  put.failedResults[0].sf__Error.split(":")[0], put.unprocessedRecords.length];
+const kept = await conn.sobject("Contact").find({ External_Id__c: "j-1" }, ["LastName", "Phone", "Account.Name"]);
+seen.kept = kept.map((r) => [r.LastName === hostile, r.Phone, r.Account.Name]);
+const dropped = await load("delete", ids(made).map((Id) => ({ Id })));
+seen.dropped = [ids(dropped).length === ids(made).length, await conn.sobject("Contact").count({ External_Id__c: "j-1" })];
+try {
+  await load("insert", [{ Nope__c: "x" }]);
+} catch (error) {
+  seen.badHeader = error.message.includes("Field name not found : Nope__c");
+}
 seen.usage = conn.limitInfo.apiUsage.used > 0;
 console.log(JSON.stringify(seen));

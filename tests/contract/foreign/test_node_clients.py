@@ -59,7 +59,7 @@ def seen_by(folder, script, url):
 
 
 def test_jsforce(folder, server):
-    """The client jsforce signs in, describes, writes in Collections, queries, pages and deletes."""
+    """The client jsforce signs in, describes, writes in Collections and jobs, queries, pages and deletes."""
     seen = seen_by(folder, "salesforce.mjs", server.salesforce_url)
     objects = set(seen.pop("global"))
     assert {"Account", "Contact", "Lead", "Opportunity"} <= objects
@@ -77,6 +77,11 @@ def test_jsforce(folder, server):
         "error": "ENTITY_IS_DELETED",
         "many": 450,
         "pages": [3, 450],
+        "inserted": [1, ["STRING_TOO_LONG"]],
+        "put": [[["false", "j-1", True]], "INVALID_FIELD", 0],
+        "kept": [[True, None, "Acme"]],
+        "dropped": [True, 0],
+        "badHeader": True,
         "usage": True,
     }
 

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 simple_salesforce = pytest.importorskip("simple_salesforce")
+bulk2 = pytest.importorskip("simple_salesforce.bulk2")
 hubspot = pytest.importorskip("hubspot")
 
 
@@ -78,6 +79,27 @@ def test_simple_salesforce_sees_quota_and_session(session, server):
     assert force.api_usage["api-usage"].used == 1
     server.control.salesforce.expire_sessions()
     assert force.query("SELECT Id FROM User")["totalSize"] == 1
+
+
+def test_simple_salesforce_runs_jobs(session, monkeypatch):
+    """The client's own Bulk 2.0 handler inserts, upserts, updates and deletes, and reads all three results."""
+    monkeypatch.setattr(bulk2, "sleep", lambda _seconds: None)
+    force = simple_salesforce.Salesforce(session=session, **FLOWS[0])
+    rows = [{"External_Id__c": f"k-{n}", "LastName": f"N{n}", "Active__c": True} for n in range(450)]
+    job = force.bulk2.Contact.upsert(
+        records=[*rows, {**rows[0], "External_Id__c": "bad", "LastName": "x" * 81}], external_id_field="External_Id__c"
+    )[0]
+    assert (job["numberRecordsProcessed"], job["numberRecordsFailed"]) == (451, 1)
+    every = force.bulk2.Contact.get_all_ingest_records(job["job_id"])
+    assert [len(every[kind]) for kind in ("successfulRecords", "failedRecords", "unprocessedRecords")] == [450, 1, 0]
+    assert every["failedRecords"][0]["sf__Error"].startswith("STRING_TOO_LONG:")
+    ids = [record["sf__Id"] for record in every["successfulRecords"]]
+    changed = force.bulk2.Contact.update(records=[{"Id": record_id, "FirstName": "Ann"} for record_id in ids])
+    assert changed[0]["numberRecordsFailed"] == 0
+    force.bulk2.Contact.delete(records=[{"Id": record_id} for record_id in ids[:400]])
+    left = force.query("SELECT Name FROM Contact")["records"]
+    assert len(left) == 50
+    assert all(record["Name"].startswith("Ann N") for record in left)
 
 
 def upsert_inputs(*rows):

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from tailrace.sandbox.options import SalesforceOptions
 from tailrace.sandbox.salesforce.access import Access, access_routes
+from tailrace.sandbox.salesforce.bulk import Jobs
 from tailrace.sandbox.salesforce.collections import Collections
 from tailrace.sandbox.salesforce.errors import RowError, SalesforceError
 from tailrace.sandbox.salesforce.org import USER_ID, Org
@@ -22,6 +23,8 @@ from tailrace.sandbox.web import Vendor, json_response
 
 VERSIONS = range(58, 67)
 PREFIX = "/services/data/{version}"
+JOBS = "jobs/ingest"
+"""Key of the bulk jobs in saved state, beside the names of objects."""
 
 
 class Salesforce(Vendor):
@@ -32,6 +35,7 @@ class Salesforce(Vendor):
         self.org = Org(options)
         self.access = Access(self.org, options.daily_quota if rate_limits else None)
         self.collections = Collections(self.org, self.faults)
+        self.jobs = Jobs(self.org, self.collections, self.faults)
 
     def app(self) -> Starlette:
         """All routes."""
@@ -45,6 +49,7 @@ class Salesforce(Vendor):
             Route(f"{PREFIX}/limits/", self._limits, methods=["GET"]),
             *query_routes(self.org, PREFIX),
             *row_routes(self.org, self.collections, PREFIX),
+            *self.jobs.routes(PREFIX),
         ]
         handlers = {SalesforceError: _refusal, RowError: _row_refusal, HTTPException: _no_route}
         return Starlette(routes=routes, exception_handlers=handlers)
@@ -82,8 +87,12 @@ class Salesforce(Vendor):
         )
 
     def limit(self, data: Mapping[str, Any]) -> None:
-        """The `daily` quota; null for none."""
-        self.access.change(data)
+        """The `daily` quota, null for none; `polls`, how many of them find a bulk job still at work."""
+        rest = dict(data)
+        if "polls" in rest:
+            self.jobs.polls = int(rest.pop("polls"))
+        if rest or not data:
+            self.access.change(rest)
 
     def declare(self, objects: Mapping[str, Any]) -> None:
         """Add objects and fields."""
@@ -96,17 +105,20 @@ class Salesforce(Vendor):
     def reset(self) -> None:
         """Forget records, counters, faults and expired sessions."""
         self.org.reset()
+        self.jobs.reset()
         self.access.reset()
         self.faults.clear()
         self.requests.clear()
 
     def dump(self) -> dict[str, Any]:
-        """The org's state."""
-        return self.org.dump()
+        """The org's state, and its bulk jobs."""
+        return self.org.dump() | {JOBS: self.jobs.dump()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
-        """The org's state from `dump`."""
-        self.org.restore(data)
+        """The org's state from `dump`; without jobs it is from before there were any."""
+        self.org.restore({name: saved for name, saved in data.items() if name != JOBS})
+        if JOBS in data:
+            self.jobs.restore(data[JOBS])
 
     async def _versions(self, _request: Request) -> Response:
         return json_response(
@@ -115,7 +127,7 @@ class Salesforce(Vendor):
 
     async def _resources(self, request: Request) -> Response:
         here = f"/services/data/{request.path_params['version']}"
-        names = ("sobjects", "query", "queryAll", "limits", "composite")
+        names = ("sobjects", "query", "queryAll", "limits", "composite", "jobs")
         who = f"{request.url.scheme}://{request.url.netloc}/id/{self.org.options.org_id}/{USER_ID}"
         return json_response({name: f"{here}/{name}" for name in names} | {"identity": who})
 

@@ -90,7 +90,7 @@ class SfObject:
 
 def standard_objects() -> list[SfObject]:
     """A new org's objects."""
-    return [_account(), _contact(), _lead(), _opportunity(), _user(), _organization()]
+    return [_account(), _contact(), _lead(), _opportunity(), _user(), _organization(), _assignment_rule()]
 
 
 def declared_object(name: str, data: Mapping[str, Any], number: int) -> SfObject:
@@ -262,6 +262,17 @@ def _user() -> SfObject:
         _f("Name", "string", length=121),
         _f("Email", "email"),
         _f("IsActive", "boolean"),
+    )
+    return made
+
+
+def _assignment_rule() -> SfObject:
+    made = SfObject("AssignmentRule", "Assignment Rule", "01Q", createable=False)
+    made.add(
+        _fixed("Id", "id"),
+        _f("Name", "string", length=120),
+        _f("SobjectType", "string", length=40),
+        _f("Active", "boolean"),
     )
     return made
 

@@ -193,6 +193,9 @@ class Org:
             made = get(name)
             if made is None:
                 field, record_id = self._related(table, name, value)
+                if get(field.name) in map(get, payload):
+                    message = f"Cannot specify both an external ID reference and a salesforce id, {name}"
+                    raise RowError("INVALID_FIELD", message, [name])
                 values[field.name] = record_id
                 continue
             if not (made.createable if creating else made.updateable):
@@ -227,7 +230,11 @@ class Org:
             raise RowError("INVALID_FIELD", f"No such column '{name}' on sobject of type {table.object.name}", [name])
         if value is None:
             return made, None
-        parent = self.table(made.referenceTo[0])
+        stated = value.get("attributes") if isinstance(value, Mapping) else None
+        target = stated.get("type") if isinstance(stated, Mapping) else None
+        if target is not None and target not in made.referenceTo:
+            raise RowError("INVALID_FIELD", f"{name} does not refer to {target}", [name])
+        parent = self.table(target or made.referenceTo[0])
         keys = {k: v for k, v in value.items() if k != "attributes"} if isinstance(value, Mapping) else {}
         if len(keys) != 1:
             raise RowError("INVALID_FIELD", f"{name} must name its record by one external id field", [name])
@@ -265,6 +272,10 @@ class Org:
         self.tables[made.name] = self._folded[made.name.lower()] = Table(made)
 
     def _furnish(self) -> None:
+        rules = self.tables["AssignmentRule"].records
+        for number, (ruled, name) in enumerate(self.options.assignment_rules.items(), 1):
+            rule_id = make_id("01Q", number)
+            rules[rule_id] = {"Id": rule_id, "Name": name, "SobjectType": ruled, "Active": True}
         user = {"Id": USER_ID, "Username": "sandbox@example.com", "Name": "Sandbox User", "IsActive": True}
         self.tables["User"].records[USER_ID] = user | {"Email": "sandbox@example.com"}
         org_id = self.options.org_id
