@@ -113,8 +113,10 @@ def ready(kind: type[World], order: Order, mutant: str = "", *, settle: float | 
         if isinstance(world, Postgres):
             world.build(order.postgres or "")
         else:
-            server = stack.enter_context(SandboxServer(salesforce=kind is Mirror, hubspot=kind is not Mirror))
-            url = server.salesforce_url if kind is Mirror else server.hubspot_url
+            server = stack.enter_context(
+                SandboxServer(salesforce=issubclass(kind, Mirror), hubspot=not issubclass(kind, Mirror))
+            )
+            url = server.salesforce_url if issubclass(kind, Mirror) else server.hubspot_url
             proxy = stack.enter_context(FaultProxy(url))
             world.build(proxy.url, server)
             network = Bad(proxy, order.seed)

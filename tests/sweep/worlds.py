@@ -164,6 +164,10 @@ class Mirror(World):
     """Salesforce contacts by external id, deletes included."""
 
     name, mode = "mirror", "mirror"
+    settings: ClassVar[str] = ""
+    """More of the destination."""
+    options: ClassVar[str] = ""
+    """More of the sync."""
 
     def build(self, url: str, server: SandboxServer | None = None) -> None:
         """Write the project."""
@@ -171,9 +175,11 @@ class Mirror(World):
         self.server = server
         server.control.salesforce.reset()
         auth = f'{{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}'
-        destination = f"{{type: salesforce, auth: {auth}, settle: {self.settle}s, concurrency: {CONCURRENCY}}}"
+        destination = (
+            f"{{type: salesforce, auth: {auth}, settle: {self.settle}s, concurrency: {CONCURRENCY}{self.settings}}}"
+        )
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=""))
-        match = "match: {External_Id__c: id}\n"
+        match = f"{self.options}match: {{External_Id__c: id}}\n"
         sync = SYNC.format(object="Contact", mode=self.mode, batch=BATCH, match=match, field="LastName")
         self.write("syncs/people.yml", sync)
         self.write("models/people.sql", MODEL)
@@ -182,6 +188,13 @@ class Mirror(World):
         """All contacts that are not deleted."""
         found = self.server.control.salesforce.records("Contact")
         return [(int(record["External_Id__c"]), record["LastName"]) for record in found]
+
+
+class Jobs(Mirror):
+    """The same by Bulk API 2.0: files, worked off by the vendor in its own time."""
+
+    name = "jobs"
+    settings, options = ", job_rows: 40", "bulk: always\n"
 
 
 class Postgres(World):
@@ -214,4 +227,4 @@ class Postgres(World):
             return [(row[0], row[1]) for row in connection.execute(sa.text("select id, name from people"))]
 
 
-WORLDS: Sequence[type[World]] = (Upsert, Mirror, Insert, Append, Postgres)
+WORLDS: Sequence[type[World]] = (Upsert, Mirror, Jobs, Insert, Append, Postgres)
