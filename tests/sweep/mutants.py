@@ -11,7 +11,7 @@ from typing import Any
 from tailrace.destination import acknowledged
 from tailrace.snapshot.storage import LocalStorage
 from tailrace.state.journal import Journal
-from tailrace.state.leases import Lease, TokenProbe
+from tailrace.state.leases import Lease
 from tailrace.state.records import Intent
 
 
@@ -47,7 +47,6 @@ def hasty() -> None:
 def unfenced() -> None:
     """A run that was taken over goes on as if nothing had happened."""
     importlib.import_module("tailrace.state.runs").check_token = lambda *_: None  # type: ignore[attr-defined]
-    TokenProbe.check = lambda _: None  # type: ignore[assignment, method-assign]
     write = Journal._write
 
     def under_any_token(self: Journal, intents: Sequence[Intent], settled: Sequence[Any]) -> None:

@@ -12,6 +12,7 @@ Times that are hours or months in life are seconds here, or the soak would end b
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import secrets
@@ -41,9 +42,12 @@ EVERY_S = 1.0
 """Between two samples, changes of the model, and commands."""
 STIR_S = 20.0
 """After so long the network gets other faults."""
+QUARTERS = 4
 KILLED = 0.25
 """The share of commands that are killed."""
 MIB = 1024 * 1024
+HERE = Path(__file__).resolve().parents[2]
+"""The folder of `tests`."""
 
 PROJECT = """\
 lease: 20s
@@ -135,13 +139,16 @@ class Samples:
 
     def quarters(self, name: str) -> list[float]:
         """The median of each quarter of the time."""
-        values = self.taken[name]
-        return [median(values[len(values) * at // 4 : len(values) * (at + 1) // 4]) for at in range(4)]
+        values = self.taken[name] if len(self.taken[name]) >= QUARTERS else [0.0] * QUARTERS
+        ends = [len(values) * at // QUARTERS for at in range(QUARTERS + 1)]
+        return [median(values[begin:end]) for begin, end in itertools.pairwise(ends)]
 
     def grown(self) -> list[str]:
         """What grew, in words."""
         found = []
         for name, measure in MEASURES.items():
+            if len(self.taken[name]) < QUARTERS:
+                return ["serve ended before enough was measured"]
             _, second, _, last = (value / measure.unit for value in self.quarters(name))
             if last > (most := measure.most(second * measure.unit) / measure.unit):
                 found.append(f"{measure.name} grew: {last:,.1f} in the last quarter, at most {most:,.1f} was expected")
@@ -198,9 +205,9 @@ class Soak:
 
     def run(self, seconds: float) -> Told:
         """Soak for so long."""
-        with self._serving() as pid:
+        with self._serving() as serve:
             begun = stirred = time.monotonic()
-            while (now := time.monotonic()) - begun < seconds:
+            while (now := time.monotonic()) - begun < seconds and serve.poll() is None:
                 if now - stirred > STIR_S:
                     stirred = now
                     for bad in self._network:
@@ -208,14 +215,15 @@ class Soak:
                 self._change()
                 self._command()
                 self._note_runs()
-                self.told.samples.add(self._sample(pid))
+                if serve.poll() is None:
+                    self.told.samples.add(self._sample(serve.pid))
                 time.sleep(max(0.0, EVERY_S - (time.monotonic() - now)))
         self.told.faults += [*self.told.samples.grown(), *self._forgotten()]
         self.told.statuses.update(self._seen.values())
         return self.told
 
     @contextmanager
-    def _serving(self) -> Iterator[int]:
+    def _serving(self) -> Iterator[subprocess.Popen[bytes]]:
         """`tailrace serve`, in a process of its own, for as long as the block lasts."""
         out = self._root.parent / "serve.txt"
         code = (
@@ -223,9 +231,12 @@ class Soak:
             f"apply({BRIEF_GRACE!r}); main(['serve', '--tick', '0.2'])"
         )
         with out.open("w") as file:
-            process = subprocess.Popen([sys.executable, "-c", code], cwd=self._root, stdout=file, stderr=file)
+            # The project's folder is not that of the tests, which the child imports as well.
+            paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+            env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+            process = subprocess.Popen([sys.executable, "-c", code], cwd=self._root, env=env, stdout=file, stderr=file)
             try:
-                yield process.pid
+                yield process
                 if process.poll() is not None:
                     self.told.faults.append(f"serve ended by itself, with exit code {process.returncode}")
             finally:
