@@ -26,11 +26,14 @@ JOB_CALLS: Final = 6
 """Open, upload, start, and three results."""
 
 
-def bulk_jobs(config: SalesforceConfig, options: SalesforceOptions | None) -> Bulk | None:
-    """When jobs are used; None when the sync forbids them, or sets what a job cannot carry."""
+def bulk_jobs(config: SalesforceConfig, options: SalesforceOptions | None) -> Bulk:
+    """When jobs are used: of no operation when the sync forbids them, or sets what a job cannot carry.
+
+    Jobs of an earlier run, which did not forbid them, can still be asked what became of them.
+    """
     chosen = options or SalesforceOptions()
     if chosen.bulk == "never" or chosen.jobs_cannot:
-        return None
+        return Bulk(frozenset(), BULK_ROWS, config.job_rows, JOB_CALLS)
     always = chosen.bulk == "always"
     why = "bulk: always" if always else f"Bulk API 2.0 from {BULK_ROWS:,} rows of one action on"
     return Bulk(_OPERATIONS, 1 if always else BULK_ROWS, config.job_rows, JOB_CALLS, why)

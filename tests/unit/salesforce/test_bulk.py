@@ -696,8 +696,8 @@ def test_when_jobs_are_used(connect):
     assert auto.operations == {Operation.UPSERT, Operation.UPDATE, Operation.DELETE, Operation.CREATE}
     assert bulk(config, SalesforceOptions(bulk="always")).from_rows == 1
     for off in ({"bulk": "never"}, {"allow_duplicates": True}, {"assignment_rules": False}):
-        assert bulk(config, SalesforceOptions(**off)) is None
-        assert connect(SalesforceOptions(**off)).capabilities.bulk is None
+        assert not bulk(config, SalesforceOptions(**off)).operations
+        assert not connect(SalesforceOptions(**off)).capabilities.bulk.operations
     assert connect(SalesforceOptions(bulk="always")).capabilities.bulk.from_rows == 1
     with pytest.raises(ValidationError, match="exclude each other"):
         SalesforceOptions(bulk="always", allow_duplicates=True)

@@ -1,0 +1,113 @@
+"""Salesforce by Bulk API 2.0, from the command line: planned, sent, killed and taken up again."""
+
+import signal
+
+import pytest
+
+from tailrace.failpoints import VARIABLE
+from tailrace.sandbox import SandboxServer
+
+PROJECT = """\
+warehouses:
+  main: {{type: duckdb, path: ":memory:"}}
+destinations:
+  crm:
+    type: salesforce
+    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
+    settle: 0s
+    job_rows: 400
+"""
+SYNC = """\
+model: people
+destination: crm
+object: Contact
+mode: mirror
+key: id
+match: {External_Id__c: id}
+bulk: BULK
+guards: {max_changes: "100%", max_deletes: "100%"}
+fields:
+  LastName: name
+  Email: email
+"""
+PEOPLE = [(n, f"Zoë {n}", f"p{n}@example.com", n) for n in range(1, 1001)]
+
+
+@pytest.fixture(scope="module")
+def shared_server():
+    """A simulated org."""
+    with SandboxServer(hubspot=False) as running:
+        yield running
+
+
+@pytest.fixture
+def crm(workspace, shared_server, monkeypatch):
+    """A project that mirrors a thousand people in jobs of 400."""
+    shared_server.control.reset()
+    monkeypatch.setenv("SF_SECRET", "sf-canary")
+    workspace.write("tailrace.yml", PROJECT.format(url=shared_server.salesforce_url))
+    workspace.write("syncs/people.yml", SYNC.replace("BULK", "always"))
+    workspace.people(*PEOPLE)
+    workspace.org = shared_server.control.salesforce
+    return workspace
+
+
+def ran(crm, code=0):
+    """What a run came to."""
+    (run,) = crm.run("run", "people", "--json", code=code).json["runs"]
+    return run
+
+
+def names(crm):
+    """The contacts there are: external id and name."""
+    return sorted((int(record["External_Id__c"]), record["LastName"]) for record in crm.org.records("Contact"))
+
+
+def test_the_plan_says_that_there_are_jobs_and_why(crm):
+    """How many rows, what they cost, and what decided."""
+    out = crm.run("plan", "people").out
+    assert "by jobs: 1,000 to upsert, in about 33 API calls (bulk: always)" in out
+    (plan,) = crm.run("plan", "people", "--json").json["plans"]
+    assert plan["cost"]["ways"] == [
+        {"action": "upsert", "rows": 1000, "by": "jobs", "calls": 33, "why": "bulk: always"}
+    ]
+    crm.write("syncs/people.yml", SYNC.replace("BULK", "auto"))
+    assert "by jobs" not in crm.run("plan", "people").out
+
+
+def test_a_mirror_goes_out_in_jobs(crm):
+    """New rows, changed ones and deletes; a row that is refused is told with Salesforce's own words."""
+    assert ran(crm)["acknowledged"] == 1000
+    assert names(crm) == [(n, name) for n, name, _, _ in PEOPLE]
+    changed = [(n, f"{name}!" if n % 2 else name, email, x) for n, name, email, x in PEOPLE if n > 10]
+    changed[0] = (11, "Eve", "no mail address", 11)
+    crm.people(*changed)
+    run = ran(crm, code=4)
+    assert (run["acknowledged"], run["rejected"]) == (10 + 494, 1)
+    assert "INVALID_EMAIL_ADDRESS" in crm.run("rejected", "people").out
+    there = dict(names(crm))
+    assert (len(there), there[11], there[13], there[14]) == (990, "Zoë 11", "Zoë 13!", "Zoë 14")
+
+
+@pytest.mark.parametrize("point", ["job.opened", "job.receipt", "job.uploaded", "job.started", "job.collected"])
+def test_a_killed_run_takes_its_job_up_again(crm, point):
+    """Whatever the job was at: its rows arrive, each once, and nothing that arrived goes up again."""
+    done = crm.spawn("run", "people", env={VARIABLE: f"{point}:2:kill"}, code=None)
+    assert done.code == -signal.SIGKILL
+    run = ran(crm)
+    (recovered,) = run["recovered"]
+    follows = point in {"job.started", "job.collected"}
+    assert f"{800 if follows else 400} acknowledged" in recovered
+    assert run["acknowledged"] == (200 if follows else 600)
+    assert names(crm) == [(n, name) for n, name, _, _ in PEOPLE]
+    assert ran(crm)["status"] == "nothing_to_do"
+
+
+def test_a_job_is_asked_for_though_the_sync_forbids_jobs_by_then(crm):
+    """What is under way at the vendor must not land later than what is sent instead of it."""
+    crm.spawn("run", "people", env={VARIABLE: "job.started:1:kill"}, code=None)
+    crm.write("syncs/people.yml", SYNC.replace("BULK", "never"))
+    run = ran(crm)
+    assert "400 acknowledged" in run["recovered"][0]
+    assert run["acknowledged"] == 600
+    assert names(crm) == [(n, name) for n, name, _, _ in PEOPLE]
