@@ -57,7 +57,11 @@ def refusal(response: httpx.Response, now: datetime) -> DestinationError:
     if status in _SPOILED:
         return BatchRejected(message, code=code)
     if status in _DENIED:
-        return AccessDenied(message, code=code, hint="Check the destination's secret and headers.")
+        denied = AccessDenied(message, code=code, hint="Check the destination's secret and headers.")
+        denied.plain = (
+            "the receiver denied access"  # its words may repeat what it was sent: anybody may have written it
+        )
+        return denied
     if status in _LATER:
         return Retriable(message, code=code, retry_after=_retry_after(response.headers.get("retry-after"), now))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -85,7 +85,9 @@ def told(path: Path, action: str) -> Iterator[None]:
     except BaseException as error:
         if not _from_polars(error):
             raise
-        raise SnapshotError(f"cannot {action} {path}: {error}", hint="Check disk space and permissions.") from error
+        # Polars may quote values that it cannot write or read.
+        hint = "Check disk space and permissions."
+        raise SnapshotError(f"cannot {action} {path}", said=str(error), hint=hint) from error
 
 
 def _from_polars(error: BaseException) -> bool:

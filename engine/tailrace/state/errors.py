@@ -49,5 +49,6 @@ def explain(error: SQLAlchemyError, where: str) -> StateError:
     for phrases, message, hint in _SQLITE:
         if any(phrase in text.lower() for phrase in phrases):
             return StateError(message.format(where=where, error=text), hint=hint)
-    hint = f"check `state:` in tailrace.yml, and that the database is up and reachable. It said: {text}"
-    return StateError(f"the state database {where} does not answer as it should", hint=hint)
+    hint = "check `state:` in tailrace.yml, and that the database is up and reachable"
+    # PostgreSQL quotes the row that it refuses, and rows here have what vendors said of people.
+    return StateError(f"the state database {where} does not answer as it should", said=text, hint=hint)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
+from tailrace.redact import redact
 
 _DEFLATED, _PLAIN = b"\x01", b"\x02"
 """First byte of every blob, so that another form can follow."""
@@ -35,14 +36,21 @@ def unpack_seqs(blob: bytes) -> tuple[int, ...]:
 
 
 def columns_of(outcomes: Sequence[Outcome]) -> Columns:
-    """Outcomes whose markers are row numbers, column by column: a hot path."""
+    """Outcomes whose markers are row numbers, column by column: a hot path.
+
+    Whatever repeats a secret, as a receiver's answer may, is kept without it.
+    """
     return (
         list(map(int, map(_marker, outcomes))),
         list(map(_status, outcomes)),
         list(map(_record_id, outcomes)),
-        list(map(_code, outcomes)),
-        list(map(_message, outcomes)),
+        _told(list(map(_code, outcomes))),
+        _told(list(map(_message, outcomes))),
     )
+
+
+def _told(texts: list[str | None]) -> list[str | None]:
+    return [text and redact(text) for text in texts] if any(texts) else texts
 
 
 def pack_outcomes(outcomes: Sequence[Outcome]) -> bytes:

@@ -3,9 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace import redact
 from tailrace.destination import Outcome, acknowledged, rejected
 from tailrace.errors import LeaseLost, StateError
 from tailrace.state import Journal, StateDB
@@ -190,3 +192,21 @@ def test_a_newer_form_is_refused():
     """A blob of another version is an error that says to upgrade, not garbage."""
     with pytest.raises(StateError, match="form this version does not know"):
         unpack_seqs(b"\x03abc")
+
+
+def test_a_secret_that_an_answer_repeats_is_not_kept(state, start):
+    """Neither in a message nor in a code, in whatever form the journal packs them."""
+    redact.register("journal-canary")
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "upsert", [0, 1, 2])
+    refused = rejected("0", "no journal-canary", "you sent journal-canary")
+    journal.settle(1, [refused, acknowledged("1", "id1"), rejected("2", "BAD", "plain")])
+    assert journal.outcomes().select("code", "message").rows() == [
+        ("no ***", "you sent ***"),
+        (None, None),
+        ("BAD", "plain"),
+    ]
+    journal.close()
+    with state.reading() as connection:
+        blob = connection.scalar(sa.text("select outcomes from batches"))
+    assert b"canary" not in blob

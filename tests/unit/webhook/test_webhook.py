@@ -163,6 +163,7 @@ def test_statuses_say_how_to_recover(status, expected):
     assert type(caught.value) is expected
     assert caught.value.code == str(status)
     assert "because" in caught.value.message
+    assert "because" not in caught.value.discreet
 
 
 @pytest.mark.parametrize(
