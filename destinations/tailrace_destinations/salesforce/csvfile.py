@@ -39,11 +39,11 @@ MOST_CHARACTERS: Final = 32_000
 """Of a cell."""
 MOST_IN_ROW: Final = 400_000
 """Characters of a record."""
-SLICE_BYTES: Final = 32 << 20
+SLICE_BYTES: Final = 8 << 20
 """Of rows worked on at once: so many that the fixed cost of each step is small, and memory does not grow."""
 MOST_THREADS: Final = 4
 ID: Final = "Id"
-_TEXTUAL: Final = frozenset({"string", "json"})
+_MAY_BE_BLANK: Final = frozenset({"string", "json", "binary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +198,12 @@ class Spooler:
         made = cells(values, logical, part.column, self._zone)
         refused = {row: Unfit(why.code, f"{part.name}: {why}") for row, why in made.refused.items()}
         odd = None
-        if logical.kind in _TEXTUAL:
+        if logical.kind in _MAY_BE_BLANK:
             bare = _bare(made.texts)
             if bare is not None:
-                # Salesforce keeps no empty text: it is null.
-                empty = empty | (bare == "").fill_null(value=False)
-                odd = (bare == CLEAR).fill_null(value=False)
+                odd, blank = (bare == CLEAR).fill_null(value=False), (bare == "").fill_null(value=False)
+                # Salesforce keeps no empty text: it is null. What an empty key of a parent is, a batch may learn.
+                empty, odd = (empty | blank, odd) if part.null is not None else (empty, odd | blank)
         return *self._emptied(part, made.texts, empty, refused), odd
 
     def _emptied(
