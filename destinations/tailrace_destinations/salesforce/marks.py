@@ -6,10 +6,10 @@ Both sides use the same functions on the same texts, so that a mark does not dep
 from __future__ import annotations
 
 from functools import partial
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+from xxhash import xxh3_128_hexdigest
 
 from tailrace_destinations.plain import fold, key_text
 from tailrace_destinations.salesforce.encode import NUMERIC, id18
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tailrace_destinations.salesforce.schema import Column
 
 _ID: Final = 18
-_DIGEST: Final = 16
 _BETWEEN: Final = "\x1f"
 """No cell holds it: control characters are never sent."""
 
@@ -62,24 +61,15 @@ def id_marks(ids: pl.Series) -> pl.Series:
 
 
 def digest_marks(cells: pl.DataFrame, headers: Sequence[str]) -> pl.Series:
-    """A digest of all cells that are not empty, in the order of `headers`; of a row without any as well.
+    """A digest of a row's cells, in the order of `headers`; a column that is not there counts as empty.
 
-    Outer spaces and the kind of line break do not count: a vendor may give them back otherwise.
+    The kind of line break does not count: a vendor may give another one back.
     """
-    parts = [pl.format(f"{_braced(header)}={{}}", _plain(pl.col(header))) for header in headers if header in cells]
-    row = pl.concat_str(parts, separator=_BETWEEN, ignore_nulls=True) if parts else pl.lit("")
-    texts = cells.select(row.fill_null("").alias("row")).to_series()
-    digests = [blake2b(text.encode(), digest_size=_DIGEST).hexdigest() for text in texts]
-    return pl.Series("mark", digests, dtype=pl.String)
-
-
-def _braced(header: str) -> str:
-    return header.replace("{", "").replace("}", "")
-
-
-def _plain(cell: pl.Expr) -> pl.Expr:
-    text = cell.str.replace_all("\r\n", "\n", literal=True).str.replace_all("\r", "\n", literal=True)
-    return pl.when(text != "").then(text.str.strip_chars())
+    row = [pl.col(name).fill_null("") if name in cells.columns else pl.lit("") for name in headers]
+    texts = cells.select(pl.concat_str(row, separator=_BETWEEN).alias("row")).to_series()
+    if texts.str.contains("\r", literal=True).any():
+        texts = texts.str.replace_all("\r\n", "\n", literal=True).str.replace_all("\r", "\n", literal=True)
+    return pl.Series("mark", [xxh3_128_hexdigest(text.encode()) for text in texts.to_list()], dtype=pl.String)
 
 
 def by_lower(headers: Sequence[str]) -> Mapping[str, str]:

@@ -63,8 +63,7 @@ class Results:
         return _frame(marks, "rejected", None, UNPROCESSED, message, "retry")
 
     def _refused(self, marks: pl.Series, cells: pl.DataFrame) -> pl.DataFrame:
-        known = cells[_SF_ID] if _SF_ID in cells.columns else pl.Series([None], dtype=pl.String)
-        ids = cells[ID] if self._layout.by_id else known.extend_constant(None, cells.height - len(known))
+        ids = cells[ID] if self._layout.by_id else [None] * cells.height
         refers = self._refers(cells)
         order = self._layout.order
         outcomes = [

@@ -247,16 +247,20 @@ class Jobs:
         shown = self._matching(job, header)
         places = [place for place, name in enumerate(shown) if name is not None]
         names = [name for name in shown if name is not None]
-        cells = [[row[place] if place < len(row) else "" for place in places] for row in rows]
-        pairs = list(zip(job.told, cells, strict=False))
+
+        def cells(row: list[str]) -> list[str]:
+            whole = len(row) == len(header) == len(places)
+            return row if whole else [row[n] if n < len(row) else "" for n in places]
+
+        pairs = zip(job.told, rows, strict=False)
         if kind == "successfulresults":
-            found = [[t.id, str(t.created).lower(), *row] for t, row in pairs if t.error is None]
+            found = [[t.id, str(t.created).lower(), *cells(row)] for t, row in pairs if t.error is None]
             names = ["sf__Id", "sf__Created", *names]
         elif kind == "failedresults":
-            found = [[t.id, t.error, *row] for t, row in pairs if t.error is not None]
+            found = [[t.id, t.error, *cells(row)] for t, row in pairs if t.error is not None]
             names = ["sf__Id", "sf__Error", *names]
         else:
-            found = cells[len(job.told) :]
+            found = [cells(row) for row in rows[len(job.told) :]]
         random.Random(job.id).shuffle(found)  # noqa: S311 - the same each time, and not the order of the file
         return names, found
 

@@ -26,6 +26,9 @@ class SfObject:
     createable: bool = True
     _folded: dict[str, SfField] = field(default_factory=dict)
     _relations: dict[str, SfField] = field(default_factory=dict)
+    _defaults: dict[str, Any] = field(default_factory=dict)
+    required: list[SfField] = field(default_factory=list)
+    """Fields without which a create is refused."""
 
     def add(self, *fields: SfField) -> None:
         """Add fields, in place of those of the same name."""
@@ -34,6 +37,9 @@ class SfObject:
             self._folded[made.name.lower()] = made
             if made.relationshipName:
                 self._relations[made.relationshipName.lower()] = made
+        # Asked for each new record, of which there may be very many.
+        self.required = [made for made in self.fields.values() if made.required]
+        self._defaults = {made.name: made.defaultValue for made in self.fields.values()}
 
     def get(self, name: str) -> SfField | None:
         """The field of that name."""
@@ -43,14 +49,9 @@ class SfObject:
         """The reference field whose relationship has that name."""
         return self._relations.get(name.lower())
 
-    @property
-    def required(self) -> list[SfField]:
-        """Fields without which a create is refused."""
-        return [made for made in self.fields.values() if made.required]
-
     def defaults(self) -> dict[str, Any]:
         """Values of a new record that gives none."""
-        return {made.name: made.defaultValue for made in self.fields.values()}
+        return dict(self._defaults)
 
     def summary(self) -> dict[str, Any]:
         """As the list of objects shows it."""
