@@ -196,7 +196,7 @@ class _Delivery:
         calls, throttled_s = self._before
         counts = self._ledger.counts
         return DeliveryReport(
-            outcomes=self._ledger.take(),
+            outcomes=self._ledger.rest(),
             whole=self._ledger.whole(),
             acknowledged=counts["acknowledged"],
             rejected=counts["rejected"],

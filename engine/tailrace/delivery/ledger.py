@@ -73,10 +73,14 @@ class Ledger:
         """All outcomes, by seq."""
         return self.whole().collect().sort("seq")
 
+    def rest(self) -> pl.DataFrame:
+        """The outcomes that have not been taken, by seq."""
+        self._pack()
+        return pl.concat([*self._packed, pl.DataFrame(schema=SCHEMA)]).sort("seq")
+
     def take(self) -> pl.DataFrame:
         """The outcomes since the last call, by seq."""
-        self._pack()
-        taken = pl.concat([*self._packed, pl.DataFrame(schema=SCHEMA)]).sort("seq")
+        taken = self.rest()
         self._packed = []
         if taken.height:
             self._taken.append(self._put_away(taken))
