@@ -152,7 +152,7 @@ def test_a_field_that_a_record_keeps_is_not_taken_for_written(workspace, write):
     sync.write_text(sync.read_text().replace(f"write: {write}", "write: always"))
     plan = workspace.run("plan", "people", "--json").json["plans"][0]
     assert [(change["key"], change["fields"]) for change in plan["changes"]] == [
-        ({"id": 1}, {"email": {"old": None, "new": "new@x"}})
+        ({"id": 1}, {"email": {"old": None, "new": "new@x", "old_known": False}})
     ]
     run(workspace, acknowledged=1)
     assert addresses(workspace) == ["new@x", "b@x"]
