@@ -39,7 +39,8 @@ def moved(monkeypatch):
     made = Time()
     for module in (api, clock, planner):
         monkeypatch.setattr(module, "now", made)
-    monkeypatch.setattr(database, "time", SimpleNamespace(time=lambda: made().timestamp()))
+    moving = {**vars(time), "time": lambda: made().timestamp()}
+    monkeypatch.setattr(database, "time", SimpleNamespace(**moving))
     return made
 
 
