@@ -605,6 +605,15 @@ def test_results_in_another_form(crm, drive, control, tmp_path, body):
         assert list(crm.collect_job(receipt, made, tmp_path)) == []
 
 
+@pytest.mark.parametrize("data", [b'"sf__Id","External_Id__c"\n"x","\xff"\n', b'"sf__Id"\n"' + b"x" * 140_000 + b'"\n'])
+def test_results_that_are_no_csv(tmp_path, crm, data):
+    """Bytes that are no UTF-8, and cells beyond all measure, are no result: it is asked for again."""
+    (tmp_path / "x.csv").write_bytes(data)
+    layout = Layout(order(LastName="string"), crm._known("Contact"), {})
+    with pytest.raises(Retriable):
+        list(results.Results(layout).read("successfulResults", tmp_path / "x.csv"))
+
+
 def test_a_rule_that_cannot_be_read(crm, control):
     """Without access to assignment rules a job on leads stops, and says how to go on; a spent quota says so itself."""
     body = [{"errorCode": "INVALID_TYPE", "message": "sObject type 'AssignmentRule' is not supported."}]
