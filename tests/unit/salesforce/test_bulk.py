@@ -598,6 +598,11 @@ def test_results_in_another_form(crm, drive, control, tmp_path, body):
     made = order(LastName="string")
     _, _, receipt = drive(crm, made, frame(made, {"id": "a", "LastName": "x"}))
     control.fail("successfulResults", status=200, body=body)
+    again = {"status": 200, "body": body, "headers": {"Sforce-Locator": "x/y"}, "times": 2}
+    control.fail("failedResults", **again)
+    with pytest.raises(Retriable, match="circle"):
+        list(crm.collect_job(receipt, made, tmp_path))
+    control.fail("successfulResults", status=200, body=body)
     if KEY in body:
         with pytest.raises(Retriable, match="no column sf__Id"):
             list(crm.collect_job(receipt, made, tmp_path))

@@ -184,8 +184,8 @@ class Jobs:
         """PATCH a job's state: UploadComplete or Aborted."""
         job = self._job(request)
         body = await body_of(request)
-        wanted = body.get("state") if isinstance(body, dict) else None
-        if str(wanted) not in {"UploadComplete", "Aborted"}:
+        wanted = str(body.get("state") if isinstance(body, dict) else None)
+        if wanted not in {"UploadComplete", "Aborted"}:
             raise SalesforceError(400, "INVALIDJOB", "InvalidJob : state must be UploadComplete or Aborted")
         if job.state in ENDED or (wanted == "UploadComplete" and job.state != "Open"):
             message = f"InvalidJobState : Changing a job from {job.state} to {wanted} is not allowed"
