@@ -18,8 +18,6 @@ _REQUIRES: Final = ("simple_salesforce",)
 _OPERATIONS: Final = frozenset({Operation.UPSERT, Operation.CREATE, Operation.UPDATE, Operation.DELETE})
 BATCH_SIZE: Final = 200
 """Most records of one Collections request."""
-
-
 BULK_ROWS: Final = 2_000
 """From so many rows on Salesforce itself advises jobs."""
 JOB_CALLS: Final = 6

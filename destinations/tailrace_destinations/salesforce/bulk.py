@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote_plus
 
 from tailrace.bulk import JobState
 from tailrace.destination import Operation
@@ -115,14 +116,18 @@ class Jobs:
     def _fetch(self, receipt: str, kind: str, folder: Path) -> list[Path]:
         """One result, page by page where it has pages."""
         files: list[Path] = []
+        seen: set[str] = set()
         query = ""
         while True:
             files.append(folder / f"{receipt}-{kind}-{len(files)}.csv")
             told = self._client.fetch_file(f"{_path(receipt)}/{kind}{query}", files[-1], "text/csv")
-            locator = told.get("sforce-locator")
-            if not locator or locator == "null":
+            locator = told.get("sforce-locator", "null")
+            if locator in {"", "null"}:
                 return files
-            query = f"?locator={locator}"
+            if locator in seen:
+                raise Retriable(f"The pages of the job's {kind} go round in a circle", code="NO_END")
+            seen.add(locator)
+            query = f"?locator={quote_plus(locator)}"
 
     def _rule(self, object: str) -> str | None:
         """The id of the active assignment rule, which a job must name; None where there is none."""

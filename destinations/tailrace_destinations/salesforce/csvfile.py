@@ -118,14 +118,27 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """Cells of one column, or of a slice of rows."""
+    """Cells of a slice of rows."""
 
     texts: pl.DataFrame
-    """Null where empty."""
     refused: dict[int, Unfit]
     """Rows with a value that does not fit, by position."""
     aside: pl.Series
     """Which rows a job cannot carry."""
+    null: str
+    """What a null cell of a row that is sent is in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Cells of one column of a slice."""
+
+    texts: pl.Series
+    refused: dict[int, Unfit] = field(default_factory=dict)
+    odd: pl.Series | None = None
+    """Rows for which the cell would say something else than the value."""
+    nulls_clear: bool = False
+    """Whether a null cell is one that clears, or one of a row that is not sent; else it is an empty one."""
 
 
 @dataclass(slots=True)
@@ -145,6 +158,8 @@ class Spooler:
         self._layout = layout
         self._zone = zone
         self._most = most_bytes
+        # A digest is of all that is in the file.
+        self._nulls_may_stay = layout.order.operation is not Operation.CREATE
 
     def write(self, rows: pl.DataFrame, path: Path) -> Spooled:
         """As many rows as fit into one file, from the first on."""
@@ -154,7 +169,7 @@ class Spooler:
         # Most of the work is done without Python's lock, so columns are made side by side.
         with path.open("wb") as file, ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
             headers = ((ID,) if self._layout.by_id else ()) + tuple(part.header for part in parts)
-            file.write(_csv(pl.DataFrame(schema=dict.fromkeys(headers, pl.String)), header=True))
+            pl.DataFrame(schema=dict.fromkeys(headers, pl.String)).write_csv(file)
             while done.taken < rows.height:
                 piece = rows.slice(done.taken, at_once)
                 again = None if doubles is None else doubles.slice(done.taken, at_once)
@@ -174,23 +189,26 @@ class Spooler:
             nameless = Unfit("NO_RECORD_ID", "the record id is not known")
             refused.update(dict.fromkeys(ids.is_null().arg_true().to_list(), nameless))
             columns.append(ids)
-        made = pool.map(partial(self._column, rows), parts)
-        for part, (cells_, unfit, odd) in zip(parts, made, strict=True):
-            columns.append(cells_.alias(part.header))
-            aside = aside if odd is None else aside | odd
-            for row, why in unfit.items():
+        made = list(pool.map(partial(self._column, rows), parts))
+        # As a rule each null clears: the writer can say that, and the cells need not be filled.
+        null = CLEAR if self._nulls_may_stay and all(column.nulls_clear for column in made) else ""
+        for part, column in zip(parts, made, strict=True):
+            filled = column.texts.fill_null(CLEAR) if column.nulls_clear and not null else column.texts
+            columns.append(filled.alias(part.header))
+            aside = aside if column.odd is None else aside | column.odd
+            for row, why in column.refused.items():
                 refused.setdefault(row, why)
         texts = pl.DataFrame(columns)
-        return _Written(texts, refused, aside | _too_long(texts))
+        return _Written(texts, refused, aside | _too_long(texts), null)
 
-    def _column(self, rows: pl.DataFrame, part: Part) -> tuple[pl.Series, dict[int, Unfit], pl.Series | None]:
-        """Cells, refused rows, and rows for which the cell would say something else than the value."""
+    def _column(self, rows: pl.DataFrame, part: Part) -> _Column:
         values = rows[part.source]
         written = None if part.key else rows[f"w:{part.name}"]
         empty = values.is_null() if written is None else values.is_null() & written
         if part.only_null:
-            return _clears(empty), {}, None
-        if written is not None and not written.all():
+            return _Column(_clears(empty))
+        everywhere = written is None or bool(written.all())
+        if written is not None and not everywhere:
             values = values.set(~written, None)
         logical = self._layout.order.types[part.source]
         if part.key and logical.kind == "string":
@@ -204,17 +222,14 @@ class Spooler:
                 odd, blank = (bare == CLEAR).fill_null(value=False), (bare == "").fill_null(value=False)
                 # Salesforce keeps no empty text: it is null. What an empty key of a parent is, a batch may learn.
                 empty, odd = (empty | blank, odd) if part.null is not None else (empty, odd | blank)
-        return *self._emptied(part, made.texts, empty, refused), odd
-
-    def _emptied(
-        self, part: Part, texts: pl.Series, empty: pl.Series, refused: dict[int, Unfit]
-    ) -> tuple[pl.Series, dict[int, Unfit]]:
-        if not empty.any():
-            return texts, refused
-        unfit = self._no_empty(part)
-        if unfit is None:
-            return texts.set(empty, part.null), refused
-        return texts, refused | dict.fromkeys(empty.arg_true().to_list(), unfit)
+        unfit = self._no_empty(part) if empty.any() else None
+        if unfit is not None:
+            refused |= dict.fromkeys(empty.arg_true().to_list(), unfit)
+        elif odd is None and everywhere and part.null == CLEAR:
+            return _Column(made.texts, refused, nulls_clear=True)
+        elif part.null is not None:
+            return _Column(made.texts.set(empty, part.null), refused, odd)
+        return _Column(made.texts, refused, odd)
 
     def _no_empty(self, part: Part) -> Unfit | None:
         """Why the column cannot be empty, where it cannot."""
@@ -229,11 +244,13 @@ class Spooler:
         if made.refused or made.aside.any():
             sent = (~made.aside).scatter(list(made.refused), values=False)
             ready, places = ready.filter(sent), sent.arg_true()
-        data, fitting, room = _csv(ready), ready.height, self._most - file.tell()
-        if len(data) > room:
-            fitting = _fitting(ready, room)
-            data = _csv(ready.head(fitting))
-        file.write(data)
+        start, fitting = file.tell(), ready.height
+        _write(ready, file, made.null)
+        if file.tell() > self._most:
+            file.seek(start)
+            file.truncate()
+            fitting = _fitting(ready, self._most - start, made.null)
+            _write(ready.head(fitting), file, made.null)
         count = rows.height if fitting == ready.height else int(places[fitting])
         self._account(rows["seq"].head(count), made, ready.head(fitting), places.head(fitting), done)
         return count
@@ -289,16 +306,20 @@ def _clears(empty: pl.Series) -> pl.Series:
     return pl.Series([None], dtype=pl.String).new_from_index(0, len(empty)).set(empty, CLEAR)
 
 
-def _csv(texts: pl.DataFrame, *, header: bool = False) -> memoryview:
+def _write(texts: pl.DataFrame, file: IO[bytes], null: str) -> None:
+    texts.write_csv(file, include_header=False, quote_style="necessary", line_terminator="\n", null_value=null)
+
+
+def _size(texts: pl.DataFrame, null: str) -> int:
     buffer = BytesIO()
-    texts.write_csv(buffer, include_header=header, quote_style="necessary", line_terminator="\n")
-    return buffer.getbuffer()
+    _write(texts, buffer, null)
+    return buffer.tell()
 
 
-def _fitting(texts: pl.DataFrame, room: int) -> int:
+def _fitting(texts: pl.DataFrame, room: int, null: str) -> int:
     """How many rows, from the first on, make no more bytes than there is room."""
     low, high = 0, texts.height
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(_csv(texts.head(middle))) <= room else (low, middle - 1)
+        low, high = (middle, high) if _size(texts.head(middle), null) <= room else (low, middle - 1)
     return low

@@ -102,7 +102,10 @@ def _frame(
 
 def _frames(path: Path, headers: Mapping[str, str]) -> Iterator[pl.DataFrame]:
     """The columns that are known, under our names for them; empty cells are null."""
-    found = [name for name in _header(path) if name.lower() in headers]
+    try:
+        found = [name for name in _header(path) if name.lower() in headers]
+    except csv.Error as error:
+        raise _no_csv(error) from None
     if not found:
         return
     convert = arrow_csv.ConvertOptions(
@@ -119,7 +122,11 @@ def _frames(path: Path, headers: Mapping[str, str]) -> Iterator[pl.DataFrame]:
             for batch in reader:
                 yield _own(batch, names)
     except pa.ArrowInvalid as error:
-        raise Retriable(f"A result of the job is no CSV: {error}", code="NO_CSV") from None
+        raise _no_csv(error) from None
+
+
+def _no_csv(error: Exception) -> Retriable:
+    return Retriable(f"A result of the job is no CSV: {error}", code="NO_CSV")
 
 
 def _own(batch: pa.RecordBatch, names: Mapping[str, str]) -> pl.DataFrame:
@@ -131,7 +138,7 @@ def _own(batch: pa.RecordBatch, names: Mapping[str, str]) -> pl.DataFrame:
 
 def _header(path: Path) -> list[str]:
     """The names of the columns; none where no row follows."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(file)
         header = next(lines, [])
         return header if next(lines, None) else []

@@ -598,11 +598,25 @@ def test_results_in_another_form(crm, drive, control, tmp_path, body):
     made = order(LastName="string")
     _, _, receipt = drive(crm, made, frame(made, {"id": "a", "LastName": "x"}))
     control.fail("successfulResults", status=200, body=body)
+    again = {"status": 200, "body": body, "headers": {"Sforce-Locator": "x/y"}, "times": 2}
+    control.fail("failedResults", **again)
+    with pytest.raises(Retriable, match="circle"):
+        list(crm.collect_job(receipt, made, tmp_path))
+    control.fail("successfulResults", status=200, body=body)
     if KEY in body:
         with pytest.raises(Retriable, match="no column sf__Id"):
             list(crm.collect_job(receipt, made, tmp_path))
     else:
         assert list(crm.collect_job(receipt, made, tmp_path)) == []
+
+
+@pytest.mark.parametrize("data", [b'"sf__Id","External_Id__c"\n"x","\xff"\n', b'"sf__Id"\n"' + b"x" * 140_000 + b'"\n'])
+def test_results_that_are_no_csv(tmp_path, crm, data):
+    """Bytes that are no UTF-8, and cells beyond all measure, are no result: it is asked for again."""
+    (tmp_path / "x.csv").write_bytes(data)
+    layout = Layout(order(LastName="string"), crm._known("Contact"), {})
+    with pytest.raises(Retriable):
+        list(results.Results(layout).read("successfulResults", tmp_path / "x.csv"))
 
 
 def test_a_rule_that_cannot_be_read(crm, control):

@@ -106,6 +106,8 @@ def test_an_open_job_shows_where_to_upload(force):
         ({"externalIdFieldName": None}, "INVALIDJOB"),
         ({"columnDelimiter": "SPACE"}, "INVALIDJOB"),
         ({"lineEnding": "CR"}, "INVALIDJOB"),
+        ({"operation": ["insert"]}, "INVALIDJOB"),
+        ({"object": ["Contact"]}, "INVALIDENTITY"),
         ({"operation": "hardDelete"}, "FEATURENOTENABLED"),
         ({"assignmentRuleId": "01Q000000000001"}, "INVALIDJOB"),
         ({"colour": "red"}, "JSON_PARSER_ERROR"),
@@ -121,6 +123,7 @@ def test_states_go_one_way(job):
     made = job()
     assert refusal(made.patch("UploadComplete")) == (400, "INVALIDJOBSTATE")
     assert refusal(made.patch("InProgress")) == (400, "INVALIDJOB")
+    assert refusal(made.patch(["Aborted"])) == (400, "INVALIDJOB")
     put = partial(made.force.put, f"{JOBS}/{made.id}/batches", content=b"External_Id__c,LastName\na,Roe\n")
     assert put(headers={"Content-Type": "application/json"}).status_code == 400
     assert refusal(made.force.get(f"{JOBS}/{made.id}/failedResults")) == (400, "INVALIDJOBSTATE")
@@ -129,6 +132,8 @@ def test_states_go_one_way(job):
     assert made.patch("UploadComplete").status_code == 200
     assert refusal(made.patch("UploadComplete")) == (400, "INVALIDJOBSTATE")
     made.end()
+    assert refusal(made.force.get(f"{JOBS}/{made.id}/failedResults?locator=x")) == (400, "INVALIDQUERYLOCATOR")
+    assert made.force.get(f"{JOBS}/{made.id}/otherResults").status_code == 404
     assert refusal(made.patch("Aborted")) == (400, "INVALIDJOBSTATE")
 
 

@@ -124,7 +124,7 @@ class Jobs:
         order = {"contentType": "CSV", "columnDelimiter": "COMMA", "lineEnding": "LF"} | body
         known = {"operation": OPERATIONS, "contentType": {"CSV"}, "columnDelimiter": DELIMITERS, "lineEnding": ENDINGS}
         for name, allowed in known.items():
-            if order.get(name) not in allowed:
+            if not isinstance(order.get(name), str) or order[name] not in allowed:
                 raise SalesforceError(
                     400, "INVALIDJOB", f"InvalidJob : {name} is not one of {', '.join(sorted(allowed))}"
                 )
@@ -184,7 +184,7 @@ class Jobs:
         """PATCH a job's state: UploadComplete or Aborted."""
         job = self._job(request)
         body = await body_of(request)
-        wanted = body.get("state") if isinstance(body, dict) else None
+        wanted = str(body.get("state") if isinstance(body, dict) else None)
         if wanted not in {"UploadComplete", "Aborted"}:
             raise SalesforceError(400, "INVALIDJOB", "InvalidJob : state must be UploadComplete or Aborted")
         if job.state in ENDED or (wanted == "UploadComplete" and job.state != "Open"):
@@ -230,7 +230,10 @@ class Jobs:
         if job.state not in ENDED:
             raise SalesforceError(400, "INVALIDJOBSTATE", f"InvalidJobState : Job state {job.state} has no results yet")
         header, rows = self._told(job, kind)
-        first = int(request.query_params.get("locator") or 0)
+        locator = request.query_params.get("locator", "0")
+        if not locator.isdecimal():
+            raise SalesforceError(400, "INVALIDQUERYLOCATOR", f"invalid locator: {locator}")
+        first = int(locator)
         most = self._org.options.result_rows or max(1, len(rows))
         told = {"Sforce-NumberOfRecords": str(len(rows[first : first + most]))}
         if self._org.options.result_rows:
