@@ -24,11 +24,13 @@ WALK = 50
 KINDS = {
     "upsert": Kind("upsert"),
     "mirror": Kind("mirror"),
+    "mirror, with checkpoints": Kind("mirror", checkpoints=True),
     "mirror, by record id": Kind("mirror", addresses="record_id"),
     "update": Kind("update"),
     "insert": Kind("insert", unique=False),
     "append": Kind("append", matched=False),
     "append, with a match": Kind("append", unique=False),
+    "append, with checkpoints": Kind("append", unique=False, checkpoints=True),
     "append, changes too": Kind("append", matched=False, more=(("append", "changes"),)),
 }
 SETTINGS = settings(

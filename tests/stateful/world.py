@@ -20,6 +20,7 @@ from tests.stateful.model import TYPES, Model, Setup
 from tests.stateful.vendor import Vendor
 
 from tailrace import failpoints
+from tailrace.delivery import checkpoints
 from tailrace.delivery.allowance import Allowance
 from tailrace.delivery.limiter import Limiter
 from tailrace.project import LoadedProject, load_project
@@ -50,6 +51,8 @@ class Kind:
     unique: bool = True
     """Whether the destination refuses a second record with one match value."""
     addresses: str = "match"
+    checkpoints: bool = False
+    """Whether runs make one whenever there is something to fold in."""
     more: tuple[tuple[str, Any], ...] = ()
     """Further keys of the sync's file."""
 
@@ -173,6 +176,8 @@ class World:
             mock.patch.dict(Limiter.__init__.__kwdefaults__, clock=self.clock.read),
             mock.patch.dict(Allowance.__init__.__kwdefaults__, clock=self.clock.read),
             mock.patch("time.sleep", self.clock.advance),
+            mock.patch.object(checkpoints, "LEAST", 1 if self.kind.checkpoints else checkpoints.LEAST),
+            mock.patch.object(checkpoints, "EVERY_S", 0.0 if self.kind.checkpoints else checkpoints.EVERY_S),
         ):
             self._stack.enter_context(patch)
 

@@ -180,9 +180,13 @@ class Jobs:
         there any of rows that were refused for now. None where the destination does not know the job any more.
         """
         state = self._retries.call(partial(self._destination.job_state, receipt), idempotent=True)
-        if state.phase == "open":
+        given_up = state.phase == "open"
+        if given_up:
             self._retries.call(partial(self._destination.abort_job, receipt), idempotent=True)
-            return []
+            # The dead run's request to start it may have been on its way: then it is too late to give it up.
+            state = self._retries.call(partial(self._destination.job_state, receipt), idempotent=True)
+            if state.phase == "open":
+                return []
         if state.phase == "gone" or self._wait(receipt).phase == "gone":
             return None
         table = make_table(self._job, frame, action)
@@ -191,6 +195,8 @@ class Jobs:
             path = Path(folder) / "job"
             spooled = self._retries.call(partial(self._destination.spool, order, table, path), idempotent=True)
             results = self._retries.call(partial(self._collect, receipt, order, path.parent), idempotent=True)
+        if given_up and results.is_empty():
+            return []
         # Rows that would be refused today may have been in the file: of those without a mark nothing is known.
         marked = set(spooled.marks["seq"].to_list())
         strange = [_unknown(seq, f"job {receipt} may have carried it") for seq in frame["seq"] if seq not in marked]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tailrace import memory
 from tailrace.canonical.types import dtype
@@ -58,6 +59,8 @@ MAX_BUCKETS = 256
 _SAMPLE = 2_000
 _SHARE = 4
 """The part of the memory that rows being compared may take at most: with more it gets no faster."""
+_PORTION = 16_384
+"""Rows that are parted into buckets together."""
 _COPIES = 4
 """How often a row is in memory while it is compared, by measurement."""
 
@@ -335,10 +338,22 @@ def _fresh(new: Hashes, old: Hashes) -> HashSet:
 
 def _fill(into: Buckets, rows: pl.LazyFrame, bucket: NDArray[np.int64]) -> None:
     at = 0
+    # Few rows of each batch are left, and to part them costs more than their number. As Arrow tables, since they would
+    # keep the buffers alive that their texts came from.
+    waiting: list[pa.Table] = []
+
+    def put() -> None:
+        nonlocal at
+        if waiting:
+            frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(waiting)))
+            waiting.clear()
+            into.add(frame, bucket[at : at + frame.height])
+            at += frame.height
 
     def take(batch: pl.DataFrame) -> None:
-        nonlocal at
-        into.add(batch, bucket[at : at + batch.height])
-        at += batch.height
+        waiting.append(batch.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        if sum(map(len, waiting)) >= _PORTION:
+            put()
 
     rows.sink_batches(take)
+    put()

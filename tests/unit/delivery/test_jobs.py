@@ -247,6 +247,17 @@ def test_recovery_gives_up_a_job_that_was_not_started(bench, plan, step):
     assert not bench.records()
 
 
+def test_recovery_that_comes_too_late_to_give_a_job_up_takes_its_results(bench, plan):
+    """The dead run's request to start it landed a moment before: its rows are written, and not sent again."""
+    frame = plan(*[{}] * 12)
+    dies(bench, frame, "start_job")
+    bench.store.abort = lambda receipt: bench.store.start(receipt)
+    journal = Dead("job-1")
+    recovery = resume(bench, frame, journal)
+    assert (recovery.found, recovery.left) == (12, ())
+    assert len(bench.records()) == 12
+
+
 def test_recovery_knows_that_nothing_went_without_a_receipt(bench, plan):
     """The run died before the receipt was durable, and so before any data was sent."""
     frame = plan(*[{}] * 12)
