@@ -251,7 +251,7 @@ def test_recovery_that_comes_too_late_to_give_a_job_up_takes_its_results(bench, 
     """The dead run's request to start it landed a moment before: its rows are written, and not sent again."""
     frame = plan(*[{}] * 12)
     dies(bench, frame, "start_job")
-    bench.store.abort = lambda receipt: bench.store.start(receipt)
+    bench.store.abort = bench.store.start
     journal = Dead("job-1")
     recovery = resume(bench, frame, journal)
     assert (recovery.found, recovery.left) == (12, ())
