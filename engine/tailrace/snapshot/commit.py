@@ -59,7 +59,7 @@ class _Taken:
     ids: list[pl.Series] = field(default_factory=list)
     """Record ids of rows that were inserted."""
     inserted: list[pl.DataFrame] = field(default_factory=list)
-    """Match values (`m:`) of rows that were inserted."""
+    """Match values (`m:`) of rows that were inserted, and may have taken over another's record."""
     claimed: list[pl.DataFrame] = field(default_factory=list)
     """Match values of rows that were inserted, or moved to another one."""
 
@@ -122,7 +122,7 @@ class Commit:
         taken.pinned |= {n: types[n] for n in entered.columns if n in types and entered[n].null_count() < len(entered)}
         inserts = entered.filter(pl.col("op") == "insert")
         taken.ids.append(inserts["record_id"].drop_nulls())
-        taken.inserted.append(inserts.select(self._matches))
+        taken.inserted.append(_owning(inserts, batch).select(self._matches))
         taken.claimed.append(self._claims(entered, base))
         self._writer.add(self._named(entered, batch))
 
@@ -272,6 +272,13 @@ class Commit:
 
     def _gone(self) -> Places:
         return merged(self._taken.gone)
+
+
+def _owning(inserts: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
+    """Inserted rows whose record may have been there before: those that were created have one of their own."""
+    if "action" not in batch.columns:
+        return inserts
+    return inserts.join(batch.filter(pl.col("action") == "create"), on="seq", how="anti")
 
 
 def _told(batch: pl.DataFrame) -> pl.DataFrame:
