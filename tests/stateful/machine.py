@@ -252,7 +252,9 @@ class Machine(RuleBasedStateMachine):
         if trust or self.kind.matched:
             self._command(lambda process: process.adopt("people", trust=trust), death)
             if trust:
-                self.world.vendor.trust(set(self.world.model.keys))
+                # A record belongs to one row: those of model rows' match values are taken to be theirs.
+                theirs = self.world.vendor.made_with({row["ref"] for row in self.world.model.rows})
+                self.world.vendor.trust(set(self.world.model.keys) | theirs)
 
     @rule(death=DEATH)
     def reset(self, death: Twist | None) -> None:

@@ -81,6 +81,11 @@ class Vendor(MemoryStore):
         """The records that have a match value."""
         return [record_id for record_id, values in self.records(OBJECT).items() if values.get("Ref") == ref]
 
+    def made_with(self, refs: set[Value]) -> set[int]:
+        """The keys whose records have one of these match values."""
+        records = self.records(OBJECT)
+        return {key for record_id, key in self.makers.items() if records.get(record_id, {}).get("Ref") in refs}
+
     def _pop(self, record_id: str) -> int | None:
         """A record is no longer there: whose it was."""
         vouched = self.vouched.pop(record_id, None)
