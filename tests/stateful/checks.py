@@ -145,7 +145,9 @@ def _lost(world: World, row: Row, known: dict[str, Any] | None) -> Iterator[str]
         case "append":
             names = [values["Name"] for values in records.values() if values.get("Id") == key]
             wanted = [row["name"]] if world.appends_changes else names
-            adopted = known is not None and "Id" not in records.get(known["record_id"], {"Id": key})  # not made by us
+            record_id = known["record_id"] if known else None
+            adopted = known is not None and "Id" not in records.get(record_id, {"Id": key})  # not made by us
+            adopted |= ALL in world.vendor.excused[record_id]
             if not adopted and key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):
                 yield f"key {key} is lost: its records are {names}, wanted {wanted}"
         case "insert":

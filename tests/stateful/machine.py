@@ -260,6 +260,8 @@ class Machine(RuleBasedStateMachine):
     def reset(self, death: Twist | None) -> None:
         self._command(lambda process: process.reset("people"), death)
         self.world.vendor.forget()
+        if self.kind.mode == "append" and self.kind.matched:
+            self.world.vendor.age()
 
     # Looking
 
