@@ -180,10 +180,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(when=MOMENT, edit=st.booleans())
     def run_and_be_overtaken(self, *, when: tuple[str | None, int], edit: bool) -> None:
-        must_fail = False
+        must_fail = alone = False
 
         def overtake(life: Life) -> None:
-            nonlocal must_fail
+            nonlocal must_fail, alone
+            alone = False
             must_fail, held = self.world.holds_and_runs(life), self.world.holds(life)
             self.world.clock.advance(LEASE_S + 1)
             if edit:
@@ -192,9 +193,10 @@ class Machine(RuleBasedStateMachine):
             life.overtaken = True
             self.world.vendor.stale = 0 if held else None
 
+        alone = True
         result = self.world.run(Twist(when[1], overtake, when[0]))
         late, self.world.vendor.stale = self.world.vendor.stale, None
-        self._ran(result, told=late is None)
+        self._ran(result, told=alone)
         if late is None:
             return
         self._expect(late <= 1, f"after it was overtaken, a run sent {late} requests")
@@ -259,6 +261,8 @@ class Machine(RuleBasedStateMachine):
     @rule(death=DEATH)
     def reset(self, death: Twist | None) -> None:
         self._command(lambda process: process.reset("people"), death)
+        if death is not None:  # one that broke off leaves a damaged snapshot, of which runs say: reset it
+            self._command(lambda process: process.reset("people"))
         self.world.vendor.forget()
         if self.kind.mode == "append" and self.kind.matched:
             self.world.vendor.age()

@@ -1,13 +1,12 @@
 """Ten thousand steps of what may happen to a sync, and after each one the destination is asked who is right.
 
-In continuous integration each run walks other ways: a fixed seed would look at the same ones for ever, and ten
-thousand steps are few among those there are. A failure prints the steps that lead to it, as code, and a blob to repeat
-it with; so a run that fails by a fault that somebody else made is still a fault found. The quick version, which
-everyone runs all the time, is the same each time.
+A failure prints the steps that lead to it, as code. The walks are the same each time, so that whoever meets a failure
+has made it; with `TAILRACE_WALK=random` they are others each time, which is how to look for more.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -21,6 +20,8 @@ STEPS = 10_000
 """All kinds together; the test counts them."""
 WALK = 50
 """Steps of one walk: enough to get into trouble and out of it again several times."""
+# Not among them: appending with a match value that is not unique. A look-up may take another row's record there, and
+# the model does not know in which cases it may.
 KINDS = {
     "upsert": Kind("upsert"),
     "mirror": Kind("mirror"),
@@ -29,12 +30,19 @@ KINDS = {
     "update": Kind("update"),
     "insert": Kind("insert", unique=False),
     "append": Kind("append", matched=False),
-    "append, with a match": Kind("append", unique=False),
-    "append, with checkpoints": Kind("append", unique=False, checkpoints=True),
     "append, changes too": Kind("append", matched=False, more=(("append", "changes"),)),
 }
+PHASES = [Phase.generate]
+"""To shrink a walk takes minutes, for which `Phase.shrink` can be put beside this."""
 SETTINGS = settings(
-    stateful_step_count=WALK, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True, max_examples=10
+    stateful_step_count=WALK,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    max_examples=40,
+    phases=PHASES,
+    derandomize=os.environ.get("TAILRACE_WALK") != "random",
+    database=None,
 )
 
 
@@ -49,8 +57,8 @@ def machine(name: str, of: type[Machine] = Machine) -> type[Machine]:
 def test_the_snapshot_is_what_was_acknowledged_whatever_happens(name):
     """Nothing lost, nothing doubled, and the records agree after each of very many steps."""
     walker = machine(name)
-    while walker.steps < STEPS / len(KINDS):
-        run_state_machine_as_test(walker, settings=SETTINGS)
+    run_state_machine_as_test(walker, settings=SETTINGS)
+    assert walker.steps >= STEPS / len(KINDS)
 
 
 @pytest.mark.parametrize("name", KINDS)
