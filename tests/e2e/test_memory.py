@@ -39,10 +39,10 @@ def test_too_little_is_refused_before_anything_is_read(workspace, monkeypatch):
         answer = workspace.run(command, "people", code=1)
         assert "comparing with 3 rows takes about 600 MiB, `memory` permits 512 MiB" in answer.out + answer.err
         assert "Set memory: 600MiB in tailrace.yml, or more, or leave it out." in answer.out + answer.err
-        assert "the model was read" not in answer.out + answer.err
+        assert "the projected model fails" not in answer.out + answer.err
     for does in ("memory: 600MiB\n", ""):
         workspace.write("tailrace.yml", does + config)
-        assert "the model was read" in workspace.run("plan", "people", code=1).err
+        assert "the projected model fails" in workspace.run("plan", "people", code=1).err
 
 
 @pytest.mark.parametrize("text", ["511MiB", "100KiB", "1000", "lots"])
