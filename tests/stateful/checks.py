@@ -45,20 +45,12 @@ def _row_disagrees(world: World, row: dict[str, Any], records: dict[str, Any]) -
         if record_id not in vendor.gone and not row["unknown"]:
             yield f"the snapshot has key {key} as record {record_id}, which is not there"
         return
-    if world.kind.mode == "append" and _found_by_match(world, key, record_id):
-        return
     excused = vendor.excused[record_id] | set(row["unknown"]) | ({"Ref"} if row["unknown"] else set())
     held = {name[2:]: value for name, value in row.items() if name[:2] in {"f:", "m:"}}
     for name, value in held.items():
         there = records[record_id].get(name)
         if not _same(value, there) and not excused & {name, ALL}:
             yield f"the snapshot has {name}={value!r} for key {key}, record {record_id} has {there!r}"
-
-
-def _found_by_match(world: World, key: int, record_id: str | None) -> bool:
-    """Whether a look-up may have taken a record that was not made for this row: its match value is not unique here."""
-    record = world.vendor.records(OBJECT).get(record_id or "")
-    return world.kind.matched and record is not None and record.get("Id") != key
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -158,7 +150,6 @@ def _lost(world: World, row: Row, known: dict[str, Any] | None) -> Iterator[str]
             adopted = known is not None and "Id" not in records.get(record_id, {"Id": key})  # not made by us
             theirs = {record_id for record_id, values in records.items() if values.get("Id") == key}
             adopted |= any("Name" in world.vendor.excused[record] for record in theirs)  # someone else renamed it
-            adopted |= ALL in world.vendor.excused[record_id] or _found_by_match(world, key, record_id)
             if not adopted and key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):
                 yield f"key {key} is lost: its records are {names}, wanted {wanted}"
         case "insert":

@@ -264,8 +264,6 @@ class Machine(RuleBasedStateMachine):
         if death is not None:  # one that broke off leaves a damaged snapshot, of which runs say: reset it
             self._command(lambda process: process.reset("people"))
         self.world.vendor.forget()
-        if self.kind.mode == "append" and self.kind.matched:
-            self.world.vendor.age()
 
     # Looking
 

@@ -71,11 +71,6 @@ class Vendor(MemoryStore):
         for (key, _), times in self.made.items():
             self.allowed[key] += times
 
-    def age(self) -> None:
-        """Records from before a reset: one with a row's match value may be taken for the one whose answer was lost."""
-        for record_id in self.records(OBJECT):
-            self.excused[record_id].add(ALL)
-
     def disown(self, keys: set[int]) -> None:
         """What may have been made of these rows is no longer ours to know: someone asked to send them anyway."""
         self.allowed.update(keys)
