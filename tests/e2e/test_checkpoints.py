@@ -4,22 +4,14 @@ import sqlite3
 from importlib import import_module
 
 import pytest
+from tests.e2e.labs import MemoryLab, in_memory
 
-from tailrace import Project
 from tailrace.delivery import checkpoints, deliver
-from tailrace.project import load_project
-from tailrace.running import session
 from tailrace.snapshot.history import RunFiles
 from tailrace.snapshot.store import SnapshotStore
 from tailrace.state import Journal, StateDB
-from tailrace.testing.plugin import forget_stores, plugin, store
+from tailrace.testing.plugin import store
 
-CONFIG = """\
-warehouses:
-  main: {type: duckdb, path: ":memory:"}
-destinations:
-  mem: {type: memory, store: first, settle: 0s}
-"""
 SYNC = """\
 model: people
 destination: mem
@@ -37,24 +29,14 @@ APPEND = SYNC.replace("mode: mirror", "mode: append").replace("match: {ref: id}\
 )  # fmt: skip
 
 
-class Lab:
+class Lab(MemoryLab):
     """A project whose destination is a store in this process, and whose runs make a checkpoint after each batch."""
 
     def __init__(self, workspace):
-        self.workspace = workspace
-        self.root = workspace.root
-        workspace.write("tailrace.yml", CONFIG)
-        workspace.write("syncs/people.yml", SYNC)
+        super().__init__(workspace, SYNC)
 
     def model(self, *rows):
         self.workspace.people(*((key, name, None, 0) for key, name in rows))
-
-    def project(self):
-        return Project(load_project(self.root, plugins={"memory": plugin}))
-
-    def run(self, **how):
-        with self.project() as project:
-            return project.run("people", **how)
 
     def records(self):
         return sorted((record["ref"], record["name"]) for record in store("first").records("people").values())
@@ -67,8 +49,7 @@ class Lab:
 @pytest.fixture
 def lab(workspace, monkeypatch):
     """A project with a checkpoint after each batch of one row."""
-    forget_stores()
-    monkeypatch.setattr(session, "plugins", lambda: {"memory": plugin})
+    in_memory(monkeypatch)
     monkeypatch.setattr(checkpoints, "EVERY_S", 0.0)
     monkeypatch.setattr(checkpoints, "LEAST", 1)
     monkeypatch.setattr(import_module(deliver.__module__), "_CHUNK", 1)
@@ -149,7 +130,7 @@ def test_updates_and_deletes_are_folded_in_as_they_go(lab, monkeypatch):
 )
 def test_a_run_that_dies_about_a_checkpoint_is_recovered(lab, monkeypatch, owner, name, at, after):
     """Whatever was folded in, and whatever was not: no row is lost, none is made twice, and each is accounted for."""
-    lab.workspace.write("syncs/people.yml", APPEND)
+    lab.edit(APPEND)
     lab.model(*((key, f"name {key}") for key in range(1, 6)))
     store("first").refuse(lambda row: row.values["ref"] in {1, 2, 3} and owner is StateDB, "BAD", "no")
     with monkeypatch.context() as dead:

@@ -4,21 +4,13 @@ import json
 from importlib import import_module
 
 import pytest
+from tests.e2e.labs import MemoryLab, in_memory
 
-from tailrace import Project
 from tailrace.cli import render
 from tailrace.errors import AccessDenied, AnswerLost
-from tailrace.project import load_project
-from tailrace.running import session
 from tailrace.state import Journal
-from tailrace.testing.plugin import forget_stores, plugin, store
+from tailrace.testing.plugin import store
 
-CONFIG = """\
-warehouses:
-  main: {type: duckdb, path: ":memory:"}
-destinations:
-  mem: {type: memory, store: first, settle: 0s}
-"""
 SYNC = """\
 model: people
 destination: mem
@@ -32,21 +24,13 @@ fields: {name: name}
 PEOPLE = [(1, "Ann", None, 1), (2, "Bob", None, 1), (3, "Cid", None, 1)]
 
 
-class Lab:
+class Lab(MemoryLab):
     """A project over the in-memory adapter, a batch for each row."""
 
     def __init__(self, workspace, mode):
-        self.workspace, self.root, self.store = workspace, workspace.root, store("first")
-        workspace.write("tailrace.yml", CONFIG)
-        workspace.write("syncs/people.yml", SYNC.replace("MODE", mode))
+        super().__init__(workspace, SYNC.replace("MODE", mode))
+        self.store = store("first")
         workspace.people(*PEOPLE)
-
-    def project(self):
-        return Project(load_project(self.root, plugins={"memory": plugin}))
-
-    def run(self, **how):
-        with self.project() as project:
-            return project.run("people", **how)
 
     def dies(self, monkeypatch, *, at, after="send"):
         """A run that ends like a killed process when batch `at` was sent, or when its outcome was recorded."""
@@ -81,8 +65,7 @@ class Lab:
 @pytest.fixture
 def make(workspace, monkeypatch):
     """Makes the project in a mode."""
-    forget_stores()
-    monkeypatch.setattr(session, "plugins", lambda: {"memory": plugin})
+    in_memory(monkeypatch)
     monkeypatch.setattr(import_module("tailrace.delivery.deliver"), "_AHEAD_S", 0.0)  # as if it took its time
     return lambda mode="mirror": Lab(workspace, mode)
 

@@ -3,21 +3,13 @@
 import sqlite3
 
 import pytest
+from tests.e2e.labs import MemoryLab, in_memory
 
-from tailrace import Project
 from tailrace.errors import AccessDenied, AnswerLost, SnapshotError, StateError, UsageError
-from tailrace.project import load_project
-from tailrace.running import session
 from tailrace.snapshot.store import SnapshotStore
 from tailrace.state import Journal, Lease
-from tailrace.testing.plugin import forget_stores, plugin, store
+from tailrace.testing.plugin import store
 
-CONFIG = """\
-warehouses:
-  main: {type: duckdb, path: ":memory:"}
-destinations:
-  mem: {type: memory, store: first, settle: 0s}
-"""
 SYNC = """\
 model: people
 destination: mem
@@ -31,24 +23,11 @@ fields:
 """
 
 
-class Lab:
+class Lab(MemoryLab):
     """A project whose destination is a store in this process."""
 
     def __init__(self, workspace):
-        self.workspace = workspace
-        self.root = workspace.root
-        self.edit(SYNC)
-        workspace.write("tailrace.yml", CONFIG)
-
-    def edit(self, sync):
-        self.workspace.write("syncs/people.yml", sync)
-
-    def project(self):
-        return Project(load_project(self.root, plugins={"memory": plugin}))
-
-    def run(self, **how):
-        with self.project() as project:
-            return project.run("people", **how)
+        super().__init__(workspace, SYNC)
 
     def names(self, account="first"):
         return sorted(record["name"] for record in store(account).records("people").values())
@@ -57,8 +36,7 @@ class Lab:
 @pytest.fixture
 def lab(workspace, monkeypatch):
     """A project over the in-memory adapter."""
-    forget_stores()
-    monkeypatch.setattr(session, "plugins", lambda: {"memory": plugin})
+    in_memory(monkeypatch)
     return Lab(workspace)
 
 

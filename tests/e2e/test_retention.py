@@ -4,21 +4,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from tests.e2e.labs import CONFIG, MemoryLab, in_memory
 
-from tailrace import Project
 from tailrace.errors import AnswerLost, ProjectError, SnapshotError
-from tailrace.project import load_project
-from tailrace.running import retention, session
+from tailrace.running import retention
 from tailrace.snapshot.history import RunFiles
-from tailrace.testing.plugin import forget_stores, plugin, store
+from tailrace.testing.plugin import store
 
-CONFIG = """\
-keep_runs: {keep}
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  mem: {{type: memory, store: first, settle: 0s}}
-"""
 SYNC = """\
 model: people
 destination: mem
@@ -31,27 +23,23 @@ fields: {id: id, name: name}
 DAY_S = 86_400
 
 
-class Lab:
+class Lab(MemoryLab):
     """A project whose past can be made older."""
 
     def __init__(self, workspace):
-        self.workspace, self.root, self.said = workspace, workspace.root, 0
-        workspace.write("syncs/people.yml", SYNC)
+        super().__init__(workspace, SYNC)
+        self.said = 0
         self.keep("90d")
 
     def keep(self, text):
         """How long runs are kept."""
-        self.workspace.write("tailrace.yml", CONFIG.format(keep=text))
-
-    def project(self):
-        return Project(load_project(self.root, plugins={"memory": plugin}))
+        self.workspace.write("tailrace.yml", f"keep_runs: {text}\n{CONFIG}")
 
     def run(self, *, change=True):
         """A run that has something to send."""
         self.said += change
         self.workspace.people((1, f"Ann {self.said}", None, 1), (2, "Bob", None, 1))
-        with self.project() as project:
-            return project.run("people")
+        return super().run()
 
     def days_pass(self, days):
         """Whatever is on record was so many days ago."""
@@ -72,8 +60,7 @@ class Lab:
 @pytest.fixture
 def lab(workspace, monkeypatch):
     """A project over the in-memory adapter."""
-    forget_stores()
-    monkeypatch.setattr(session, "plugins", lambda: {"memory": plugin})
+    in_memory(monkeypatch)
     return Lab(workspace)
 
 
