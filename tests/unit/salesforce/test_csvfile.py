@@ -16,7 +16,7 @@ from tailrace.bulk import Order
 from tailrace.canonical.types import dtype
 from tailrace.destination import Batch, Lookup, Operation, Row
 from tailrace.values import LogicalType
-from tailrace_destinations.plain import Unfit
+from tailrace_destinations.plain import Unfit, clean_text
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.records import RecordWriter
 from tailrace_destinations.salesforce.schema import read_describe
@@ -117,9 +117,9 @@ def test_files_say_what_batches_say(operation, rows):
         expected, got = said(operation, row), found[number]
         if got == "aside":
             texts = [row.get(name) for name in (*FIELDS, "Key__c") if isinstance(row.get(name), str)]
-            blank = row.get("ParentId") is not None and not row["ParentId"].replace("\x00", "").strip()
+            blank = row.get("ParentId") is not None and not clean_text(row["ParentId"]).strip()
             twice = operation is Operation.UPDATE and row["record_id"] in ids[:number]
-            assert blank or twice or any(text.replace("\x00", "").strip() == "#N/A" for text in texts)
+            assert blank or twice or any(clean_text(text).strip() == "#N/A" for text in texts)
         elif isinstance(expected, tuple):
             assert got == expected
         else:
