@@ -223,6 +223,7 @@ def size(request, monkeypatch):
         monkeypatch.setattr(engine, "MIN_ROWS", 2)
         monkeypatch.setattr(engine, "MAX_BUCKETS", 3)
         monkeypatch.setattr(engine, "MEMORY", 1)
+        monkeypatch.setattr(engine, "_PORTION", 2)
 
 
 def walk(generations, pieces=(), **options):
