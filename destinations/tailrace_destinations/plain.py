@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 HTTP_OK: Final = range(200, 300)
 HTTP_SERVER_FAULT: Final = range(500, 600)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+"""NUL and control characters, but for tab and line breaks, as a regular expression."""
+_CONTROL = re.compile(CONTROL)
 _BASE_URL = r"(https://[^\s/?#@]+|http://(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?"
 
 

@@ -50,6 +50,11 @@ def key_json(key: Mapping[str, Value]) -> str:
     return _compact({name: to_json(key[name]) for name in sorted(key)})
 
 
+def show_key(key: Mapping[str, Value]) -> str:
+    """A key for people: each column with its value."""
+    return " ".join(f"{name}={show(value)}" for name, value in key.items())
+
+
 def show(value: Value) -> str:
     """A value for people: null as ∅, text bare unless it is empty or has outer spaces."""
     if value is None:

@@ -63,6 +63,7 @@ _MAINTENANCE_SECONDS: Final = 300.0
 _QUOTA_SECONDS: Final = 3600.0
 NO_CODE: Final = "UNKNOWN"
 """In place of a code where Salesforce gave none."""
+_NO_REASON: Final = "Salesforce gave no reason"
 _MAINTENANCE: Final = "INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE"
 
 
@@ -78,7 +79,7 @@ class VendorError:
     def read(cls, entry: Mapping[str, Any]) -> VendorError:
         """Accepts rows' `statusCode`, requests' `errorCode`, and OAuth's `error`."""
         code = entry.get("statusCode") or entry.get("errorCode") or entry.get("error") or NO_CODE
-        words = entry.get("message") or entry.get("error_description") or "Salesforce gave no reason"
+        words = entry.get("message") or entry.get("error_description") or _NO_REASON
         fields = entry.get("fields")
         return cls(str(code), _shorten(str(words)), tuple(map(str, fields)) if isinstance(fields, list) else ())
 
@@ -197,14 +198,14 @@ def refusal(marker: str, record_id: str | None, error: VendorError, refused: Ref
 def first_error(result: Mapping[str, Any]) -> VendorError:
     """The first error of a row's result."""
     errors = read_errors(result.get("errors"))
-    return errors[0] if errors else VendorError(NO_CODE, "Salesforce gave no reason")
+    return errors[0] if errors else VendorError(NO_CODE, _NO_REASON)
 
 
 def csv_error(text: str) -> VendorError:
     """The first error of `sf__Error`, whose form is `CODE:message:FIELD FIELD --`, once or several times."""
     found = _IN_CSV.match(text)
     if found is None:
-        return VendorError("UNKNOWN", _shorten(text) or "Salesforce gave no reason")
+        return VendorError(NO_CODE, _shorten(text) or _NO_REASON)
     return VendorError(found["code"], _shorten(found["message"].strip()), tuple(_NAMES.findall(found["fields"] or "")))
 
 

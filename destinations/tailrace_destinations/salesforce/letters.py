@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+from tailrace_destinations.plain import CONTROL
+
 _SPACE: Final = 0x20
 _LAST_ASCII: Final = 0x7F
 
@@ -36,7 +37,7 @@ def letters(texts: pl.Series) -> Letters:
 
 def clean(texts: pl.Series) -> pl.Series:
     """As `tailrace_destinations.plain.clean_text`: without NUL and control characters."""
-    return texts.str.replace_all(_CONTROL, "") if letters(texts).control else texts
+    return texts.str.replace_all(CONTROL, "") if letters(texts).control else texts
 
 
 def odd_letters(texts: pl.Series) -> pl.Series:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from tailrace.jsonform import show
+from tailrace.jsonform import show, show_key
 
 if TYPE_CHECKING:
     from tailrace.changes import InvalidRows
@@ -98,15 +98,11 @@ def invalid(groups: Iterable[InvalidRows]) -> list[str]:
 
 
 def _examples(keys: Sequence[Any]) -> str:
-    return ", ".join(_key(key) for key in keys[:3]) or "no key"
-
-
-def _key(key: Any) -> str:
-    return " ".join(f"{name}={show(value)}" for name, value in key.items())
+    return ", ".join(show_key(key) for key in keys[:3]) or "no key"
 
 
 def _change(change: Change) -> str:
-    head = f"  {SIGNS[change.op]} {_key(change.key)}"
+    head = f"  {SIGNS[change.op]} {show_key(change.key)}"
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
         done = "" if change.action == "delete" else f"   {change.action}"
@@ -172,7 +168,7 @@ def result(run: RunResult, *, quoting: bool = True) -> str:
     lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
     for error in run.errors:
         said = f": {error.message}" if quoting else ""
-        lines.append(f"  {counted(error.rows, 'row')}: {error.code}{said}   e.g. {_key(error.key)}")
+        lines.append(f"  {counted(error.rows, 'row')}: {error.code}{said}   e.g. {show_key(error.key)}")
     lines += [f"  note: {note}" for note in run.notes]
     message = run.message if quoting else run.discreet
     lines += [f"  {message}"] * bool(message)
@@ -263,7 +259,7 @@ def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
     from tailrace.running.ledger import outlook  # noqa: PLC0415
 
     lines = [
-        f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.code}: {row.issue.message}   "
+        f"  {show_key(row.issue.key)}   {row.issue.op}   {row.issue.code}: {row.issue.message}   "
         f"({counted(row.issue.attempts, 'attempt')}, {outlook(row.issue, row.next_attempt, now())})"
         for row in rows
     ]
@@ -281,14 +277,14 @@ def unknown(sync: str, rows: Sequence[TroubledRow]) -> str:
     """Rows sent without an answer that wait for a decision."""
     if not rows:
         return f"{sync}: no rows of unknown outcome"
-    lines = [f"  {_key(row.issue.key)}   {row.issue.op}   {row.issue.message}" for row in rows]
+    lines = [f"  {show_key(row.issue.key)}   {row.issue.op}   {row.issue.message}" for row in rows]
     advice = f"next: tailrace resolve {sync} --look-up | --resend | --skip"
     return "\n".join([f"{sync}: {len(rows):,} rows were sent and no answer came", *lines, advice])
 
 
 def story(told: Story) -> str:
     """The history of one row."""
-    lines = [f"{told.sync}  {_key(told.key)}", f"  now: {told.standing}"]
+    lines = [f"{told.sync}  {show_key(told.key)}", f"  now: {told.standing}"]
     for event in told.events:
         head = f"  {event.at:%Y-%m-%d %H:%M:%S}  {_runs(event)}: "
         if event.status == "held":

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
-from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
 import polars as pl
 
-from tailrace.bulk import operation
+from tailrace.actions import operation
 from tailrace.delivery.checkpoints import Checkpoints, Fold
 from tailrace.delivery.flight import Flight
 from tailrace.delivery.fresh import Fresh
@@ -26,7 +25,7 @@ from tailrace.delivery.lookup import Finder
 from tailrace.delivery.phases import REMOVALS, Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
-from tailrace.delivery.rows import initial_fields, make_batch, make_rows
+from tailrace.delivery.rows import initial_fields, make_batch, make_rows, markers
 from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
 from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
@@ -38,7 +37,6 @@ from tailrace.stopping import during
 
 _CHUNK = 4_096
 """Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
-_MARKER = attrgetter("marker")
 _PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Before rows that were refused for now are sent again, by round."""
 _SHRINK = 4
@@ -114,7 +112,7 @@ class _Work:
     @property
     def intent(self) -> Intent:
         """What is journaled before it is sent."""
-        return Intent(self.number, str(self.batch.operation), list(map(int, map(_MARKER, self.batch.rows))))
+        return Intent(self.number, str(self.batch.operation), list(map(int, markers(self.batch.rows))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
-from tailrace.bulk import able
+from tailrace.actions import able
 from tailrace.delivery.table import make_order, make_table
 from tailrace.destination import Outcome, Recovery, Status
 from tailrace.errors import AnswerLost, DestinationError, JobLeft, StopRun

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tailrace.actions import ADDRESSED
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.verdict import without_record
 from tailrace.destination import Capabilities, Operation, Outcome, Record, Row, acknowledged, rejected
@@ -14,7 +15,6 @@ from tailrace.snapshot.kept import ANEW, ANEW_MESSAGE, KEPT, kept_message
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
-_ADDRESSED = frozenset({"update", "clear", "delete", "archive"})
 _NONE: frozenset[str] = frozenset()
 
 
@@ -79,13 +79,13 @@ class Preparer:
 
     def _may_ask(self, action: str) -> bool:
         return (
-            (action in _ADDRESSED and self._by_id)
+            (action in ADDRESSED and self._by_id)
             or (action == "create" and self._job.mode == "insert")
             or bool(self.conditional.get(action))
         )
 
     def _asks(self, row: Row, action: str) -> bool:
-        if action in _ADDRESSED and self._by_id and row.record_id is None:
+        if action in ADDRESSED and self._by_id and row.record_id is None:
             return True
         if action == "create":
             return self._job.mode == "insert" and self._finder.works
@@ -96,7 +96,7 @@ class Preparer:
             prepared.settled.append(_ambiguous(row, records))
         elif records:
             self._found(row, action, records[0], prepared)
-        elif action in _ADDRESSED and row.record_id is None and self._by_id:
+        elif action in ADDRESSED and row.record_id is None and self._by_id:
             self._absent(row, action, prepared)
         else:
             prepared.rows.append(row)

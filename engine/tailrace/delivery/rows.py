@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from tailrace.actions import ADDRESSED
 from tailrace.canonical import python_values
 from tailrace.destination import Batch, Operation, Row
 from tailrace.values import Value
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from tailrace.delivery.job import Job
     from tailrace.rowset import Rows
 
-BY_OLD_MATCH = frozenset({"update", "clear", "delete", "archive"})
+_MARKER = attrgetter("marker")
+"""Twice as fast as the attribute in a comprehension, on a hot path."""
 
 
 def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
@@ -31,7 +34,7 @@ def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
     keys = _tuples(job, frame, [name for name in frame.columns if name.startswith("k:")])
     new = _tuples(job, frame, [f"m:{name}" for name in job.match])
     old = _tuples(job, frame, [f"om:{name}" for name in job.match])
-    match = [o if _whole(o) else n for o, n in zip(old, new, strict=True)] if action in BY_OLD_MATCH else new
+    match = [o if _whole(o) else n for o, n in zip(old, new, strict=True)] if action in ADDRESSED else new
     values = _values(job, frame, action, old, new)
     ids = frame["record_id"].to_list()
     return list(map(Row, markers, keys, match, values, ids))
@@ -45,7 +48,7 @@ def initial_fields(rows: Rows) -> frozenset[str]:
 def make_batch(job: Job, operation: Operation, rows: Sequence[Row], attempt: int = 0) -> Batch:
     """A batch whose id is the same whenever the same rows are sent in the same attempt of a run."""
     return Batch(
-        batch_id(job.run_id, operation, _markers(rows), attempt),
+        batch_id(job.run_id, operation, markers(rows), attempt),
         job.object,
         operation,
         job.match,
@@ -58,17 +61,18 @@ def part_of(batch: Batch, rows: Sequence[Row]) -> Batch:
     """The batch with some of its rows; its id tells it from the whole."""
     if len(rows) == len(batch.rows):
         return batch
-    return replace(batch, rows=tuple(rows), id=batch_id(batch.id, batch.operation, _markers(rows), 0))
+    return replace(batch, rows=tuple(rows), id=batch_id(batch.id, batch.operation, markers(rows), 0))
 
 
-def batch_id(scope: str, operation: Operation, markers: Iterable[str], attempt: int) -> str:
-    """32 hex digits that name these rows within the scope."""
-    text = f"{scope}|{operation}|{attempt}|" + ",".join(markers)
+def batch_id(scope: str, operation: Operation, rows: Iterable[str], attempt: int) -> str:
+    """32 hex digits that name rows, given by their markers, within the scope."""
+    text = f"{scope}|{operation}|{attempt}|" + ",".join(rows)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _markers(rows: Iterable[Row]) -> list[str]:
-    return [row.marker for row in rows]
+def markers(rows: Iterable[Row]) -> list[str]:
+    """What outcomes refer to the rows by, in their order."""
+    return list(map(_MARKER, rows))
 
 
 def _whole(match: tuple[Value, ...]) -> bool:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tailrace.bulk import Order, operation
-from tailrace.delivery.rows import BY_OLD_MATCH, batch_id
+from tailrace.actions import ADDRESSED, operation
+from tailrace.bulk import Order
+from tailrace.delivery.rows import batch_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def make_table(job: Job, frame: pl.DataFrame, action: str) -> pl.DataFrame:
     Which fields are written, and by which match value a row is addressed, is as in `make_rows`.
     """
     held = pl.all_horizontal(pl.col(f"om:{name}").is_not_null() for name in job.match) if job.match else pl.lit(False)
-    old = held if action in BY_OLD_MATCH else pl.lit(False)
+    old = held if action in ADDRESSED else pl.lit(False)
     match = [pl.when(old).then(f"om:{name}").otherwise(f"m:{name}").alias(f"m:{name}") for name in job.match]
     return frame.select("seq", "record_id", *match, *_fields(job, frame, action, held))
 

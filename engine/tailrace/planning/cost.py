@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from tailrace.bulk import able
+from tailrace.actions import able
 from tailrace.destination import Capabilities, Rate
 
 if TYPE_CHECKING:

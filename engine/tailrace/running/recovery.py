@@ -64,12 +64,11 @@ def _recover(
     journal = Journal(session.state, run.run_id, lease.token)
     left = _look_up(session, sync, target, destination, journal, saved, run)
     reach("recovery.settled")
-    outcomes = journal.outcomes()
-    earlier = session.files.outcomes(sync.name, run.run_id).join(outcomes, on="seq", how="anti")
-    whole = pl.concat([earlier, outcomes], how="diagonal_relaxed")
-    _fold_in(session, sync, saved, saved.identity, outcomes, whole, left)
+    rest = journal.outcomes()
+    earlier = session.files.outcomes(sync.name, run.run_id).join(rest, on="seq", how="anti")
+    outcomes = pl.concat([earlier, rest], how="diagonal_relaxed")
+    _fold_in(session, sync, saved, saved.identity, rest, outcomes, left)
     reach("recovery.folded")
-    outcomes = whole
     counted = dict(outcomes.group_by("status").len().iter_rows())
     tallies = Tallies(**{name: counted.get(name, 0) for name in ("acknowledged", "rejected", "unknown", "skipped")})
     message = f"broke off; run {by} recovered its outcomes" if by else BROKE
@@ -147,16 +146,16 @@ def _fold_in(
     sync: Sync,
     saved: SavedRun,
     identity: Identity,
+    rest: pl.DataFrame,
     outcomes: pl.DataFrame,
-    whole: pl.DataFrame,
     left: Sequence[int],
 ) -> None:
-    """`whole` are all outcomes of the run, `outcomes` those that no checkpoint of it has folded in."""
+    """`outcomes` are all of the run, `rest` those that no checkpoint of it has folded in."""
     snapshot = session.store.open(identity)
-    done = Settled(saved.run_id, saved.rows, saved.types, outcomes)
+    done = Settled(saved.run_id, saved.rows, saved.types, rest)
     save_snapshot(session, sync, snapshot, done)
     save_issues(session, sync, identity.digest, done)
     open_rows = pl.DataFrame({"seq": pl.Series(left, dtype=pl.Int64)})
-    told = pl.concat([whole, verdict(open_rows, None, IN_FLIGHT, PLANNED_AGAIN)], how="diagonal")
+    told = pl.concat([outcomes, verdict(open_rows, None, IN_FLIGHT, PLANNED_AGAIN)], how="diagonal")
     session.files.save_outcomes(sync.name, saved.run_id, told)
     session.finish_files(sync, saved.run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tailrace.jsonform import show
+from tailrace.jsonform import show_key
 from tailrace.planning import keys
 from tailrace.snapshot.content import row_hashes
 
@@ -67,4 +67,4 @@ def _changes(plan: Plan) -> dict[str, int]:
 
 
 def _shown(key: str) -> str:
-    return " ".join(f"{name}={show(value)}" for name, value in json.loads(key).items())
+    return show_key(json.loads(key))

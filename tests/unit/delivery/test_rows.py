@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from tailrace.bulk import operation
+from tailrace.actions import operation
 from tailrace.delivery.rows import make_batch, make_rows, part_of
 from tailrace.destination import Operation
 from tailrace.values import LogicalType
