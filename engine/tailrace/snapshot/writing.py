@@ -16,7 +16,7 @@ from tailrace.failpoints import reach
 from tailrace.snapshot.files import told
 from tailrace.snapshot.manifest import FileEntry, Segment
 from tailrace.snapshot.naming import write_names
-from tailrace.snapshot.segments import entry_of
+from tailrace.snapshot.segments import UNKNOWN, entry_of
 
 if TYPE_CHECKING:
     from tailrace.diff.hashset import Hashes, Mask
@@ -97,9 +97,22 @@ class DeltaWriter:
     def _spill(self) -> None:
         if not self._held:
             return
-        frame = pl.concat(self._held, how="diagonal_relaxed")
+        frame = pl.concat(_aligned(self._held), how="diagonal_relaxed")
         self._held, self._rows = [], 0
         self.drafts.append(draft_of(frame, self.work, f"{self.prefix}-{len(self.drafts)}"))
+
+
+def _aligned(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Of rows without a field that others have nothing is known there: the null they get is no value."""
+    fields = dict.fromkeys(name for frame in frames for name in frame.columns if name[:2] == "f:")
+    made = []
+    for frame in frames:
+        if absent := [name[2:] for name in fields if name not in frame.columns]:
+            known = pl.col("unknown").list.set_union(pl.lit(absent, dtype=UNKNOWN))
+            made.append(frame.with_columns(known))
+        else:
+            made.append(frame)
+    return made
 
 
 def draft_of(frame: pl.DataFrame, work: Path, identity: str) -> Draft:

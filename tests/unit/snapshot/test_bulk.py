@@ -254,3 +254,20 @@ def test_any_runs_with_refusals(make_sync, runs):
             sync.check()
         assert {key: row["a"] for key, row in sync.held.items()} == {key: row["a"] for key, row in rows.items()}
         assert sync.run(**columns).said == {}
+
+
+def test_a_row_beside_others_that_know_more_knows_no_more_for_it(sync, make_answers):
+    """A plain insert that was answered unlike the rest is written with rows that still have a field of old."""
+    sync.run(**model(range(1, 4)))
+    spec, sync.spec = sync.spec, replace(sync.spec, fields=("a",))
+    moved = {**model(range(1, 30)), "f_a": pa.array([100, *range(2, 30)], pa.int64())}
+    run = sync.compare(**{name: column for name, column in moved.items() if name != "f_b"})
+    assert inserts(run) == (26, 1)
+    odd = pl.col("seq") == run.changes.filter(pl.col("k:id") == 9)["seq"].item()
+    said = make_answers(run.changes).with_columns(
+        code=pl.when(odd).then(pl.lit(KEPT)), message=pl.when(odd).then(pl.lit(kept_message([], ["a"])))
+    )
+    sync.store.commit(sync.open(), sync.delivered(run, said), "run")
+    sync.spec = spec
+    again = sync.compare(**moved)  # of row 9, b is null: sent all the same, as nobody knows what is there
+    assert again.said == {n: ("update", {"b"} | ({"a"} if n == 9 else set())) for n in range(4, 30)}
