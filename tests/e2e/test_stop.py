@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM in the middle of a run, as a supervisor sends them, to a process that waits for a receiver."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -288,6 +290,29 @@ def test_apply_ends_with_the_signal_s_code_too(project, receiver):
         heard(process)
         receiver.may_answer.set()
         assert ended(process)[0] == 143
+
+
+def busy(process, seconds):
+    """Return when the process has had the processor for so long: then it is past its start, and in the query."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    while process.poll() is None:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        if sum(map(int, fields[11:13])) / ticks >= seconds:
+            return
+        time.sleep(0.02)
+    raise AssertionError(process.communicate())
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_query_that_is_under_way_is_broken_off(project, command):
+    """DuckDB looks for signals in some of its loops only: the program does not leave that to it."""
+    workspace = project()
+    workspace.write("models/people.sql", SLOW)
+    with running(workspace, command, "people") as process:
+        busy(process, 4)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, "Traceback" in err) == (130, False), err
 
 
 def test_a_command_that_only_looks_ends_with_ctrl_c_s_code(project):

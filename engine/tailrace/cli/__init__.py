@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from types import FrameType
 
 from tailrace.cli.streams import prepare_streams, stdout
 from tailrace.errors import TailraceError, os_message
@@ -18,6 +19,8 @@ STOPPED = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
 """Exit codes of a program that was ended by a signal, as shells have them."""
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
 GLOBAL_FLAGS = ("--yes", "--log-values")
+_asked = threading.Event()
+"""Set by Ctrl-C: a library it is raised in may make any other error of it."""
 
 
 def run() -> None:
@@ -26,6 +29,8 @@ def run() -> None:
     That would take as long as a plan of a few thousand rows, for nothing: all is closed and written by then.
     """
     prepare_streams()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         main()
     except SystemExit as end:
@@ -51,12 +56,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     except TailraceError as error:
         report(error)
         sys.exit(error.exit_code)
-    except OSError as error:
-        report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
-        sys.exit(1)
     except Exception as error:  # noqa: BLE001 - told, in a form that may be passed on
-        report_fault(error)
+        if _asked.is_set():
+            sys.exit(128 + signal.SIGINT)
+        if isinstance(error, OSError):
+            report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
+        else:
+            report_fault(error)
         sys.exit(1)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    _asked.set()
+    raise KeyboardInterrupt
 
 
 def hoist(arguments: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ from tailrace.project.config import DuckDBConfig
 from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import duckdb_dialect
 from tailrace.warehouses.faults import explain, model_lines
+from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_columns, compile_projection
 
 _MEMORY = ":memory:"
@@ -74,7 +76,8 @@ class DuckDBWarehouse:
         sql = compile_projection(projection, self._dialect)
         with self._asking() as connection:
             try:
-                reader = _relation(connection, sql).to_arrow_reader(batch_rows)
+                begin = partial(_relation(connection, sql).to_arrow_reader, batch_rows)
+                reader = interruptibly(begin, connection.interrupt)
             except _FAILURES as error:
                 fault = self._fault("the projected model fails", error)
                 raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
@@ -94,14 +97,15 @@ class DuckDBWarehouse:
     ) -> Iterator[pa.RecordBatch]:
         names = list(projection.names)
         try:
-            batch = None
-            for batch in reader:
+            following = partial(next, iter(reader), None)
+            some = False
+            while (batch := interruptibly(following, connection.interrupt)) is not None:
+                some = True
                 yield batch.rename_columns(names)
-            if batch is None:
+            if not some:
                 yield pa.RecordBatch.from_pylist([], schema=reader.schema).rename_columns(names)
         except _FAILURES as error:
             raise self._fault("reading the model failed", error) from error
-        del batch
         reader.close()
         self._give_back(connection)
 

@@ -1,0 +1,49 @@
+"""Calls into a library that may take hours, during which Ctrl-C is to be heard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_LOOK_S: Final = 0.2
+"""Seconds between two looks for signals: polars has them continue a wait that Python would have them end."""
+PATIENCE_S: Final = 5.0
+"""Seconds that a call which was cancelled has to end."""
+
+
+def interruptibly(act: Callable[[], T], cancel: Callable[[], object]) -> T:
+    """Do something in another thread, if this is the one that signals go to; `cancel` has it end then.
+
+    DuckDB looks for signals in some of its loops only, and makes a RuntimeError of what their handler raises.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return act()
+    done: Future[T] = Future()
+    thread = threading.Thread(target=_into, args=(done, act), name="query", daemon=True)
+    thread.start()
+    try:
+        while not done.done():
+            wait([done], timeout=_LOOK_S)
+    except BaseException:
+        _end(thread, cancel)
+        raise
+    return done.result()
+
+
+def _end(thread: threading.Thread, cancel: Callable[[], object]) -> None:
+    """Cancel again and again: what is cancelled just before it begins would not know of it."""
+    end = time.monotonic() + PATIENCE_S
+    while thread.is_alive() and time.monotonic() < end:
+        cancel()
+        thread.join(_LOOK_S)
+
+
+def _into(done: Future[T], act: Callable[[], T]) -> None:
+    try:
+        done.set_result(act())
+    except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+        done.set_exception(error)
