@@ -213,6 +213,9 @@ class World:
         theirs = stored.select(held).with_columns(pl.col("unknown").list.sort())
         told = pl.col("unknown").list.set_difference(pl.lit(absent, dtype=pl.List(pl.String)))
         ours = self.frame.select(held).with_columns(told.list.sort())
+        # A column that is not mapped any more, and never held a value, has no type to be kept in.
+        empty = [name for name in held if ours[name].null_count() == theirs[name].null_count() == ours.height]
+        theirs, ours = theirs.drop(empty), ours.drop(empty)
         assert theirs.sort("k:id", "k:no").equals(ours.sort("k:id", "k:no")), (theirs, ours)
 
 
