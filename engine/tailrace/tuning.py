@@ -19,4 +19,4 @@ def prepare() -> None:
     """
     half = str(max(1, (os.cpu_count() or 1) // 2))
     os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", half)
-    os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{half},muzzy_decay_ms:0")
+    os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{half},dirty_decay_ms:2000,muzzy_decay_ms:0")

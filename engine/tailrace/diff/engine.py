@@ -223,13 +223,11 @@ class _Diff:
     def _in_buckets(
         self, model: pl.LazyFrame, rows: int, places: Hashes, hits: int, comparison: Comparison, limit: int
     ) -> Bulk | None:
-        narrow = [name for name in self._snapshot.columns if name[:2] in {"k:", "m:"}]
         new = marks(model, rows, self._spec)
-        old = marks(self._comparable(self._snapshot.fetch(places, narrow)), places.size, self._spec)
-        near = self._near(new, old, places, hits)
+        old, near = self._around(new, places, hits)
         if near.size:
             places = np.sort(np.concatenate([places, near]))
-            old = marks(self._comparable(self._snapshot.fetch(places, narrow)), places.size, self._spec)
+            old = self._marked(places)
         plain = single(new, old, matched=bool(self._spec.match))
         count = max(1, min(MAX_BUCKETS, -(-(rows - int(plain.sum()) + places.size) // limit)))
         with Buckets(self._folder, "model") as theirs, Buckets(self._folder, "stored") as ours:
@@ -264,6 +262,30 @@ class _Diff:
             ours.drop(bucket)
         theirs.drop(count)
 
+    def _marked(self, places: Hashes) -> Marks:
+        narrow = [name for name in self._snapshot.columns if name[:2] in {"k:", "m:"}]
+        return marks(self._comparable(self._snapshot.fetch(places, narrow)), places.size, self._spec)
+
+    def _around(self, new: Marks, places: Hashes, hits: int) -> tuple[Marks, Hashes]:
+        """The marks of the rows at those places, and where rows near to them are, in one reading of all keys."""
+        if not (hits and new.rows and places.size):
+            old = self._marked(places)
+            return old, self._near(new, old, places, hits)
+        look = self._snapshot.look_up
+        near, key, keyed = look(role("k", self._spec.key), self._digested(KEY), HashSet(new.key[new.keyed]), places)
+        beside = [self._repeated, near]
+        match, matched = key, keyed if self._by_key else np.zeros_like(keyed)
+        if self._spec.match and not self._by_key:
+            wanted = HashSet(new.match[new.matched])
+            more, match, matched = look(role("m", self._spec.match), self._digested(MATCH), wanted, places)
+            beside.append(more)
+        return Marks(key, keyed, match, matched), merged(beside, without=places)
+
+    @property
+    def _by_key(self) -> bool:
+        """Whether what tells records apart is what tells rows apart."""
+        return self._spec.match_is_key and not self._spec.fold_match
+
     def _near(self, new: Marks, old: Marks, places: Hashes, hits: int) -> Hashes:
         """The places of unchanged rows whose key or match value another row of the model has as well."""
         if not hits:
@@ -272,7 +294,7 @@ class _Diff:
             return merged([self._repeated], without=places)
         keys = _fresh(new.key[new.keyed], old.key[old.keyed])
         near = [self._repeated, self._snapshot.matching(role("k", self._spec.key), self._digested(KEY), keys)]
-        if self._spec.match and not (self._spec.match_is_key and not self._spec.fold_match):
+        if self._spec.match and not self._by_key:
             matches = _fresh(new.match[new.matched], old.match[old.matched])
             near.append(self._snapshot.matching(role("m", self._spec.match), self._digested(MATCH), matches))
         return merged(near, without=places)

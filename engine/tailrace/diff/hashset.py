@@ -80,9 +80,19 @@ class HashSet:
         """Members that are there more than once, each once."""
         return repeats(self.members)
 
-    def left(self, taken: Mask) -> Hashes:
-        """The members at all positions that are not taken."""
-        return self.members[~taken]
+    def take(self, positions: Positions) -> Mask:
+        """Take the members at some positions, and tell which of them were taken before."""
+        before: Mask = self._taken.take(positions)
+        self._taken[positions] = True
+        return before
+
+    def left(self) -> Hashes:
+        """The members that nobody took."""
+        return self.members[~self._taken]
+
+    @cached_property
+    def _taken(self) -> Mask:
+        return np.zeros(len(self), np.bool_)
 
     @cached_property
     def _sieve(self) -> Mask | None:
@@ -143,19 +153,11 @@ def prefix_bits(members: int) -> int:
     return max(_DENSE_BITS, bits - 1) if bits > _DENSE_BITS else bits
 
 
-def note_starts(starts: Positions, piece: Hashes, begin: int, shift: np.uint64) -> None:
-    """Note in a table where the prefix after each of some ascending members begins; `begin` is the first's position.
-
-    The running maximum of the table then says it of all prefixes.
-    """
-    prefixes = (piece >> shift).view(np.int64)
-    # Of members with the same prefix the last one is written last: what stands there is where the next begin.
-    starts[prefixes + 1] = np.arange(begin + 1, begin + 1 + prefixes.size, dtype=np.uint32)
-
-
 def _starts(members: Hashes, bits: int, shift: np.uint64) -> Positions:
     """Where the members of each prefix begin; one entry more than there are prefixes."""
     starts = np.zeros((1 << bits) + 1, np.uint32)
     for begin in range(0, members.size, PIECE):
-        note_starts(starts, members[begin : begin + PIECE], begin, shift)
+        prefixes = (members[begin : begin + PIECE] >> shift).view(np.int64)
+        # Of members with the same prefix the last one is written last: what stands there is where the next begin.
+        starts[prefixes + 1] = np.arange(begin + 1, begin + 1 + prefixes.size, dtype=np.uint32)
     return np.maximum.accumulate(starts, out=starts)

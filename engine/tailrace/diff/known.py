@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tailrace.changes import DiffSpec
     from tailrace.diff.changefiles import Layout
     from tailrace.diff.fingerprint import Recipe
-    from tailrace.diff.hashset import Hashes, HashSet
+    from tailrace.diff.hashset import Hashes, HashSet, Mask
     from tailrace.diff.pinning import Pinning
     from tailrace.rowset import Rows, Step
 
@@ -71,6 +71,11 @@ class Known(Protocol):
 
     def matching(self, columns: Sequence[str], digest: Step, wanted: HashSet) -> Hashes:
         """The places of the rows whose `digest`, made of some columns, is wanted."""
+
+    def look_up(
+        self, columns: Sequence[str], digest: Step, wanted: HashSet, places: Hashes
+    ) -> tuple[Hashes, Hashes, Mask]:
+        """The same, and the digests of the rows at some places, with a mask of those that have one."""
 
     def repeated(self, columns: Sequence[str], digest: Step) -> Hashes:
         """The places of the rows whose `digest` another row has as well."""

@@ -2,7 +2,8 @@
 
 As in `tailrace.diff.hashset` a table over the top bits tells where the members with each prefix begin. There are so
 many prefixes that they need not be stored with the members: what a member has beside its prefix is kept in two
-arrays, one of 32 bits and one of 8.
+arrays, one of 32 bits and one of 7, whose bytes have room for the mark of a member that was taken. A look-up waits for
+memory more than for anything else, so that the mark costs least where it stands beside what is read anyway.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from tailrace.diff.hashset import MAX_MEMBERS, PIECE, HashSet, distinct, note_starts, prefix_bits
+from tailrace.diff.hashset import MAX_MEMBERS, PIECE, HashSet, distinct, prefix_bits
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tailrace.diff.hashset import Hashes, Mask, Positions
 
-_STORED_BITS = 40
-_REST_BITS = np.uint64(8)
+_PREFIX_BITS = 25
+_REST_BITS = np.uint64(7)
+_REST, _TAKEN = np.uint8(127), np.uint8(128)
+_ENOUGH = 1 << 24
+"""Fewer members take no more room in a set that is not packed."""
 
 
 class PackedSet:
@@ -29,13 +35,15 @@ class PackedSet:
     def __init__(self, members: Hashes) -> None:
         if not enough(members.size) or members.size > MAX_MEMBERS:
             raise ValueError(f"{members.size} members are too few or too many")
-        bits = prefix_bits(members.size)
+        bits = max(_PREFIX_BITS, prefix_bits(members.size))
         self._shift = np.uint64(64 - bits)
-        self._starts = np.zeros((1 << bits) + 1, np.uint32)
         self._rest = np.empty(members.size, np.uint8)
         members.sort()
-        self._repeated = self._squeeze(members)
+        numbers = np.zeros(1 << bits, np.uint16)
+        self._repeated = self._squeeze(members, numbers)
         self._middle = _halved(members)
+        self._starts = np.zeros(numbers.size + 1, np.uint32)  # only now, as most memory is needed before
+        np.cumsum(numbers, out=self._starts[1:])
 
     def __len__(self) -> int:
         return int(self._rest.size)
@@ -47,7 +55,7 @@ class PackedSet:
         """
         prefixes = (hashes >> self._shift).view(np.int64)
         at, end = self._starts.take(prefixes, mode="clip"), self._starts[1:].take(prefixes, mode="clip")
-        asked, rest = (hashes >> _REST_BITS).astype(np.uint32), hashes.astype(np.uint8)
+        asked, rest = (hashes >> _REST_BITS).astype(np.uint32), hashes.astype(np.uint8) & _REST
         found = self._middle.take(at, mode="clip")
         behind = np.flatnonzero(found < asked)
         while behind.size:
@@ -56,7 +64,7 @@ class PackedSet:
             at[behind], found[behind] = step, value
             behind = behind[(value < asked[behind]) & (step < end[behind])]
         near = (found == asked) & (at < end)
-        equal: Mask = near & (self._rest.take(at, mode="clip") == rest)
+        equal: Mask = near & (self._rest.take(at, mode="clip") & _REST == rest)
         near ^= equal
         behind = np.flatnonzero(near)
         while behind.size:  # a few neighbours differ in the last bits only
@@ -64,7 +72,7 @@ class PackedSet:
             more = (step < end[behind]) & (self._middle.take(step, mode="clip") == asked[behind])
             behind, step = behind[more], step[more]
             at[behind] = step
-            equal[behind] = self._rest[step] == rest[behind]
+            equal[behind] = self._rest[step] & _REST == rest[behind]
             behind = behind[~equal[behind]]
         return at, equal
 
@@ -72,25 +80,30 @@ class PackedSet:
         """Members that are there more than once, each once."""
         return self._repeated
 
-    def left(self, taken: Mask) -> Hashes:
-        """The members at all positions that are not taken."""
-        found = np.empty(taken.size - np.count_nonzero(taken), np.uint64)
-        at = 0
-        for begin in range(0, taken.size, PIECE):
-            places = np.flatnonzero(~taken[begin : begin + PIECE]) + begin
-            found[at : at + places.size] = self._members(places.astype(np.uint32))
-            at += places.size
-        return found
+    def take(self, positions: Positions) -> Mask:
+        """Take the members at some positions, and tell which of them were taken before."""
+        rest = self._rest.take(positions)
+        self._rest[positions] = rest | _TAKEN
+        taken: Mask = rest > _REST
+        return taken
+
+    def left(self) -> Hashes:
+        """The members that nobody took."""
+        parts = [np.empty(0, np.uint64)]
+        for begin in range(0, len(self), PIECE):
+            places = np.flatnonzero(self._rest[begin : begin + PIECE] <= _REST) + begin
+            parts.append(self._members(places.astype(np.uint32)))
+        return np.concatenate(parts)
 
     def _members(self, places: Positions) -> Hashes:
         prefixes = (np.searchsorted(self._starts, places, side="right") - 1).astype(np.uint64)
-        stored: Hashes = self._middle[places].astype(np.uint64) << _REST_BITS | self._rest[places]
+        stored: Hashes = self._middle[places].astype(np.uint64) << _REST_BITS | self._rest[places] & _REST
         return stored | prefixes << self._shift
 
-    def _squeeze(self, members: Hashes) -> Hashes:
-        """Part ascending members into the table, their last bits, and those between, which overwrite what was read.
+    def _squeeze(self, members: Hashes, numbers: NDArray[np.uint16]) -> Hashes:
+        """Part ascending members into their last bits, and those between, which overwrite what was read.
 
-        Gives the members that are there more than once.
+        Counts the members of each prefix, and gives those that are there more than once.
         """
         middle, twice = members.view(np.uint32), [np.empty(0, np.uint64)]
         before = np.empty(0, np.uint64)
@@ -98,10 +111,9 @@ class PackedSet:
             piece = np.concatenate([before, members[begin : begin + PIECE]])
             twice.append(piece[1:][piece[1:] == piece[:-1]])
             piece, before = piece[before.size :], piece[-1:]
-            note_starts(self._starts, piece, begin, self._shift)
-            self._rest[begin : begin + piece.size] = piece.astype(np.uint8)
+            _count(piece >> self._shift, numbers)
+            self._rest[begin : begin + piece.size] = piece.astype(np.uint8) & _REST
             middle[begin : begin + piece.size] = (piece >> _REST_BITS).astype(np.uint32)
-        np.maximum.accumulate(self._starts, out=self._starts)
         return distinct(np.concatenate(twice))
 
 
@@ -110,13 +122,24 @@ Members: TypeAlias = HashSet | PackedSet
 
 
 def enough(members: int) -> bool:
-    """Whether there are so many members that what they have beside their prefix fits into what is stored."""
-    return prefix_bits(members) >= 64 - _STORED_BITS
+    """Whether there are so many members that packing them saves memory."""
+    return members >= _ENOUGH
 
 
 def members_of(hashes: Hashes) -> Members:
     """A set of hashes, packed where that saves memory. Takes the array over."""
     return PackedSet(hashes) if enough(hashes.size) else HashSet(hashes)
+
+
+def _count(prefixes: Hashes, numbers: NDArray[np.uint16]) -> None:
+    """Add how often each of some ascending prefixes is there."""
+    firsts = np.flatnonzero(np.diff(prefixes, prepend=~prefixes[:1]))
+    counts = np.diff(firsts, append=prefixes.size)
+    at = prefixes[firsts].view(np.int64)
+    total = numbers[at] + counts
+    if total.max() > np.iinfo(np.uint16).max:
+        raise ValueError(f"{total.max()} members have one prefix: they are not spread evenly")
+    numbers[at] = total.astype(np.uint16)
 
 
 def _halved(members: Hashes) -> Positions:

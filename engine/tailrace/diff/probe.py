@@ -69,8 +69,6 @@ class Probe:
         self._second = second
         self._shared = names.repeated()
         self._lock = threading.Lock()
-        self.seen: Mask = np.zeros(len(names), np.bool_)
-        """By position among the names."""
         self.hits = 0
         self.rows = 0
         """All rows that came by."""
@@ -96,14 +94,13 @@ class Probe:
 
     def unseen(self) -> Hashes:
         """The names that no row of the model had."""
-        return self._names.left(self.seen)
+        return self._names.left()
 
     def _mark(self, at: Positions, hit: Mask) -> Mask:
         found = at if hit.all() else at[hit]
         again = _repeats(found)
         with self._lock:
-            again |= self.seen[found]
-            self.seen[found] = True
+            again |= self._names.take(found)
             self.hits += int(found.size - again.sum())
             self.rows += int(hit.size)
         misses = ~hit

@@ -162,7 +162,23 @@ class Snapshot:
         """The places of the live rows whose `digest`, made of some columns, is wanted."""
         if not len(wanted):
             return np.empty(0, np.uint64)
-        return self._joined(self._matching(reader, columns, digest, wanted) for reader in self.readers)
+        return self.look_up(columns, digest, wanted, np.empty(0, np.uint64))[0]
+
+    def look_up(
+        self, columns: Sequence[str], digest: Step, wanted: HashSet, places: Places
+    ) -> tuple[Places, Hashes, Mask]:
+        """The same, and the digests of the rows at some places, which ascend, with a mask of those that have one.
+
+        Both at once, as reading a column of all rows is what takes the time.
+        """
+        looks = [self._look_up(reader, columns, digest, wanted, places) for reader in self.readers]
+        found, hashes, there = zip(*looks, strict=True) if looks else ((), (), ())
+        none = np.empty(0, np.uint64)
+        return (
+            np.concatenate([none, *found]),
+            np.concatenate([none, *hashes]),
+            np.concatenate([np.empty(0, np.bool_), *there]),
+        )
 
     def repeated(self, columns: Sequence[str], digest: Step) -> Places:
         """The places of the live rows whose `digest` another live row has as well."""
@@ -236,8 +252,12 @@ class Snapshot:
         keys = [name for name in frame.columns if name.startswith("k:")]
         return frame.sort(keys) if keys else frame
 
-    def _matching(self, reader: SegmentReader, columns: Sequence[str], digest: Step, wanted: HashSet) -> Places:
-        live, found = _alive(reader), np.zeros(reader.segment.rows, np.bool_)
+    def _look_up(
+        self, reader: SegmentReader, columns: Sequence[str], digest: Step, wanted: HashSet, places: Places
+    ) -> tuple[Places, Hashes, Mask]:
+        found = np.zeros(reader.segment.rows, np.bool_)
+        rows = self.rows_in(places, reader.position)
+        noted, noted_there = np.zeros(rows.size, np.uint64), np.ones(rows.size, np.bool_)
         at = 0
 
         def look(batch: pl.DataFrame) -> None:
@@ -245,10 +265,15 @@ class Snapshot:
             hashes, there = plain_hashes(batch["digest"])
             hit = wanted.contains(hashes)
             found[at : at + batch.height] = hit if there is None else hit & there
+            first, last = np.searchsorted(rows, (at, at + batch.height))
+            mine = rows[first:last] - at
+            noted[first:last] = hashes[mine]
+            if there is not None:
+                noted_there[first:last] = there[mine]
             at += batch.height
 
         digest(reader.scan(columns).drop("row")).sink_batches(look)
-        return reader.places(np.flatnonzero(found & live))
+        return reader.places(np.flatnonzero(found & _alive(reader))), noted, noted_there
 
     @staticmethod
     def _named(reader: SegmentReader, names: NameFile, wanted: HashSet) -> Places:

@@ -12,9 +12,9 @@ from tailrace.diff.hashset import HashSet
 from tailrace.diff.packed import PackedSet, enough, members_of
 
 TOP = 2**64 - 1
-PREFIXES = st.sampled_from([0, 1, 2, 2**24 - 2, 2**24 - 1])
+PREFIXES = st.sampled_from([0, 1, 2, 2**25 - 2, 2**25 - 1])
 MIDDLES = st.sampled_from([0, 1, 2**31, 2**32 - 2, 2**32 - 1])
-PARTED = st.builds(lambda a, b, c: a << 40 | b << 8 | c, PREFIXES, MIDDLES, st.sampled_from([0, 1, 128, 255]))
+PARTED = st.builds(lambda a, b, c: a << 39 | b << 7 | c, PREFIXES, MIDDLES, st.sampled_from([0, 1, 64, 127]))
 """Values that share the prefix, the middle, the rest, or two of them."""
 VALUES = PARTED | PARTED | st.integers(0, TOP)
 LAWS = settings(max_examples=25, deadline=None)
@@ -25,9 +25,9 @@ def array(values):
     return np.array(list(values), np.uint64)
 
 
-def made_of(members, bits=24):
+def made_of(members, bits=25):
     """A packed set of few members, with a table for as many prefixes as if they were many."""
-    with mock.patch.object(packed, "prefix_bits", return_value=bits):
+    with mock.patch.object(packed, "prefix_bits", return_value=bits), mock.patch.object(packed, "_ENOUGH", 1):
         return PackedSet(array(members))
 
 
@@ -38,7 +38,7 @@ def check(made, members, asked):
     assert len(made) == len(members)
     assert found.tolist() == [value in wanted for value in asked]
     assert at[found].tolist() == [ordered.index(value) for value in asked if value in wanted]
-    assert made.left(np.zeros(len(members), np.bool_)).tolist() == ordered
+    assert made.left().tolist() == ordered
     assert made.repeated().tolist() == sorted({value for value in wanted if members.count(value) > 1})
 
 
@@ -49,11 +49,11 @@ def test_it_holds_its_members_and_nothing_else(members, others):
     check(made_of(members), members, members + others)
 
 
-@pytest.mark.parametrize("bits", [24, 25])
+@pytest.mark.parametrize("bits", [25, 26])
 def test_members_that_hardly_differ(bits):
     """Neighbours of one prefix and one middle are told apart by the rest, and more prefixes than needed do no harm."""
-    members = [7 << 40 | 5 << 8 | rest for rest in range(0, 256, 3)] + [8 << 40, TOP, TOP - 1, 0]
-    check(made_of(members, bits), members, [*members, *(member ^ 1 for member in members), 7 << 40 | 6 << 8])
+    members = [7 << 39 | 5 << 7 | rest for rest in range(0, 128, 3)] + [8 << 39, TOP, TOP - 1, 0]
+    check(made_of(members, bits), members, [*members, *(member ^ 1 for member in members), 7 << 39 | 6 << 7])
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64])
@@ -66,19 +66,31 @@ def test_pieces_make_a_whole(monkeypatch, piece):
     )
 
 
-def test_what_is_left(monkeypatch):
-    """Members at positions that were not taken, ascending, whichever piece they are in."""
+@pytest.mark.parametrize("make", [made_of, lambda members: HashSet(array(members))], ids=["packed", "plain"])
+def test_what_was_taken_is_told_and_not_left(monkeypatch, make):
+    """Members at positions that nobody took, ascending, whichever piece they are in; all are found as before."""
     monkeypatch.setattr(packed, "PIECE", 4)
     members = sorted(int(value) for value in np.random.default_rng(5).integers(0, TOP, 11, np.uint64))
-    taken = np.array([n % 3 != 1 for n in range(11)])
-    assert made_of(members).left(taken).tolist() == members[1::3]
-    assert made_of(members).left(np.ones(11, np.bool_)).tolist() == []
+    made = make(members)
+    some = np.array([n for n in range(11) if n % 3 != 1], np.uint32)
+    assert made.take(some).tolist() == [False] * some.size
+    assert made.left().tolist() == members[1::3]
+    assert made.take(np.arange(11, dtype=np.uint32)).tolist() == [n % 3 != 1 for n in range(11)]
+    assert made.left().tolist() == []
+    at, found = made.find(array([*members, members[3] ^ 1, members[4] ^ 127]))
+    assert (at[:11].tolist(), found.tolist()) == ([*range(11)], [True] * 11 + [False] * 2)
+
+
+def test_members_that_are_not_spread_are_refused():
+    """A table that counts the members of each prefix does not count on as if nothing were wrong."""
+    with pytest.raises(ValueError, match="65536 members have one prefix"):
+        made_of(np.arange(2**16, dtype=np.uint64))
 
 
 def test_an_array_that_is_part_of_another_is_left_whole():
     """Only an array of its own can shrink; of another the rest must stay readable."""
     whole = array([9, 3, 5, 2**63])
-    with mock.patch.object(packed, "prefix_bits", return_value=24):
+    with mock.patch.object(packed, "_ENOUGH", 1):
         made = PackedSet(whole[:3])
     check(made, [3, 5, 9], [3, 4, 9, 2**63])
     assert whole[3] == 2**63
@@ -105,7 +117,8 @@ def test_as_many_as_in_earnest():
     there, known = plain.find(asked)
     assert found.tolist() == known.tolist()
     assert at[found].tolist() == there[known].tolist()
-    taken = np.ones(size, np.bool_)
-    taken[::1001] = False
-    assert made.left(taken).tolist() == plain.left(taken).tolist()
+    taken = np.flatnonzero(np.arange(size) % 1001).astype(np.uint32)
+    assert not made.take(taken).any()
+    assert not plain.take(taken).any()
+    assert made.left().tolist() == plain.left().tolist()
     assert members.nbytes == size * 4
