@@ -60,8 +60,12 @@ class Pinning:
 
     def _casts(self, before: Mapping[str, LogicalType], columns: Container[str]) -> Iterator[pl.Expr]:
         for name, target in self.types.items():
-            source = before.get(name, target)
-            if source != target and name in columns:
+            source = before.get(name)
+            if source == target or name not in columns:
+                continue
+            if source is None:  # it never held a value, so that nobody knows as what it was written
+                yield pl.col(name).cast(dtype(target), strict=False)
+            else:
                 yield pl.col(name).map_batches(caster(source, target), return_dtype=dtype(target), is_elementwise=True)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -253,6 +254,24 @@ def test_a_field_that_is_gone_is_kept(sync):
     )
     assert (back.said, back.events) == ({2: ("update", {"b"}), 4: ("update", {"b"})}, [])
     sync.check()
+
+
+@pytest.mark.parametrize("origin", [True, False])
+def test_a_field_that_never_had_a_value_comes_back_as_anything(sync, make_answers, origin):
+    """Rows were written meanwhile that hold nothing of it, and do not tell which type that nothing is of."""
+    seen = only(sync, "a", "b").compare(**{**BOTH, "f_b": [1.5, None, 2.5]})
+    there = make_answers(seen.changes).with_columns(status=pl.lit("skipped"), code=pl.lit("exists"))
+    sync.store.commit(sync.open(), sync.delivered(seen, there), "run")
+    more = {"k_id": [1, 2, 3, 4], "m_ext": ["x", "y", "z", "w"], "f_a": [1, 2, None, 4]}
+    only(sync, "a")
+    for amount in (4, 5):
+        more["f_a"] = [1, 2, None, amount]
+        run = sync.compare(**more)
+        (fourth,) = run.changes.filter(pl.col("k:id") == 4)["seq"]
+        said = make_answers(run.changes).filter(pl.col("seq") == fourth)
+        sync.store.commit(sync.open(), sync.delivered(run, said, origin=origin), "run")
+    back = only(sync, "a", "b").compare(**more, f_b=[1.5, None, 2.5, None])
+    assert back.said == {**dict.fromkeys((1, 2, 3), ("update", {"a", "b"})), 4: ("update", {"b"})}
 
 
 def test_all_fields_may_go_and_come(sync):
