@@ -7,14 +7,15 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from tailrace.destination import Account, Batch, Operation, Outcome, Record, Row, rejected
-from tailrace.errors import AnswerLost, BatchRejected, ObjectNotFound, StopRun
+from tailrace.destination import Batch, Operation, Outcome, Record, Row, rejected
+from tailrace.errors import AnswerLost, ObjectNotFound
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names
 from tailrace_destinations.salesforce.bulk import Jobs
 from tailrace_destinations.salesforce.client import Client
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
+from tailrace_destinations.salesforce.org import account
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
 from tailrace_destinations.salesforce.schema import Column, SObject, read_describe, upsert_key
 from tailrace_destinations.salesforce.soql import literal, queries
@@ -26,12 +27,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tailrace.bulk import JobState, Order, Spooled
-    from tailrace.destination import Capabilities, Context, ObjectSchema
+    from tailrace.destination import Account, Capabilities, Context, ObjectSchema
     from tailrace.values import Value
     from tailrace_destinations.salesforce.config import SalesforceConfig
 
 _NAME: Final = re.compile(r"[A-Za-z]\w{0,79}", re.ASCII)
-_ORG_IN_TOKEN: Final = re.compile(r"(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?!")
 _METHODS: Final = {Operation.UPSERT: "PATCH", Operation.UPDATE: "PATCH", Operation.CREATE: "POST"}
 
 
@@ -40,6 +40,7 @@ class SalesforceDestination:
 
     def __init__(self, config: SalesforceConfig, context: Context, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
+        self._config = config
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
         self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._jobs = Jobs(self._client)
@@ -48,29 +49,8 @@ class SalesforceDestination:
         self._lock = threading.Lock()
 
     def check(self) -> Account:
-        """Sign in, and ask for the org's id, name and quota."""
-        limits = self._client.get("limits/")
-        daily = limits.get("DailyApiRequests") or {}
-        org_id, name = self._who()
-        return Account(org_id, name, quota_left=daily.get("Remaining"), quota_max=daily.get("Max"))
-
-    def _who(self) -> tuple[str, str]:
-        """The org's 18-character id and its name; the name stays empty for users who may not read it."""
-        in_token = _ORG_IN_TOKEN.match(self._client.session_id)
-        try:
-            found = next(self._client.query("SELECT Id, Name FROM Organization LIMIT 1"), None)
-        except (ObjectNotFound, StopRun, BatchRejected):
-            if in_token is None:
-                raise
-            found = None
-        if found:
-            return id18(str(found["Id"])), str(found.get("Name") or "")
-        if in_token is None:
-            raise StopRun(
-                "Salesforce did not say which org this is.",
-                hint="Let the integration user read the Organization object.",
-            )
-        return id18(in_token[1]), ""
+        """Sign in, and ask for the org's id, name, kind and quota."""
+        return account(self._client, self._config)
 
     def describe(self, object: str) -> ObjectSchema:
         """The object's fields as this login sees them, asked anew."""

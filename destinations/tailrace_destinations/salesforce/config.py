@@ -36,6 +36,17 @@ class Jwt(Model):
     """`aud` of the assertion; the login_url unless set."""
 
 
+class RefreshToken(Model):
+    """OAuth refresh token: someone signed in to the app once, and it acts for that user since."""
+
+    flow: Literal["refresh_token"]
+    login_url: BaseUrl = "https://login.salesforce.com"
+    client_id: str
+    client_secret: Secret | None = None
+    """Only where the app requires it for the refresh token flow."""
+    refresh_token: Secret
+
+
 class Password(Model):
     """User name and password: legacy. With `client_id` by OAuth, else by SOAP login with the security token.
 
@@ -65,7 +76,9 @@ class SessionToken(Model):
     session_id: Secret
 
 
-Auth: TypeAlias = Annotated[ClientCredentials | Jwt | Password | SessionToken, Field(discriminator="flow")]
+Auth: TypeAlias = Annotated[
+    ClientCredentials | Jwt | RefreshToken | Password | SessionToken, Field(discriminator="flow")
+]
 
 
 class SalesforceConfig(DestinationConfig):
