@@ -154,6 +154,8 @@ class ObjectSchema:
     name: str
     fields: Mapping[str, Field]
     case_insensitive: bool = False
+    unseen: str = "the account may not see it"
+    """Why a field that exists may be missing here, in words that follow "or"."""
 
     def get(self, name: str) -> Field | None:
         """The field of that name, under the destination's own rule of case."""

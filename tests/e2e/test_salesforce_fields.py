@@ -110,3 +110,75 @@ def test_a_refresh_token_carries_a_run(crm, server, monkeypatch):
     assert answer.json["runs"][0]["acknowledged"] == 3
     assert "canary" not in answer.out + answer.err
     assert set(contacts(server)) == {"1", "2", "3"}
+
+
+FAULTS = [
+    ("Lastname__c: name", "Contact has no such field, or the integration user may not see it: check its field-level"),
+    ("Score__c: id", "it is read-only (double)"),
+    ("Tier__c: {value: Golt}", "the picklist is restricted and has no such active value; did you mean Gold?"),
+    ("Title: {value: %s}" % ("x" * 129), "the text has 129 characters, and the field takes 128"),
+    ("AccountId: {value: acme}", "a record id has 15 or 18 letters and digits"),
+    ("AccountId: {lookup: Account, by: External_Idd__c, column: name}", "has no field 'External_Idd__c'"),
+    (
+        "AccountId: {lookup: Lead, by: External_Id__c, column: name}",
+        "Contact.AccountId refers to Account, so it cannot",
+    ),
+    (
+        "AccountId: {lookup: Accounts, by: External_Id__c, column: name}",
+        "has no object 'Accounts'; did you mean Account",
+    ),
+    ("AccountId: {lookup: Account, by: Description, column: name}", "cannot filter by fields of its type (textarea)"),
+]
+
+
+@pytest.mark.parametrize(("field", "words"), FAULTS, ids=[words[:30] for _, words in FAULTS])
+def test_faults_of_the_mapping_are_told_before_a_row_is_sent(crm, server, field, words):
+    """By check, by a plan that asks, and by the run's guard, which stops before the first write."""
+    crm.sync(field)
+    said = crm.run("check", code=2).out
+    assert words in said
+    assert "see " in said
+    assert "syncs/contacts.yml" in said
+    guards = crm.run("plan", "contacts", "--check", "--json").json["plans"][0]["guards"]
+    assert [guard["tripped"] for guard in guards if guard["guard"] == "contract"] == [True]
+    assert crm.run("run", "contacts", "--json", code=3).json["runs"][0]["status"] == "blocked"
+    assert contacts(server) == {}
+
+
+def test_a_missing_permission_is_a_fault(crm, server):
+    """An object whose records the user may not create is told as such."""
+    crm.sync()
+    crm.write("syncs/contacts.yml", SYNC.format(fields="").replace("Contact", "User").replace("LastName", "Name"))
+    assert "User: the integration user may not create or edit its records" in crm.run("check", code=2).out
+
+
+def test_plans_tell_how_many_rows_a_picklist_will_cost(crm, server):
+    """With the reason and without the values; the run then costs exactly these rows."""
+    crm.people((1, "Gold", None, 1), (2, "Golt", None, 2), (3, "Golt", None, 3), (4, "canary", None, 4))
+    crm.sync("Tier__c: name")
+    notes = crm.run("plan", "contacts", "--check", "--json").json["plans"][0]["notes"]
+    reason = "the picklist is restricted and has no such active value"
+    assert f"Tier__c: 2 rows will be rejected: {reason}; did you mean Gold?" in notes
+    assert f"Tier__c: 1 row will be rejected: {reason}; it takes Gold, Silver, Bronze" in notes
+    assert not any("canary" in note for note in notes)
+    crm.run("run", "contacts", code=4)
+    assert set(contacts(server)) == {"1"}
+    assert {key: code for key, (code, _) in rejected(crm).items()} == dict.fromkeys(
+        (2, 3, 4), "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+    )
+
+
+@pytest.mark.parametrize("bulk", ["never", "always"])
+def test_texts_that_are_too_long(crm, server, bulk):
+    """Rejected with both lengths, by batch and by job; with `too_long: truncate` cut, and not sent again."""
+    crm.people((1, "x" * 100, None, 1), (2, "Roe", None, 2))
+    crm.sync(keys=[f"bulk: {bulk}"])
+    crm.run("run", "contacts", code=4)
+    ((code, message),) = rejected(crm).values()
+    assert code == "STRING_TOO_LONG"
+    assert message.startswith("LastName: the text has 100 characters, and the field takes 80; ")
+    assert message.endswith("or set `too_long: truncate` in the sync")
+    crm.sync(keys=[f"bulk: {bulk}", "too_long: truncate"])
+    crm.run("run", "contacts", code=0)
+    assert {key: record["LastName"] for key, record in contacts(server).items()} == {"1": "x" * 80, "2": "Roe"}
+    assert crm.run("run", "contacts", "--json").json["runs"][0]["status"] == "nothing_to_do"

@@ -15,6 +15,8 @@ from tailrace_destinations.salesforce.client import Client
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
+from tailrace_destinations.salesforce.judge import judge
+from tailrace_destinations.salesforce.links import Links
 from tailrace_destinations.salesforce.org import account
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
 from tailrace_destinations.salesforce.schema import Column, SObject, read_describe, upsert_key
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from tailrace.bulk import JobState, Order, Spooled
     from tailrace.destination import Account, Capabilities, Context, ObjectSchema
+    from tailrace.judging import Judgement, Wish
     from tailrace.values import Value
     from tailrace_destinations.salesforce.config import SalesforceConfig
 
@@ -44,7 +47,9 @@ class SalesforceDestination:
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
         self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._jobs = Jobs(self._client)
+        self._links = Links(self._client, self._known, self._zone)
         self._headers = _write_headers(context)
+        self._cuts = getattr(context.options, "too_long", "reject") == "truncate"
         self._described: dict[str, SObject] = {}
         self._lock = threading.Lock()
 
@@ -59,6 +64,10 @@ class SalesforceDestination:
             self._described[object] = found
         return found.schema
 
+    def judge(self, wish: Wish) -> Judgement:
+        """What a sync's mapping asks that no describe of the object alone can tell."""
+        return judge(wish, self._known, self._links)
+
     def _known(self, object: str) -> SObject:
         with self._lock:
             if object not in self._described:
@@ -68,7 +77,7 @@ class SalesforceDestination:
     def _ask(self, object: str) -> SObject:
         if _NAME.fullmatch(object):
             try:
-                return read_describe(self._client.get(f"sobjects/{object}/describe"), self._zone)
+                return read_describe(self._client.get(f"sobjects/{object}/describe"), self._zone, cuts=self._cuts)
             except ObjectNotFound:
                 pass
         known = [str(entry.get("name")) for entry in self._client.get("sobjects").get("sobjects") or ()]
@@ -83,11 +92,7 @@ class SalesforceDestination:
         if batch.operation is Operation.DELETE:
             return self._delete(batch)
         sobject = self._known(batch.object)
-        referred = {
-            batch.lookups[name].object for row in batch.rows for name in row.values.keys() & batch.lookups.keys()
-        }
-        parents = {name: self._known(name) for name in referred}
-        writer = RecordWriter(batch, sobject, parents)
+        writer = RecordWriter(batch, sobject, self._links.of_batch(batch, sobject))
         path = self._path(batch, sobject)
         records: list[str] = []
         sent: list[Row] = []
@@ -153,6 +158,7 @@ class SalesforceDestination:
 
     def spool(self, order: Order, rows: pl.DataFrame, path: Path) -> Spooled:
         """Write rows as the CSV of a job, at most 100 MB of it."""
+        self._links.look_up(order, rows)
         return Spooler(self._layout(order), self._zone).write(rows, path)
 
     def open_job(self, order: Order) -> str:
@@ -180,8 +186,8 @@ class SalesforceDestination:
         return self._jobs.collect(receipt, self._layout(order), folder)
 
     def _layout(self, order: Order) -> Layout:
-        parents = {lookup.object: self._known(lookup.object) for lookup in order.lookups.values()}
-        return Layout(order, self._known(order.object), parents)
+        sobject = self._known(order.object)
+        return Layout(order, sobject, self._links.of_order(order, sobject))
 
     def close(self) -> None:
         """Give the connections back."""

@@ -113,6 +113,8 @@ class SalesforceOptions(SyncOptions):
     """False keeps lead and case assignment rules from running (`Sforce-Auto-Assign: FALSE`)."""
     bulk: Literal["auto", "always", "never"] = "auto"
     """Whether rows go out as jobs of Bulk API 2.0: from 2,000 rows of one action, always, or never."""
+    too_long: Literal["reject", "truncate"] = "reject"
+    """What becomes of texts that are longer than their field: the row is rejected, or free text is cut."""
 
     @property
     def jobs_cannot(self) -> str | None:

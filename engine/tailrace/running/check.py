@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tailrace.canonical import logical_type
 from tailrace.errors import ObjectNotFound, TailraceError, UsageError
-from tailrace.planning import faults, missing_required
+from tailrace.planning import missing_required
 from tailrace.redact import redact
 from tailrace.running.planner import ask
 
@@ -140,11 +140,11 @@ def _sync(session: Session, sync: Sync, accounts: list[Mapping[str, Any]], *, re
         asked = ask(session, sync, target, destination, read_only=True)
     account, schema = asked.who, asked.schema
     accounts.append(_account(account, target))
-    found = faults(sync.config, schema, types)
+    found = asked.faults(sync, types)
     if found:
         raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account, target)}"]
-    lines += [f"note: {note}" for note in account.notes]
+    lines += [f"note: {note}" for note in (*account.notes, *asked.judged.notes)]
     lines += [
         f"note: {name} {FOLDED}" for name in sync.config.match if name in target.capabilities.case_insensitive_match
     ]
