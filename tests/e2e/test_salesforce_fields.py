@@ -182,3 +182,52 @@ def test_texts_that_are_too_long(crm, server, bulk):
     crm.run("run", "contacts", code=0)
     assert {key: record["LastName"] for key, record in contacts(server).items()} == {"1": "x" * 80, "2": "Roe"}
     assert crm.run("run", "contacts", "--json").json["runs"][0]["status"] == "nothing_to_do"
+
+
+TYPES = {"Contact": {"recordTypeInfos": [{"developerName": "Lead_Person", "name": "Lead person"}]}}
+
+
+@pytest.mark.parametrize("bulk", ["never", "always"])
+def test_owners_by_mail_and_record_types_by_name(crm, server, bulk):
+    """Found beforehand; a row that names nobody is rejected, and goes through once it names somebody."""
+    server.control.salesforce.declare(TYPES)
+    crm.people((1, "Lead_Person", "sandbox@example.com", 1), (2, "Lead_Person", "nobody@example.com", 2))
+    crm.sync(
+        "OwnerId: {lookup: User, by: Email, column: email}",
+        "RecordTypeId: {lookup: RecordType, by: DeveloperName, column: name}",
+        keys=[f"bulk: {bulk}"],
+    )
+    crm.run("run", "contacts", code=4)
+    assert rejected(crm) == {2: ("LOOKUP_NOT_FOUND", "OwnerId: no User has this Email")}
+    record = contacts(server)["1"]
+    assert record["OwnerId"].startswith("005")
+    assert record["RecordTypeId"].startswith("012")
+    crm.people((1, "Lead_Person", "sandbox@example.com", 1), (2, "Lead_Person", "SANDBOX@example.com", 2))
+    crm.run("run", "contacts", code=0)
+    assert set(contacts(server)) == {"1", "2"}
+    assert crm.run("run", "contacts", "--json").json["runs"][0]["status"] == "nothing_to_do"
+
+
+def test_record_types_are_judged_before_a_run(crm, server):
+    """A constant is a fault of the mapping; of a column the plan tells how many rows it will cost."""
+    server.control.salesforce.declare(TYPES)
+    crm.sync("RecordTypeId: {lookup: RecordType, by: DeveloperName, value: Lead_Persson}")
+    said = crm.run("check", code=2).out
+    assert "RecordTypeId: Contact has no record type with this DeveloperName; did you mean Lead_Person?" in said
+    crm.sync("RecordTypeId: {lookup: RecordType, by: Id, value: Lead_Person}")
+    assert "cannot be looked up by 'Id': Write by: DeveloperName" in crm.run("check", code=2).out
+    crm.sync("RecordTypeId: {lookup: RecordType, by: DeveloperName, column: name}")
+    notes = crm.run("plan", "contacts", "--check", "--json").json["plans"][0]["notes"]
+    assert any(note.startswith("RecordTypeId: 3 rows will be rejected: Contact has no record type") for note in notes)
+    crm.sync("RecordTypeId: {lookup: RecordType, by: DeveloperName, value: lead_person}")
+    crm.run("run", "contacts", code=0)
+    assert {record["RecordTypeId"][:3] for record in contacts(server).values()} == {"012"}
+
+
+def test_a_sync_of_parents_runs_before_one_that_looks_them_up_by_another_field(crm, server):
+    """So that the parents are there when they are asked for."""
+    crm.write("syncs/accounts.yml", SYNC.format(fields="").replace("Contact", "Account").replace("LastName", "Name"))
+    crm.sync("AccountId: {lookup: Account, by: Name, column: name}")
+    crm.run("run", "--all", code=0)
+    ids = {record["Name"]: record["Id"] for record in server.control.salesforce.records("Account")}
+    assert {record["LastName"]: record["AccountId"] for record in contacts(server).values()} == ids

@@ -16,7 +16,7 @@ class SalesforceOptions:
 
     `objects` declares further objects and fields in the shape of a describe call:
     `{"Invoice__c": {"label": "Invoice", "fields": [{"name": "Number__c", "type": "string", "length": 20}]}}`;
-    for an object that exists already the fields are added.
+    for an object that exists already the fields are added. `recordTypeInfos` adds record types by `developerName`.
     """
 
     org_id: str = "00D5g000004WaTrEAK"

@@ -115,6 +115,7 @@ class Org:
             table = self._folded[name.lower()]
             declare(table.object, data)
             self._check_references(table.object)
+            self._furnish_types(table.object)
             for record in table.records.values():
                 record.update({k: v for k, v in table.object.defaults().items() if k not in record})
             table.reindex()
@@ -201,6 +202,7 @@ class Org:
             if not (made.createable if creating else made.updateable):
                 raise _read_only(made)
             values[made.name] = self._value(made, value)
+        self._typed(table, values.get("RecordTypeId"))
         return values
 
     def _value(self, made: SfField, value: Any) -> Any:
@@ -223,6 +225,12 @@ class Org:
         record = table.records.get(record_id)
         if record is None or record.get("IsDeleted"):
             raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [made.name])
+
+    def _typed(self, table: Table, record_type: Any) -> None:
+        known = table.object.record_types.get(record_type)
+        if record_type is not None and (known is None or not known.active or not known.available):
+            message = f"Record Type ID: this ID value isn't valid for the user: {record_type}"
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", message, ["RecordTypeId"])
 
     def _related(self, table: Table, name: str, value: Any) -> tuple[SfField, str | None]:
         made = table.object.relation(name)
@@ -251,6 +259,9 @@ class Org:
             name: {
                 "label": table.object.label,
                 "keyPrefix": table.object.prefix,
+                "recordTypeInfos": [
+                    known.describe() | {"person": known.person} for known in table.object.record_types.values()
+                ],
                 "fields": [_plain(made) for made in table.object.fields.values() if made.name.endswith("__c")],
                 "last_number": table.last_number,
                 "records": list(table.records.values()),
@@ -276,12 +287,19 @@ class Org:
         for number, (ruled, name) in enumerate(self.options.assignment_rules.items(), 1):
             rule_id = make_id("01Q", number)
             rules[rule_id] = {"Id": rule_id, "Name": name, "SobjectType": ruled, "Active": True}
+        for table in self.tables.values():
+            self._furnish_types(table.object)
         user = {"Id": USER_ID, "Username": "sandbox@example.com", "Name": "Sandbox User", "IsActive": True}
         self.tables["User"].records[USER_ID] = user | {"Email": "sandbox@example.com"}
         org_id = self.options.org_id
         org = {"Id": org_id, "Name": "Tailrace Sandbox", "OrganizationType": "Developer Edition"}
         self.tables["Organization"].records.clear()
         self.tables["Organization"].records[org_id] = org | {"InstanceName": "SBX1", "IsSandbox": True}
+
+    def _furnish_types(self, made: SfObject) -> None:
+        types = self.tables["RecordType"].records
+        for known in made.record_types.values():
+            types[known.id] = known.record(made.name)
 
 
 def external_id_field(table: Table, name: str) -> SfField:
