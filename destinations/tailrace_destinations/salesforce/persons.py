@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tailrace.destination import Operation
+from tailrace_destinations.salesforce.schema import PERSON_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tailrace.judging import Mapped, Wish
     from tailrace_destinations.salesforce.schema import SObject
 
-_MARK: Final = "ispersonaccount"
 _PERSONS_OWN: Final = ("firstname", "lastname", "middlename", "salutation", "suffix")
 """Fields of an account that only a person has, beside `Person…` and `…__pc`."""
 _CREATES: Final = frozenset({Operation.CREATE, Operation.UPSERT})
@@ -56,7 +56,7 @@ def notes(wish: Wish, sobject: SObject) -> Iterator[str]:
 
 
 def _has_persons(wish: Wish, sobject: SObject, object: str) -> bool:
-    return wish.object.casefold() == object and _MARK in sobject.columns
+    return wish.object.casefold() == object and PERSON_MARK in sobject.columns
 
 
 def _persons_own(wish: Wish) -> list[Mapped]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tailrace.values import Value
 
 _RECORD_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
+PERSON_MARK: Final = "ispersonaccount"
+"""The field, in lower case, by which an org with person accounts is known."""
 UNSEEN: Final = "the integration user may not see it: check its field-level security"
 """Why a field that exists may be missing from a describe answer."""
 
@@ -138,6 +140,8 @@ def read_describe(answer: Mapping[str, Any], zone: ZoneInfo | None, *, cuts: boo
     name = str(answer.get("name"))
     fields = {str(entry["name"]): _field(entry, zone) for entry in entries}
     columns = {str(entry["name"]).casefold(): _column(entry, zone) for entry in entries}
+    if PERSON_MARK in columns and "Name" in fields:
+        fields["Name"] = replace(fields["Name"], required=False)  # a person's is made of its parts
     cut = {str(entry["name"]).casefold(): _column(entry, zone, cuts=True) for entry in entries} if cuts else {}
     schema = ObjectSchema(name, fields, case_insensitive=True, unseen=UNSEEN)
     return SObject(name, schema, columns, cut, _record_types(answer), _cannot(answer))

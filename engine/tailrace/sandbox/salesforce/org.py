@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tailrace.sandbox.options import SalesforceOptions
+from tailrace.sandbox.salesforce import persons
 from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField, moment_text
 from tailrace.sandbox.salesforce.ids import make_id, parse_id
@@ -93,6 +94,8 @@ class Org:
         self._folded: dict[str, Table] = {}
         for made in standard_objects():
             self._add(made)
+        if options.person_accounts:
+            persons.enable(self.tables["Account"].object, self.tables["Contact"].object)
         self.declare(options.objects)
         self._furnish()
 
@@ -137,6 +140,7 @@ class Org:
     def create(self, table: Table, payload: Mapping[str, Any]) -> Values:
         """A new record; RowError when it is refused."""
         values = self.checked(table, payload, creating=True)
+        person = self._is_person(table, values, None)
         absent = [made.name for made in table.object.required if values.get(made.name) is None]
         if absent:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
@@ -146,15 +150,29 @@ class Org:
         record = table.object.defaults() | _stamps() | values
         record["Id"] = make_id(table.object.prefix, table.last_number)
         _name(record)
+        record |= {"IsPersonAccount": True} if person else {}
         table.records[record["Id"]] = record
         table.enter(record)
         table.writes += 1
+        if person:
+            behind = self.create(self.tables["Contact"], persons.contact_of(record))
+            behind["IsPersonAccount"] = True
+            record["PersonContactId"] = behind["Id"]
         return record
+
+    def _is_person(self, table: Table, values: Mapping[str, Any], record: Values | None) -> bool:
+        """Whether the account that is written is a person; RowError when it may not be written so."""
+        if not self.options.person_accounts:
+            return False
+        if table.object.name == "Contact" and record is not None:
+            persons.refuse_contact(record)
+        return table.object.name == "Account" and persons.check(table.object, values, record)
 
     def update(self, table: Table, record_id: str, payload: Mapping[str, Any]) -> Values:
         """Write a record that exists; RowError when it is refused."""
         record = self.live(table, record_id)
         values = self.checked(table, payload, creating=False)
+        self._is_person(table, values, record)
         for name, value in values.items():
             if value is None and table.object.fields[name].required:
                 raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
@@ -342,7 +360,7 @@ def _stamps() -> Values:
 
 
 def _name(record: Values) -> None:
-    if "LastName" in record:
+    if record.get("LastName") is not None:
         record["Name"] = " ".join(filter(None, (record.get("FirstName"), record.get("LastName"))))
 
 
