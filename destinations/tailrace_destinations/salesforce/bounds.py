@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add, and_
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
+
 from tailrace_destinations.plain import Unfit, close_names
-from tailrace_destinations.salesforce.encode import id18
+from tailrace_destinations.salesforce.encode import CHECKSUMS, id18
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import polars as pl
 
 NOT_A_CHOICE: Final = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
 TOO_LONG: Final = "STRING_TOO_LONG"
@@ -30,6 +31,7 @@ _FREE_TEXT: Final = frozenset({"string", "textarea"})
 """Types of which the beginning is worth something: half an e-mail address or URL is a wrong one."""
 _ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?", re.ASCII)
 _SHORT: Final = 15
+_CHUNK: Final = 5
 _JOINER: Final = "\u200d"
 _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
 _LISTED: Final = 8
@@ -50,6 +52,8 @@ class Bounds:
     """Whether a text is a list of values with `;` between them."""
     identifies: bool = False
     """Whether texts are record ids."""
+    opaque: bool = False
+    """Whether what a value is sent as cannot be seen from its text."""
     free: bool = False
     """Whether texts are free ones, which may be cut."""
     cuts: bool = False
@@ -106,8 +110,10 @@ class Bounds:
 
     def suspects(self, texts: pl.Series) -> pl.Series | None:
         """Which texts `fit` may refuse or change, seen at once; None when it takes all as they are."""
-        if self.identifies:
+        if self.opaque:
             return texts.is_not_null()
+        if self.identifies:
+            return texts.is_not_null() & ~_intact(texts)
         if self.active:
             return texts.is_not_null() & ~texts.is_in(list(self.active))
         if not self.length:
@@ -163,6 +169,20 @@ def record_id(text: str) -> str:
     if len(text) != _SHORT and long != text:
         raise Unfit(NO_ID, "the last three characters of the record id do not fit the others: its case was changed")
     return long
+
+
+def _intact(texts: pl.Series) -> pl.Series:
+    """Which texts are ids of 18 characters as they should be: `record_id` gives them back as they are."""
+    whole = texts.str.contains(r"^[0-9A-Za-z]{18}\z")
+    fits = [_checks(texts, start, _SHORT + number) for number, start in enumerate(range(0, _SHORT, _CHUNK))]
+    return reduce(and_, fits, whole).fill_null(value=False)
+
+
+def _checks(texts: pl.Series, start: int, place: int) -> pl.Series:
+    """Whether the character at `place` says which of the five from `start` on are capitals."""
+    capitals = [texts.str.slice(start + bit, 1).is_between(pl.lit("A"), pl.lit("Z")) for bit in range(_CHUNK)]
+    bits = reduce(add, [capital.cast(pl.UInt8) * (1 << bit) for bit, capital in enumerate(capitals)])
+    return bits.replace_strict(dict(enumerate(CHECKSUMS)), return_dtype=pl.String) == texts.str.slice(place, 1)
 
 
 def units(text: str) -> int:

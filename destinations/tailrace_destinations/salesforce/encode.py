@@ -181,7 +181,8 @@ _DECODERS: Final[dict[str, Callable[[str], Value]]] = {
 }
 
 _SHORT_ID: Final = 15
-_SUFFIX_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+CHECKSUMS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+"""The last three characters of a long id, by which of five others are capitals."""
 
 
 def id18(text: str) -> str:
@@ -191,5 +192,5 @@ def id18(text: str) -> str:
     suffix = ""
     for start in (0, 5, 10):
         bits = sum(1 << place for place, letter in enumerate(text[start : start + 5]) if letter.isupper())
-        suffix += _SUFFIX_ALPHABET[bits]
+        suffix += CHECKSUMS[bits]
     return text + suffix

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tailrace.canonical.python import python_values
 from tailrace.errors import StopRun
 from tailrace_destinations.plain import Unfit, close_names
+from tailrace_destinations.salesforce.bounds import Bounds
 from tailrace_destinations.salesforce.soql import literal, queries
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Links:
         column = sobject.column(name)
         relationship, type_ = sobject.relationship(name, lookup)
         if lookup.object.casefold() == RECORD_TYPE:
-            return Link(replace(column, encode=_encoder(record_type(sobject, lookup))))
+            return Link(_resolved(column, record_type(sobject, lookup)))
         parent = self._known(lookup.object)
         by = parent.column(lookup.by)
         if by.type == "id":
@@ -77,7 +78,7 @@ class Links:
         if by.names_parents:
             return Link(column, by, relationship, type_)
         found = self._found.setdefault((parent.name, by.name), {})
-        return Link(replace(column, encode=_encoder(_asked(parent.name, by, found))))
+        return Link(_resolved(column, _asked(parent.name, by, found)))
 
     def of_batch(self, batch: Batch, sobject: SObject) -> dict[str, Link]:
         """The links of a batch's fields, with what its rows refer to looked up."""
@@ -167,8 +168,9 @@ def _asked(parent: str, by: Column, found: Mapping[str, Found]) -> Callable[[Val
     return record_id
 
 
-def _encoder(record_id: Callable[[Value], str]) -> Callable[[Value], str]:
-    return lambda value: json.dumps(record_id(value))
+def _resolved(column: Column, record_id: Callable[[Value], str]) -> Column:
+    """The reference field, as what the model gives is written to it."""
+    return replace(column, encode=lambda value: json.dumps(record_id(value)), bounds=Bounds(opaque=True))
 
 
 def record_type(sobject: SObject, lookup: Lookup) -> Callable[[Value], str]:

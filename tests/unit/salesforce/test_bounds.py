@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -204,3 +205,16 @@ def test_fields_without_bounds():
     assert bounds({"name": "F__c", "type": "string"}, cuts=True).fit("x" * 9999) == "x" * 9999
     assert bounds({"name": "F__c", "type": "picklist", "restrictedPicklist": True}, cuts=False).fit("any") == "any"
     assert bounds({"name": "F__c", "type": "double", "length": 2}, cuts=False) == Bounds()
+
+
+@given(st.lists(st.none() | SHORT | SHORT.map(record_id) | SHORT.map(lambda text: text + "AAA") | st.text(max_size=19)))
+@example(["0015g00000000001AAA\n", "0015g0000000001AAA", "ÀÀÀÀÀÀÀÀÀÀÀÀÀÀÀAAA", " 0015g0000000001AAA"])
+def test_ids_that_need_no_second_look(texts):
+    """Seen all at once, an id passes only if looking at it would change nothing."""
+    limits = bounds({"name": "F__c", "type": "reference"}, cuts=False)
+    for text, suspect in zip(texts, limits.suspects(pl.Series(texts, dtype=pl.String)), strict=True):
+        try:
+            same = text is None or record_id(text) == text
+        except Unfit:
+            same = False
+        assert suspect is not same

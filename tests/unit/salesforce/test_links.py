@@ -248,3 +248,10 @@ def test_a_failed_question_may_be_repeated(crm, batch, control):
     with pytest.raises(Retriable):
         crm.push(row)
     assert crm.push(row)[0].status == "acknowledged"
+
+
+def test_a_value_that_looks_like_an_id_is_asked_for_all_the_same(send, crm, batch, control):
+    """Where another field names the parent, nothing of a value is taken for granted."""
+    made = accounts(crm, batch, acme="0015g00000000zzAAA")
+    assert send({"id": "a", "LastName": "x", "AccountId": "0015g00000000zzAAA"}, lookups=NUMBERED) == {"a": None}
+    assert kept(control)["a"]["AccountId"] == made["acme"]
