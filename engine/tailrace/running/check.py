@@ -142,7 +142,7 @@ def _sync(session: Session, sync: Sync, accounts: list[Mapping[str, Any]], *, re
     accounts.append(_account(account, target))
     found = asked.faults(sync, types)
     if found:
-        raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
+        raise UsageError("\n  ".join(f"{sync.at(name)}: {name}: {fault}" for name, fault in found.items()))
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account, target)}"]
     lines += [f"note: {note}" for note in (*account.notes, *asked.judged.notes)]
     lines += [
