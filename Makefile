@@ -27,7 +27,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-wheel test-tpch lint format typecheck bench bench-diff storm sweep soak sandbox lock clean
+.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce lint format typecheck bench bench-diff storm sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -53,7 +53,7 @@ demo: $(STAMP)  ## the main job end to end: an embedded warehouse, simulated CRM
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP)  ## all tests but the heavy ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not live" $(ARGS)
 
 check: $(STAMP)  ## lint, types, built wheel, heavy suites, TPC-H at full scale, all tests: what CI runs
 	@$(MAKE) lint
@@ -76,6 +76,9 @@ sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in e
 
 soak: $(STAMP)  ## let serve run for half an hour over a bad network, and look what grows (MINUTES=2 for a try)
 	$(BIN)/python -m tests.sweep.soak --minutes $(MINUTES) $(ARGS)
+
+live-salesforce: $(STAMP)  ## a smoke test against a real org that TAILRACE_LIVE_SF_* names; see docs/destinations/salesforce.md
+	$(BIN)/python -m pytest -m live tests/live/test_salesforce.py -rs $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .

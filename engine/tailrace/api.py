@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -101,6 +102,9 @@ class Project:
             with self._session.destination(sync, target, read_only=True) as destination:
                 asked = ask(self._session, sync, target, destination, read_only=True)
                 plan = make_plan(self._session, sync, target, asked, request, folder).plan
+                from tailrace.planning.values import refused
+
+                plan = replace(plan, notes=(*plan.notes, *refused(plan.rows, plan.types, asked.judged.closed)))
         # Its rows are read from there; when nobody has the plan any more, nobody needs them.
         weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
         return plan

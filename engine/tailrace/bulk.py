@@ -72,7 +72,7 @@ class BulkDestination(Destination, Protocol):
     """A destination that takes jobs as well; `capabilities.bulk` says when."""
 
     def spool(self, order: Order, rows: pl.DataFrame, path: Path) -> Spooled:
-        """Write rows to a file in the form the vendor takes; the network is not touched but to describe objects.
+        """Write rows to a file in the form the vendor takes; it reads at most: objects, and parents of rows.
 
         The columns of `rows` are `seq` (Int64), `record_id` (String or null), `m:FIELD` for each match field,
         `v:FIELD` for each field, in their canonical types, and `w:FIELD` (Boolean): whether the field is to be written

@@ -103,6 +103,11 @@ class Account:
     """Requests left today, where the vendor says so."""
     quota_max: int | None = None
     notes: tuple[str, ...] = ()
+    """What the user should know of the account or of how it is signed in to."""
+    sandbox: bool | None = None
+    """Whether it is a copy to try things on; None where the vendor does not say."""
+    edition: str = ""
+    """What was bought, in the vendor's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,8 @@ class ObjectSchema:
     name: str
     fields: Mapping[str, Field]
     case_insensitive: bool = False
+    unseen: str = "the account may not see it"
+    """Why a field that exists may be missing here, in words that follow "or"."""
 
     def get(self, name: str) -> Field | None:
         """The field of that name, under the destination's own rule of case."""

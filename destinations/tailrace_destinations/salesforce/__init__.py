@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from tailrace.destination import Bulk, Capabilities, Context, Destination, Operation, Plugin
 from tailrace.errors import UsageError
-from tailrace_destinations.salesforce.config import SalesforceConfig, SalesforceOptions
+from tailrace_destinations.salesforce.config import (
+    ClientCredentials,
+    RefreshToken,
+    SalesforceConfig,
+    SalesforceOptions,
+    SessionToken,
+)
 
 if TYPE_CHECKING:
     from typing import Final
@@ -66,10 +72,16 @@ def open_destination(config: SalesforceConfig, context: Context) -> Destination:
 
 def account_hint(config: SalesforceConfig) -> str:
     """The host signed in at, and the user where one is named; a My Domain host tells the org by itself."""
-    auth = config.auth
-    if auth.flow == "session":
-        return auth.instance_url
-    return auth.login_url if auth.flow == "client_credentials" else f"{auth.login_url} {auth.username}"
+    match config.auth:
+        case SessionToken() as auth:
+            return auth.instance_url
+        case ClientCredentials() as auth:
+            return auth.login_url
+        case RefreshToken() as auth:
+            # Neither names the org; by its reference a token is told from others without being one.
+            return f"{auth.login_url} {auth.client_id} {auth.refresh_token.masked}"
+        case auth:
+            return f"{auth.login_url} {auth.username}"
 
 
 plugin = Plugin(

@@ -7,14 +7,17 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from tailrace.destination import Account, Batch, Operation, Outcome, Record, Row, rejected
-from tailrace.errors import AnswerLost, BatchRejected, ObjectNotFound, StopRun
+from tailrace.destination import Batch, Operation, Outcome, Record, Row, rejected
+from tailrace.errors import AnswerLost, ObjectNotFound
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names
 from tailrace_destinations.salesforce.bulk import Jobs
 from tailrace_destinations.salesforce.client import Client
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
+from tailrace_destinations.salesforce.judge import judge
+from tailrace_destinations.salesforce.links import Links
+from tailrace_destinations.salesforce.org import account
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
 from tailrace_destinations.salesforce.schema import Column, SObject, read_describe, upsert_key
 from tailrace_destinations.salesforce.soql import literal, queries
@@ -26,12 +29,12 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tailrace.bulk import JobState, Order, Spooled
-    from tailrace.destination import Capabilities, Context, ObjectSchema
+    from tailrace.destination import Account, Capabilities, Context, ObjectSchema
+    from tailrace.judging import Judgement, Wish
     from tailrace.values import Value
     from tailrace_destinations.salesforce.config import SalesforceConfig
 
 _NAME: Final = re.compile(r"[A-Za-z]\w{0,79}", re.ASCII)
-_ORG_IN_TOKEN: Final = re.compile(r"(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?!")
 _METHODS: Final = {Operation.UPSERT: "PATCH", Operation.UPDATE: "PATCH", Operation.CREATE: "POST"}
 
 
@@ -40,37 +43,19 @@ class SalesforceDestination:
 
     def __init__(self, config: SalesforceConfig, context: Context, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
+        self._config = config
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
         self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._jobs = Jobs(self._client)
+        self._links = Links(self._client, self._known, self._zone)
         self._headers = _write_headers(context)
+        self._cuts = getattr(context.options, "too_long", "reject") == "truncate"
         self._described: dict[str, SObject] = {}
         self._lock = threading.Lock()
 
     def check(self) -> Account:
-        """Sign in, and ask for the org's id, name and quota."""
-        limits = self._client.get("limits/")
-        daily = limits.get("DailyApiRequests") or {}
-        org_id, name = self._who()
-        return Account(org_id, name, quota_left=daily.get("Remaining"), quota_max=daily.get("Max"))
-
-    def _who(self) -> tuple[str, str]:
-        """The org's 18-character id and its name; the name stays empty for users who may not read it."""
-        in_token = _ORG_IN_TOKEN.match(self._client.session_id)
-        try:
-            found = next(self._client.query("SELECT Id, Name FROM Organization LIMIT 1"), None)
-        except (ObjectNotFound, StopRun, BatchRejected):
-            if in_token is None:
-                raise
-            found = None
-        if found:
-            return id18(str(found["Id"])), str(found.get("Name") or "")
-        if in_token is None:
-            raise StopRun(
-                "Salesforce did not say which org this is.",
-                hint="Let the integration user read the Organization object.",
-            )
-        return id18(in_token[1]), ""
+        """Sign in, and ask for the org's id, name, kind and quota."""
+        return account(self._client, self._config)
 
     def describe(self, object: str) -> ObjectSchema:
         """The object's fields as this login sees them, asked anew."""
@@ -78,6 +63,10 @@ class SalesforceDestination:
         with self._lock:
             self._described[object] = found
         return found.schema
+
+    def judge(self, wish: Wish) -> Judgement:
+        """What a sync's mapping asks that no describe of the object alone can tell."""
+        return judge(wish, self._known, self._links)
 
     def _known(self, object: str) -> SObject:
         with self._lock:
@@ -88,7 +77,7 @@ class SalesforceDestination:
     def _ask(self, object: str) -> SObject:
         if _NAME.fullmatch(object):
             try:
-                return read_describe(self._client.get(f"sobjects/{object}/describe"), self._zone)
+                return read_describe(self._client.get(f"sobjects/{object}/describe"), self._zone, cuts=self._cuts)
             except ObjectNotFound:
                 pass
         known = [str(entry.get("name")) for entry in self._client.get("sobjects").get("sobjects") or ()]
@@ -103,11 +92,7 @@ class SalesforceDestination:
         if batch.operation is Operation.DELETE:
             return self._delete(batch)
         sobject = self._known(batch.object)
-        referred = {
-            batch.lookups[name].object for row in batch.rows for name in row.values.keys() & batch.lookups.keys()
-        }
-        parents = {name: self._known(name) for name in referred}
-        writer = RecordWriter(batch, sobject, parents)
+        writer = RecordWriter(batch, sobject, self._links.of_batch(batch, sobject))
         path = self._path(batch, sobject)
         records: list[str] = []
         sent: list[Row] = []
@@ -173,6 +158,7 @@ class SalesforceDestination:
 
     def spool(self, order: Order, rows: pl.DataFrame, path: Path) -> Spooled:
         """Write rows as the CSV of a job, at most 100 MB of it."""
+        self._links.look_up(order, rows)
         return Spooler(self._layout(order), self._zone).write(rows, path)
 
     def open_job(self, order: Order) -> str:
@@ -200,8 +186,8 @@ class SalesforceDestination:
         return self._jobs.collect(receipt, self._layout(order), folder)
 
     def _layout(self, order: Order) -> Layout:
-        parents = {lookup.object: self._known(lookup.object) for lookup in order.lookups.values()}
-        return Layout(order, self._known(order.object), parents)
+        sobject = self._known(order.object)
+        return Layout(order, sobject, self._links.of_order(order, sobject))
 
     def close(self) -> None:
         """Give the connections back."""

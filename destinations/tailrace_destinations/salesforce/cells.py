@@ -46,6 +46,9 @@ class Cells:
 def cells(values: pl.Series, logical: LogicalType, column: Column, zone: ZoneInfo | None) -> Cells:
     """Canonical values as a field of that describe type takes them."""
     fast = _fast(values, logical, column.type, zone)
+    suspects = None if fast is None else column.bounds.suspects(fast)
+    if fast is not None and suspects is not None:
+        fast = _where(~suspects, fast)
     texts = pl.Series(values.name, [None], dtype=pl.String).new_from_index(0, len(values)) if fast is None else fast
     if texts.null_count() == values.null_count():
         return Cells(texts, {})

@@ -23,6 +23,7 @@ from tailrace.redact import redact
 from tailrace_destinations.plain import HTTP_OK, innermost
 from tailrace_destinations.salesforce.errors import fault
 from tailrace_destinations.salesforce.login import sign_in
+from tailrace_destinations.salesforce.refresh import Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -140,11 +141,12 @@ class Client:
         self._transport = Transport(config, calls, ca_file)
         self._lock = threading.Lock()
         self._org: Salesforce | None = None
+        self.rotation = Rotation()
 
     def _sign_in(self) -> Salesforce:
         with self._lock:
             if self._org is None:
-                token, host = sign_in(self._config, self._transport)
+                token, host = sign_in(self._config, self._transport, self.rotation)
                 self._org = _org(token, host, self._config.api_version, self._transport)
             return self._org
 

@@ -36,6 +36,17 @@ class Jwt(Model):
     """`aud` of the assertion; the login_url unless set."""
 
 
+class RefreshToken(Model):
+    """OAuth refresh token: someone signed in to the app once, and it acts for that user since."""
+
+    flow: Literal["refresh_token"]
+    login_url: BaseUrl = "https://login.salesforce.com"
+    client_id: str
+    client_secret: Secret | None = None
+    """Only where the app requires it for the refresh token flow."""
+    refresh_token: Secret
+
+
 class Password(Model):
     """User name and password: legacy. With `client_id` by OAuth, else by SOAP login with the security token.
 
@@ -65,7 +76,9 @@ class SessionToken(Model):
     session_id: Secret
 
 
-Auth: TypeAlias = Annotated[ClientCredentials | Jwt | Password | SessionToken, Field(discriminator="flow")]
+Auth: TypeAlias = Annotated[
+    ClientCredentials | Jwt | RefreshToken | Password | SessionToken, Field(discriminator="flow")
+]
 
 
 class SalesforceConfig(DestinationConfig):
@@ -100,6 +113,8 @@ class SalesforceOptions(SyncOptions):
     """False keeps lead and case assignment rules from running (`Sforce-Auto-Assign: FALSE`)."""
     bulk: Literal["auto", "always", "never"] = "auto"
     """Whether rows go out as jobs of Bulk API 2.0: from 2,000 rows of one action, always, or never."""
+    too_long: Literal["reject", "truncate"] = "reject"
+    """What becomes of texts that are longer than their field: the row is rejected, or free text is cut."""
 
     @property
     def jobs_cannot(self) -> str | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from tailrace.bulk import Order
+    from tailrace_destinations.salesforce.links import Link
     from tailrace_destinations.salesforce.schema import Column, SObject
 
 MOST_BYTES: Final = 100_000_000
@@ -68,39 +69,28 @@ class Part:
 class Layout:
     """The columns of an order's files, and how their rows are told."""
 
-    def __init__(self, order: Order, sobject: SObject, parents: Mapping[str, SObject]) -> None:
+    def __init__(self, order: Order, sobject: SObject, links: Mapping[str, Link]) -> None:
         self.order = order
         self.object = sobject.name
         self.key = upsert_key(sobject, order.match) if order.operation is Operation.UPSERT else None
         self.by_id = order.operation in {Operation.UPDATE, Operation.DELETE}
-        self.parts = () if order.operation is Operation.DELETE else tuple(self._parts(sobject, parents))
+        self.parts = () if order.operation is Operation.DELETE else tuple(self._parts(sobject, links))
         self.references = frozenset(
             part.header for part in self.parts if part.name in order.lookups or part.column.targets
         )
 
-    def _parts(self, sobject: SObject, parents: Mapping[str, SObject]) -> list[Part]:
+    def _parts(self, sobject: SObject, links: Mapping[str, Link]) -> list[Part]:
         writes_match = self.order.operation is not Operation.UPDATE
         match = {name.casefold() for name in self.order.match} if writes_match else set()
         made: list[Part] = []
         for name in self.order.fields:
             # The match field is written once, from the match value.
             if name.casefold() not in match:
-                made += self._field(name, sobject, parents)
+                made += _parts_of(name, sobject, links.get(name))
         for name in self.order.match if writes_match else ():
             column = sobject.column(name)
             made.append(Part(column.name, f"m:{name}", name, column, key=True))
         return made
-
-    def _field(self, name: str, sobject: SObject, parents: Mapping[str, SObject]) -> list[Part]:
-        column, lookup = sobject.column(name), self.order.lookups.get(name)
-        if lookup is None:
-            return [Part(column.name, f"v:{name}", name, column)]
-        relationship, type_ = sobject.relationship(name, lookup)
-        by = parents[lookup.object].column(lookup.by)
-        path = f"{relationship}.{by.name}"
-        header = f"{type_}:{path}" if type_ else path
-        source = f"v:{name}"
-        return [Part(header, source, name, by, null=None), Part(column.name, source, name, column, only_null=True)]
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -114,6 +104,18 @@ class Layout:
         if self.key is not None:
             return key_marks(texts[self.key.name], self.key)
         return digest_marks(texts, self.headers)
+
+
+def _parts_of(name: str, sobject: SObject, link: Link | None) -> list[Part]:
+    source = f"v:{name}"
+    if link is None:
+        return [Part(sobject.column(name).name, source, name, sobject.written(name))]
+    if link.by is None:
+        return [Part(link.column.name, source, name, link.column)]
+    path = f"{link.relationship}.{link.by.name}"
+    header = f"{link.type}:{path}" if link.type else path
+    named = Part(header, source, name, link.by, null=None)
+    return [named, Part(link.column.name, source, name, link.column, only_null=True)]
 
 
 @dataclass(frozen=True, slots=True)

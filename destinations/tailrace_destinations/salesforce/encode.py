@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 Encoder: TypeAlias = "Callable[[Value], str]"
+Fit: TypeAlias = "Callable[[str], str]"
+"""A text as a field takes it; Unfit where it takes none like it."""
 
 _TEXT: Final = frozenset(KINDS) - {"binary"}
 _NUMBER: Final[frozenset[Kind]] = frozenset({"int64", "float64", "decimal"})
@@ -63,28 +65,41 @@ def accepts(type_: str, zone: ZoneInfo | None) -> frozenset[Kind]:
     return kinds | {"timestamp"} if type_ == "datetime" and zone is not None else kinds
 
 
-def encoder(type_: str, zone: ZoneInfo | None) -> Encoder:
-    """How values become JSON text for that describe type; the encoder raises Unfit for a value that does not fit."""
+def encoder(type_: str, zone: ZoneInfo | None, fit: Fit | None = None) -> Encoder:
+    """How values become JSON text for that describe type; the encoder raises Unfit for a value that does not fit.
+
+    `fit` has the last word on the texts of types that hold any.
+    """
 
     def instant(value: Value) -> str:
         if not isinstance(value, datetime):
             raise Unfit("NOT_A_TIMESTAMP", "the field holds a date with time; cast the value to a timestamp")
         return _quoted(instant_text(value, zone))
 
-    return instant if type_ == "datetime" else _ENCODERS.get(type_, _text)
+    if type_ == "datetime":
+        return instant
+    if fit is None or type_ in _EXACT:
+        return _EXACT.get(type_) or _texts(_SAYERS.get(type_, _said))
+    return _texts(_SAYERS.get(type_, _said), fit)
 
 
 def plain_encoded(type_: str) -> bool:
     """Whether fields of that describe type take any value as plain text."""
-    return type_ != "datetime" and type_ not in _ENCODERS
+    return type_ != "datetime" and type_ not in _EXACT and type_ not in _SAYERS
 
 
 def _quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def _text(value: Value) -> str:
-    return json.dumps(clean_text(value) if isinstance(value, str) else plain_text(value))
+def _said(value: Value) -> str:
+    return clean_text(value) if isinstance(value, str) else plain_text(value)
+
+
+def _texts(say: Encoder, fit: Fit | None = None) -> Encoder:
+    if fit is None:
+        return lambda value: _quoted(say(value))
+    return lambda value: _quoted(fit(say(value)))
 
 
 def _boolean(value: Value) -> str:
@@ -125,11 +140,9 @@ def _bytes(value: Value) -> str:
     return _quoted(b64encode(value).decode())
 
 
-def _choices(value: Value) -> str:
-    return _quoted(choices_text(value))
-
-
-_ENCODERS: Final[dict[str, Encoder]] = {
+_SAYERS: Final[dict[str, Encoder]] = {"multipicklist": choices_text}
+"""What says values of types that hold texts of a form of their own."""
+_EXACT: Final[dict[str, Encoder]] = {
     "boolean": _boolean,
     "int": _whole,
     "long": _whole,
@@ -139,7 +152,6 @@ _ENCODERS: Final[dict[str, Encoder]] = {
     "date": _date,
     "time": _time,
     "base64": _bytes,
-    "multipicklist": _choices,
 }
 
 
@@ -169,7 +181,8 @@ _DECODERS: Final[dict[str, Callable[[str], Value]]] = {
 }
 
 _SHORT_ID: Final = 15
-_SUFFIX_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+CHECKSUMS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+"""The last three characters of a long id, by which of five others are capitals."""
 
 
 def id18(text: str) -> str:
@@ -179,5 +192,5 @@ def id18(text: str) -> str:
     suffix = ""
     for start in (0, 5, 10):
         bits = sum(1 << place for place, letter in enumerate(text[start : start + 5]) if letter.isupper())
-        suffix += _SUFFIX_ALPHABET[bits]
+        suffix += CHECKSUMS[bits]
     return text + suffix

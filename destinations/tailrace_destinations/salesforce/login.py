@@ -1,4 +1,4 @@
-"""Signing in, by each of the flows of the configuration, with simple-salesforce's own calls."""
+"""Signing in, by each of the flows of the configuration, with simple-salesforce's own calls where it has them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from simple_salesforce.login import SalesforceLogin, token_login
 
 from tailrace.errors import AccessDenied, DestinationError
 from tailrace.redact import redact, register
-from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, SessionToken
+from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, RefreshToken, SessionToken
+from tailrace_destinations.salesforce.refresh import Rotation, refresh
 
 if TYPE_CHECKING:
     import requests
@@ -25,13 +26,16 @@ _ASSERTION_LIFE: Final = timedelta(minutes=3)
 _BAD_ANSWER: Final = (AttributeError, TypeError, KeyError, ValueError, ExpatError)
 
 
-def sign_in(config: SalesforceConfig, session: requests.Session) -> tuple[str, str]:
-    """The session id and the instance's host; AccessDenied with Salesforce's reason when it refuses."""
+def sign_in(config: SalesforceConfig, session: requests.Session, rotation: Rotation) -> tuple[str, str]:
+    """The session id and the instance's host; AccessDenied with Salesforce's reason when it refuses.
+
+    `rotation` is kept from one call to the next: it holds what replaced the configured refresh token.
+    """
     try:
         with warnings.catch_warnings():
             # The library warns on stderr about what the error says as well.
             warnings.simplefilter("ignore")
-            token, host = _sign_in(config, session)
+            token, host = _sign_in(config, session, rotation)
     except SalesforceAuthenticationFailed as error:
         raise _refused(error) from None
     except jwt.PyJWTError as error:
@@ -44,7 +48,7 @@ def sign_in(config: SalesforceConfig, session: requests.Session) -> tuple[str, s
     return str(token), str(host).rstrip("/")
 
 
-def _sign_in(config: SalesforceConfig, session: requests.Session) -> tuple[str, str]:
+def _sign_in(config: SalesforceConfig, session: requests.Session, rotation: Rotation) -> tuple[str, str]:
     match config.auth:
         case SessionToken() as auth:
             return auth.session_id.reveal(), auth.instance_url.partition("://")[2]
@@ -52,6 +56,8 @@ def _sign_in(config: SalesforceConfig, session: requests.Session) -> tuple[str, 
             return _client_credentials(auth, session)
         case Jwt() as auth:
             return _jwt(auth, session)
+        case RefreshToken() as auth:
+            return refresh(auth, session, rotation)
         case Password() as auth if auth.client_id is None:
             return _soap(auth, config.api_version, session)
         case Password() as auth:

@@ -9,10 +9,11 @@ from tailrace.destination import Operation
 from tailrace_destinations.plain import Unfit, key_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tailrace.destination import Batch, Row
     from tailrace.values import Value
+    from tailrace_destinations.salesforce.links import Link
     from tailrace_destinations.salesforce.schema import Column, SObject
 
 Fragment: TypeAlias = "Callable[[Value], str]"
@@ -21,10 +22,10 @@ Fragment: TypeAlias = "Callable[[Value], str]"
 class RecordWriter:
     """Writes the rows of one batch; everything but the values is prepared once."""
 
-    def __init__(self, batch: Batch, sobject: SObject, parents: dict[str, SObject]) -> None:
+    def __init__(self, batch: Batch, sobject: SObject, links: Mapping[str, Link]) -> None:
         self._batch = batch
         self._sobject = sobject
-        self._parents = parents
+        self._links = links
         self._head = f'{{"attributes":{{"type":{json.dumps(sobject.name)}}}'
         self._fragments: dict[str, Fragment] = {}
         self._writes_match = batch.operation is not Operation.UPDATE
@@ -59,20 +60,25 @@ class RecordWriter:
             raise Unfit(unfit.code, f"{name}: {unfit}") from None
 
     def _fragment(self, name: str) -> Fragment:
-        column = self._sobject.column(name)
-        if name in self._batch.lookups:
-            return self._reference(name, column)
-        start = f",{json.dumps(column.name)}:"
+        link = self._links.get(name)
+        if link is not None and link.by is not None:
+            return _by_parent(link, link.by)
+        start = f",{json.dumps(self._sobject.column(name).name)}:"
+        column = self._column(name, link)
         return lambda value: start + (_null(column) if value is None else column.encode(value))
 
-    def _reference(self, name: str, column: Column) -> Fragment:
-        lookup = self._batch.lookups[name]
-        relationship, type_ = self._sobject.relationship(name, lookup)
-        by = self._parents[lookup.object].column(lookup.by)
-        stated = f'"attributes":{{"type":{json.dumps(type_)}}},' if type_ else ""
-        start = f",{json.dumps(relationship)}:{{{stated}{json.dumps(by.name)}:"
-        empty = f",{json.dumps(column.name)}:null"
-        return lambda value: empty if value is None else f"{start}{by.encode(value)}}}"
+    def _column(self, name: str, link: Link | None) -> Column:
+        if link is not None:
+            return link.column
+        return self._sobject.column(name) if name.casefold() in self._match else self._sobject.written(name)
+
+
+def _by_parent(link: Link, by: Column) -> Fragment:
+    """The reference as an object that names its parent."""
+    stated = f'"attributes":{{"type":{json.dumps(link.type)}}},' if link.type else ""
+    start = f",{json.dumps(link.relationship)}:{{{stated}{json.dumps(by.name)}:"
+    empty = f",{json.dumps(link.column.name)}:null"
+    return lambda value: empty if value is None else f"{start}{by.encode(value)}}}"
 
 
 def null_unfit(column: Column) -> Unfit | None:

@@ -39,11 +39,10 @@ def missing_required(config: SyncConfig, schema: ObjectSchema) -> tuple[str, ...
 
 
 def _absent(schema: ObjectSchema, name: str) -> str:
-    close = get_close_matches(name, schema.fields, n=1, cutoff=0.6) or [
-        known for known in schema.fields if known.casefold() == name.casefold()
-    ]
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{schema.name} has no such field, or the account may not see it{hint}"
+    by_fold = {known.casefold(): known for known in schema.fields}
+    close = [by_fold[hit] for hit in get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.6)]
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{schema.name} has no such field, or {schema.unseen}{hint}"
 
 
 def _match_fault(schema: ObjectSchema, name: str, kind: LogicalType | None, config: SyncConfig) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,13 @@ class Sync:
     warehouse: str
     """The warehouse's name, also when the file leaves it out."""
     destination_config: DestinationConfig
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
+    """Line and column of each mapped and each match field in the file."""
+
+    def at(self, name: str) -> str:
+        """Where the file has a field, as `FILE:LINE:COLUMN`; the file alone where it has no such field."""
+        place = self.places.get(name)
+        return str(self.path) if place is None else f"{self.path}:{place[0]}:{place[1]}"
 
     def projection(self) -> Projection:
         """The columns to read, and what the warehouse computes for them."""

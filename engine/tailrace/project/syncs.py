@@ -100,8 +100,13 @@ class _Judge:
         end = self.draft.valid.get(config.destination) if config else None
         if config is None or end is None or sql is None or warehouse is None or len(self.draft.problems) > self.before:
             return SyncFile(self.section, None, after)
-        sync = Sync(self.name, config, options, sql, self.section.file, warehouse, end)
+        sync = Sync(self.name, config, options, sql, self.section.file, warehouse, end, self.places())
         return SyncFile(self.section, sync, after)
+
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Line and column of each mapped and each match field."""
+        parts = self.section.node.children
+        return {name: place for key in ("match", "fields") if key in parts for name, place in parts[key].keys.items()}
 
     def problem(self, place: tuple[int, int], words: str) -> None:
         self.draft.problems.append(self.section.problem(place, words))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from tailrace.canonical import logical_type
 from tailrace.errors import ObjectNotFound, TailraceError, UsageError
-from tailrace.planning import faults, missing_required
+from tailrace.planning import missing_required
 from tailrace.redact import redact
 from tailrace.running.planner import ask
 
@@ -33,10 +34,13 @@ class CheckLine:
     ok: bool
     text: str
     exit_code: int = 0
+    account: Mapping[str, Any] | None = None
+    """Whose account a sync writes to, where the destination was asked."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `check --json`."""
-        return {"subject": self.subject, "ok": self.ok, "text": self.text}
+        line = {"subject": self.subject, "ok": self.ok, "text": self.text}
+        return line if self.account is None else line | {"account": dict(self.account)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,10 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
         if reachable[sync.warehouse]:
             yield _tried(f"model {sync.config.model}", lambda sync=sync: _model(session, sync))
     for sync in syncs:
-        yield _tried(f"sync {sync.name}", lambda sync=sync: _sync(session, sync, readable=reachable[sync.warehouse]))
+        accounts: list[Mapping[str, Any]] = []
+        readable = reachable[sync.warehouse]
+        look = partial(_sync, session, sync, accounts, readable=readable)
+        yield replace(_tried(f"sync {sync.name}", look), account=accounts[0] if accounts else None)
     yield from _rivals(syncs)
 
 
@@ -125,17 +132,19 @@ def _types(session: Session, sync: Sync) -> dict[str, LogicalType]:
     return {field.name: logical_type(field.type) for field in schema if not pa.types.is_null(field.type)}
 
 
-def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
+def _sync(session: Session, sync: Sync, accounts: list[Mapping[str, Any]], *, readable: bool) -> str:
+    """What to tell of a sync; the account is added to `accounts` once it is known, whatever is wrong then."""
     target = session.target(sync)
     types = _types(session, sync) if readable else None
     with session.destination(sync, target, read_only=True) as destination:
         asked = ask(session, sync, target, destination, read_only=True)
     account, schema = asked.who, asked.schema
-    found = faults(sync.config, schema, types)
+    accounts.append(_account(account, target))
+    found = asked.faults(sync, types)
     if found:
-        raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
-    lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account)}"]
-    lines += [f"note: {note}" for note in account.notes]
+        raise UsageError("\n  ".join(f"{sync.at(name)}: {name}: {fault}" for name, fault in found.items()))
+    lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account, target)}"]
+    lines += [f"note: {note}" for note in (*account.notes, *asked.judged.notes)]
     lines += [
         f"note: {name} {FOLDED}" for name in sync.config.match if name in target.capabilities.case_insensitive_match
     ]
@@ -143,9 +152,37 @@ def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
     return "\n  ".join(lines)
 
 
-def _named(account: Account) -> str:
-    quota = "" if account.quota_left is None else f", {account.quota_left:,} calls left today"
-    return f"{account.name or account.id}{quota}"
+def _reserved(account: Account, target: Target) -> int | None:
+    """Calls of the day that are left to other programs."""
+    return None if account.quota_max is None else int(account.quota_max * target.config.reserve)
+
+
+def _account(account: Account, target: Target) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "sandbox": account.sandbox,
+        "edition": account.edition or None,
+        "quota_left": account.quota_left,
+        "quota_max": account.quota_max,
+        "reserved": _reserved(account, target),
+    }
+
+
+def _named(account: Account, target: Target) -> str:
+    kinds = {True: "a sandbox", False: "production", None: ""}
+    known = [account.id if account.name else "", kinds[account.sandbox], account.edition]
+    about = ", ".join(part for part in known if part)
+    return f"{account.name or account.id}{f' ({about})' if about else ''}{_quota(account, target)}"
+
+
+def _quota(account: Account, target: Target) -> str:
+    if account.quota_left is None:
+        return ""
+    most = f" of {account.quota_max:,}" if account.quota_max is not None else ""
+    reserved = _reserved(account, target)
+    kept = f", of which {reserved:,} are reserved for other programs" if reserved else ""
+    return f", {account.quota_left:,}{most} calls left today{kept}"
 
 
 def _required(sync: Sync, missing: tuple[str, ...], target: Target) -> list[str]:

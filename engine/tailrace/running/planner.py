@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,10 @@ from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
+from tailrace.judging import Judge, Judgement, Mapped, Wish
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
 from tailrace.planning.holds import Reason
+from tailrace.planning.modes import needed_operations
 from tailrace.running.session import Session, Target
 from tailrace.running.unsure import unsure
 from tailrace.snapshot.store import Identity, Snapshot
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from tailrace.destination import Account, Destination, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
+    from tailrace.values import LogicalType
 
 MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
@@ -65,11 +68,16 @@ class Asked:
 
     who: Account
     schema: ObjectSchema
+    judged: Judgement = field(default_factory=Judgement)
 
     @property
     def account(self) -> str:
         """The account's id."""
         return self.who.id
+
+    def faults(self, sync: Sync, types: Mapping[str, LogicalType] | None) -> dict[str, str]:
+        """What is wrong with the mapping, by field; `types` are those of the model's columns where they are known."""
+        return faults(sync.config, self.schema, types) | dict(self.judged.faults)
 
 
 def ask(
@@ -92,7 +100,19 @@ def ask(
     account = retries.call(destination.check, idempotent=True, briefly=True)
     session.state.remember_account(target.name, target.hint, account)
     schema = retries.call(lambda: destination.describe(sync.config.object), idempotent=True, briefly=True)
-    return Asked(account, schema)
+    if not isinstance(destination, Judge):
+        return Asked(account, schema)
+    return Asked(account, schema, retries.call(lambda: destination.judge(wish(sync)), idempotent=True, briefly=True))
+
+
+def wish(sync: Sync) -> Wish:
+    """What a sync asks of its object, as adapters judge it."""
+    lookups = sync.lookups()
+    fields = [
+        Mapped(name, lookups.get(name), "value" in spec.model_fields_set, spec.value, spec.nulls == "skip")
+        for name, spec in sync.config.fields.items()
+    ]
+    return Wish(sync.config.object, needed_operations(sync.config), tuple(sync.config.match), fields)
 
 
 def identity(sync: Sync, account: str | None) -> Identity:
@@ -146,7 +166,7 @@ def make_plan(
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     around = replace(
         _surroundings(session, sync, target, issues, request),
-        contract=faults(sync.config, asked.schema, changes.types) if asked else None,
+        contract=asked.faults(sync, changes.types) if asked else None,
         old_known=snapshot.values == "clear",
         unsure=unsure(changes, snapshot),
         notes=(*notes, *_notes(session, sync, snapshot, asked)),
@@ -286,6 +306,7 @@ def _notes(session: Session, sync: Sync, snapshot: Snapshot, asked: Asked | None
     if not snapshot.generation:
         notes += [_new_identity(snapshot.identity, other) for other in session.store.others(snapshot.identity)]
     if asked is not None:
+        notes += asked.judged.notes
         missing = missing_required(sync.config, asked.schema)
         if missing:
             notes.append(f"new records need {', '.join(missing)}, which the mapping lacks; such rows will be rejected")

@@ -16,7 +16,7 @@ class SalesforceOptions:
 
     `objects` declares further objects and fields in the shape of a describe call:
     `{"Invoice__c": {"label": "Invoice", "fields": [{"name": "Number__c", "type": "string", "length": 20}]}}`;
-    for an object that exists already the fields are added.
+    for an object that exists already the fields are added. `recordTypeInfos` adds record types by `developerName`.
     """
 
     org_id: str = "00D5g000004WaTrEAK"
@@ -30,6 +30,8 @@ class SalesforceOptions:
     """Most bytes of a bulk job's file: 150 MB in base64."""
     hard_delete: bool = False
     """Whether the user has the permission Bulk API Hard Delete."""
+    person_accounts: bool = False
+    """Whether accounts can be people, by the record type `PersonAccount`."""
     assignment_rules: Mapping[str, str] = field(default_factory=dict)
     """Names of active assignment rules by object, such as `{"Lead": "Round robin"}`. They do nothing."""
     objects: Mapping[str, Any] = field(default_factory=dict)

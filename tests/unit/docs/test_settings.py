@@ -25,7 +25,7 @@ from tailrace.project.config import (
 )
 from tailrace.project.model import field_keys
 from tailrace.project.types import Secret, SecretUrl
-from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, SessionToken
+from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, RefreshToken, SessionToken
 
 PLUGINS = plugins()
 MODELS = {
@@ -132,7 +132,7 @@ def test_every_mode_stands_on_the_page(name, read):
 def test_every_key_of_signing_in_is_named(read):
     """The Salesforce page names all keys of each flow."""
     page = read(pages_of("salesforce"))
-    for model in (ClientCredentials, Jwt, Password, SessionToken):
+    for model in (ClientCredentials, Jwt, Password, RefreshToken, SessionToken):
         row = page.row(get_args(model.model_fields["flow"].annotation)[0])
         assert {key for key in field_keys(model) - {"flow"} if f"`{key}`" not in row} == set()
 

@@ -80,3 +80,12 @@ def test_required_fields_the_mapping_lacks_are_told_not_refused():
     """Records may all exist already, so a missing required field is a note."""
     assert missing_required(config({"Email": "email"}), SCHEMA) == ("LastName",)
     assert missing_required(config({"Email": "email"}, mode="update"), SCHEMA) == ()
+
+
+def test_a_missing_field_has_all_that_is_near_and_why_it_may_be_unseen():
+    """Names are near whatever their case, and the destination says how a field can hide."""
+    fields = {name: Field(name, "string", TEXT, unique=name == "Ext") for name in ("Ext", "Tier__c", "Tier2__c")}
+    schema = ObjectSchema("X", fields, unseen="nobody may see it")
+    assert faults(config({"TIER_c": "x"}), schema)["TIER_c"] == (
+        "X has no such field, or nobody may see it; did you mean Tier__c or Tier2__c?"
+    )

@@ -15,6 +15,7 @@ from tailrace.errors import AnswerLost, Retriable, SessionExpired, StopRun
 from tailrace_destinations.plain import Unfit
 from tailrace_destinations.salesforce.encode import decode, encoder, id18
 from tailrace_destinations.salesforce.errors import fault, row_outcome, stop_error
+from tailrace_destinations.salesforce.links import Links
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
 from tailrace_destinations.salesforce.schema import read_describe
 from tailrace_destinations.salesforce.soql import literal, queries
@@ -166,10 +167,11 @@ def describe(*fields):
 def test_polymorphic_references_state_their_type(batch):
     """A reference to one of several objects says which."""
     owner = {"name": "OwnerId", "type": "reference", "relationshipName": "Owner", "referenceTo": ["User", "Group"]}
-    user = describe({"name": "Ext__c", "type": "double"})
+    user = describe({"name": "Ext__c", "type": "double", "externalId": True})
     lookups = {"OwnerId": Lookup("User", "ext__c")}
     made = batch("create", {"ownerless": None, "OwnerId": 7}, match=(), lookups=lookups, object="Task")
-    writer = RecordWriter(made, describe(owner, {"name": "Ownerless", "type": "string"}), {"User": user})
+    task = describe(owner, {"name": "Ownerless", "type": "string"})
+    writer = RecordWriter(made, task, Links(None, lambda _: user, None).of_batch(made, task))
     assert json.loads(writer.write(made.rows[0])) == {
         "attributes": {"type": "Task"},
         "Ownerless": None,

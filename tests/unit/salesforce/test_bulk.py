@@ -115,7 +115,7 @@ def test_a_job_from_end_to_end(crm, drive, control, calls):
     made = order(LastName="string", LTV__c="decimal(2)", Active__c="bool", Notes__c="string")
     rows = [{"id": f"Key {n}", "LastName": f"N{n}", "LTV__c": Decimal("1.70"), "Active__c": True} for n in range(450)]
     rows[7]["Notes__c"] = HOSTILE
-    rows[8]["LastName"] = "x" * 81
+    control.fail_rows("Contact", "FIELD_CUSTOM_VALIDATION_EXCEPTION", field=KEY, values=["Key 8"])
     spooled, told_by, receipt = drive(crm, made, frame(made, *rows))
     assert (spooled.taken, spooled.refused, spooled.aside) == (450, [], [])
     assert spooled.marks.columns == ["seq", "mark"]
@@ -126,7 +126,7 @@ def test_a_job_from_end_to_end(crm, drive, control, calls):
     assert records["Key 7"]["Notes__c"] == HOSTILE
     assert told_by["key 7"]["record_id"] == records["Key 7"]["Id"]
     assert told_by["key 8"]["status"] == "rejected"
-    assert (told_by["key 8"]["code"], told_by["key 8"]["recovery"]) == ("STRING_TOO_LONG", None)
+    assert (told_by["key 8"]["code"], told_by["key 8"]["recovery"]) == ("FIELD_CUSTOM_VALIDATION_EXCEPTION", None)
     assert crm.job_state(receipt).processed == 450
     assert calls.total == control.counters()["requests"]
 

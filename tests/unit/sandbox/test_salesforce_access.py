@@ -91,3 +91,16 @@ def test_unknown_path_and_method(force):
     """What does not exist answers in the vendor's shape."""
     assert force.get("/nothing").json()[0]["errorCode"] == "NOT_FOUND"
     assert force.put("/limits").json()[0]["errorCode"] == "METHOD_NOT_ALLOWED"
+
+
+def test_rotated_refresh_tokens(client, server):
+    """With rotation each answer has another refresh token, and one that was used is an invalid grant."""
+    form = {"grant_type": "refresh_token", "client_id": "id", "refresh_token": "first"}
+    assert "refresh_token" not in token(client, server, **form).json()
+    server.control.salesforce.limit(rotates=True)
+    try:
+        second = token(client, server, **form).json()["refresh_token"]
+        assert token(client, server, **form).json()["error"] == "invalid_grant"
+        assert token(client, server, **form | {"refresh_token": second}).status_code == 200
+    finally:
+        server.control.salesforce.limit(rotates=False)

@@ -83,7 +83,7 @@ def test_values_are_refused_as_the_vendor_does(upsert, field, value, code):
     ("field", "sent", "kept"),
     [
         ("LTV__c", "143.70", 143.7),
-        ("LTV__c", 0.125, 0.13),
+        ("LTV__c", 0.125, 0.125),
         ("Orders__c", 7, 7.0),
         ("Last_Seen__c", "2026-01-02T03:04:05.678+01:00", "2026-01-02T02:04:05.678+0000"),
         ("Last_Order__c", "2024-02-29", "2024-02-29"),
@@ -95,7 +95,7 @@ def test_values_are_refused_as_the_vendor_does(upsert, field, value, code):
     ],
 )
 def test_values_are_kept_as_the_vendor_does(upsert, server, field, sent, kept):
-    """Numbers are rounded to scale, times turned to UTC, texts trimmed, free picklists grow."""
+    """Numbers keep the digits beyond their scale, times turned to UTC, texts trimmed, free picklists grow."""
     assert errors(upsert(contact("a", **{field: sent}))) == [None]
     assert server.control.salesforce.records("Contact")[0][field] == kept
 

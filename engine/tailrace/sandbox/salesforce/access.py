@@ -41,21 +41,27 @@ class Access:
         self._org = org
         self.daily = daily
         self.expired: set[str] = set()
+        self.rotates = False
+        """Whether each use of a refresh token gives another, and ends the one that was used."""
+        self._ended: set[str] = set()
         self._seen: set[str] = set()
         self._numbers = itertools.count(1)
         self._window = Window(daily, DAY)
 
     def reset(self) -> None:
-        """Forget requests and expired sessions."""
+        """Forget requests, expired sessions and used refresh tokens."""
         self.expired.clear()
+        self._ended.clear()
         self._window = Window(self.daily, DAY)
 
     def change(self, data: Mapping[str, Any]) -> None:
-        """A new `daily` quota; counting starts anew."""
-        if set(data) != {"daily"}:
-            raise ValueError(f"known is daily, not {', '.join(sorted(data))}")
-        self.daily = data["daily"]
-        self._window = Window(self.daily, DAY)
+        """A new `daily` quota, from which counting starts anew; `rotates` refresh tokens or not."""
+        if not data or not set(data) <= {"daily", "rotates"}:
+            raise ValueError(f"known are daily and rotates, not {', '.join(sorted(data))}")
+        self.rotates = bool(data.get("rotates", self.rotates))
+        if "daily" in data:
+            self.daily = data["daily"]
+            self._window = Window(self.daily, DAY)
 
     def check(self, request: Request) -> None:
         """SalesforceError when the request may not pass."""
@@ -106,7 +112,13 @@ class Access:
                 return _refused(*_REFUSALS.get(name, ("invalid_grant", "authentication failure")))
         if kind == JWT_BEARER and form["assertion"].count(".") != 2:  # noqa: PLR2004 - header.payload.signature
             return _refused("invalid_grant", "invalid assertion")
-        return json_response(self._granted(request))
+        if form.get("refresh_token") in self._ended:
+            return _refused("invalid_grant", "expired access/refresh token")
+        granted = self._granted(request)
+        if kind == "refresh_token" and self.rotates:
+            self._ended.add(form["refresh_token"])
+            granted["refresh_token"] = f"5Aep861.sandbox.{next(self._numbers):06d}"
+        return json_response(granted)
 
     async def userinfo(self, request: Request) -> Response:
         """GET /services/oauth2/userinfo."""
@@ -122,8 +134,10 @@ class Access:
         return json_response(body | {"id": f"{_base(request)}/id/{org_id}/{USER_ID}", "display_name": "Sandbox User"})
 
     async def revoke(self, request: Request) -> Response:
-        """POST /services/oauth2/revoke."""
-        self.expired.add(_form(request, (await request.body()).decode(errors="replace")).get("token", ""))
+        """POST /services/oauth2/revoke: of a session or a refresh token."""
+        token = _form(request, (await request.body()).decode(errors="replace")).get("token", "")
+        self.expired.add(token)
+        self._ended.add(token)
         return Response(status_code=200)
 
     async def soap(self, request: Request) -> Response:
@@ -163,6 +177,7 @@ class Access:
 _REFUSALS = {
     "client_id": ("invalid_client_id", "client identifier invalid"),
     "client_secret": ("invalid_client", "invalid client credentials"),
+    "refresh_token": ("invalid_grant", "expired access/refresh token"),
 }
 
 

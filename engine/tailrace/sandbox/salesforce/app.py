@@ -87,7 +87,7 @@ class Salesforce(Vendor):
         )
 
     def limit(self, data: Mapping[str, Any]) -> None:
-        """The `daily` quota, null for none; `polls`, how many of them find a bulk job still at work."""
+        """`daily` quota, null for none; `polls` that find a bulk job still at work; `rotates` refresh tokens or not."""
         rest = dict(data)
         if "polls" in rest:
             self.jobs.polls = int(rest.pop("polls"))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tailrace.sandbox.salesforce.errors import RowError
@@ -55,7 +55,8 @@ class SfField:
     calculated: bool = False
     autoNumber: bool = False  # noqa: N815
     restrictedPicklist: bool = False  # noqa: N815
-    picklistValues: tuple[str, ...] = ()  # noqa: N815
+    picklistValues: tuple[Mapping[str, Any], ...] = ()  # noqa: N815
+    """Each with `value`, `label` and `active`."""
     referenceTo: tuple[str, ...] = ()  # noqa: N815
     relationshipName: str | None = None  # noqa: N815
     polymorphicForeignKey: bool = False  # noqa: N815
@@ -92,8 +93,7 @@ class SfField:
         """As describe shows it."""
         shown = {name: getattr(self, name) for name in _SHOWN}
         shown["picklistValues"] = [
-            {"active": True, "defaultValue": False, "label": value, "validFor": None, "value": value}
-            for value in self.picklistValues
+            {"defaultValue": False, "validFor": None, **choice} for choice in self.picklistValues
         ]
         return shown | {
             "label": self.words,
@@ -126,7 +126,6 @@ def from_json(data: Mapping[str, Any]) -> SfField:
     if data["type"] not in TYPES:
         raise ValueError(f"{data['type']} is not a field type; it is one of {', '.join(sorted(TYPES))}.")
     made = dict(data)
-    made["picklistValues"] = tuple(v["value"] if isinstance(v, Mapping) else v for v in data.get("picklistValues", ()))
     made["referenceTo"] = tuple(data.get("referenceTo", ()))
     if made["type"] == "reference" and not made.get("relationshipName"):
         made["relationshipName"] = made["name"].removesuffix("Id").replace("__c", "__r")
@@ -143,7 +142,16 @@ def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
         defaults["digits"] = 9
     if kind == "boolean":
         defaults |= {"nillable": False, "defaultValue": False, "defaultedOnCreate": True}
+    data["picklistValues"] = tuple(_option(value) for value in data.get("picklistValues", ()))
     return defaults | data
+
+
+def _option(given: Any) -> Mapping[str, Any]:
+    """A choice, from its value alone or from data shaped like describe's."""
+    if not isinstance(given, Mapping):
+        return {"value": str(given), "label": str(given), "active": True}
+    value = str(given["value"])
+    return {"value": value, "label": str(given.get("label") or value), "active": bool(given.get("active", True))}
 
 
 def _checker(made: SfField) -> Check:
@@ -193,7 +201,7 @@ def _email(made: SfField) -> Check:
 
 
 def _choice(made: SfField) -> Check:
-    as_text, allowed = _text(made), frozenset(made.picklistValues)
+    as_text, allowed = _text(made), frozenset(choice["value"] for choice in made.picklistValues if choice["active"])
     several = made.type == "multipicklist"
 
     def check(value: Any) -> Any:
@@ -220,7 +228,6 @@ def _boolean(made: SfField) -> Check:
 
 def _number(made: SfField) -> Check:
     whole = made.digits if made.type == "int" else made.precision - made.scale
-    unit = Decimal(1).scaleb(-made.scale)
     limit = Decimal(10) ** whole
 
     def check(value: Any) -> Any:
@@ -237,8 +244,8 @@ def _number(made: SfField) -> Check:
             raise RowError("NUMBER_OUTSIDE_VALID_RANGE", message, [made.name])
         if made.type == "int" and number != number.to_integral_value():
             raise _wrong(made, value)
-        rounded = number.quantize(unit, ROUND_HALF_UP)
-        return int(rounded) if made.type == "int" else float(rounded)
+        # Digits beyond the scale are kept: it holds for what people type and see (help article 000387302).
+        return int(number) if made.type == "int" else float(number)
 
     return check
 

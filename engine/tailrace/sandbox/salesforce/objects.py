@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailrace.sandbox.salesforce.fields import SfField, from_json, with_defaults
+from tailrace.sandbox.salesforce.recordtypes import MASTER, RecordType, record_types
 
 SALUTATIONS = ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx.")
 LEAD_SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
@@ -29,6 +30,8 @@ class SfObject:
     _defaults: dict[str, Any] = field(default_factory=dict)
     required: list[SfField] = field(default_factory=list)
     """Fields without which a create is refused."""
+    record_types: dict[str, RecordType] = field(default_factory=dict)
+    """By id, but for the master."""
 
     def add(self, *fields: SfField) -> None:
         """Add fields, in place of those of the same name."""
@@ -81,30 +84,32 @@ class SfObject:
 
     def describe(self) -> dict[str, Any]:
         """The whole description."""
-        master = {
-            "active": True, "available": True, "defaultRecordTypeMapping": True, "developerName": "Master",
-            "master": True, "name": "Master", "recordTypeId": "012000000000000AAA", "urls": {},
-        }  # fmt: skip
         described = [made.describe() for made in self.fields.values()]
-        return self.summary() | {"fields": described, "recordTypeInfos": [master], "childRelationships": []}
+        infos = [*(known.describe() for known in self.record_types.values()), MASTER]
+        return self.summary() | {"fields": described, "recordTypeInfos": infos, "childRelationships": []}
 
 
 def standard_objects() -> list[SfObject]:
     """A new org's objects."""
-    return [_account(), _contact(), _lead(), _opportunity(), _user(), _organization(), _assignment_rule()]
+    writable = [_account(), _contact(), _lead(), _opportunity(), _task()]
+    return [*writable, _user(), _group(), _organization(), _assignment_rule(), _record_type()]
 
 
 def declared_object(name: str, data: Mapping[str, Any], number: int) -> SfObject:
     """A custom object, from data shaped like describe's."""
     prefix = data.get("keyPrefix") or f"a{number:02d}"
     made = SfObject(name, data.get("label") or name, prefix)
-    made.add(*_system(), _f("Name", "string", length=80), _external_id())
+    made.add(*_system(), _f("Name", "string", length=80), _external_id(), _owner("Group", "User"))
     return made
 
 
 def declare(made: SfObject, data: Mapping[str, Any]) -> None:
-    """Add fields from data shaped like describe's; ValueError when one cannot be."""
+    """Add fields and record types from data shaped like describe's; ValueError when one cannot be."""
     made.add(*(from_json(item) for item in data.get("fields") or ()))
+    types = record_types(made.prefix, data.get("recordTypeInfos") or (), made.record_types)
+    if types:
+        made.record_types |= types
+        made.add(_ref("RecordTypeId", "RecordType", label="Record Type ID"))
 
 
 def _f(name: str, type: str, **attributes: Any) -> SfField:
@@ -121,6 +126,11 @@ def _ref(name: str, target: str, **attributes: Any) -> SfField:
     return _f(name, "reference", referenceTo=(target,), relationshipName=relation, **attributes)
 
 
+def _owner(*targets: str) -> SfField:
+    several = {"polymorphicForeignKey": len(targets) > 1, "nillable": False, "defaultedOnCreate": True}
+    return _f("OwnerId", "reference", label="Owner ID", referenceTo=targets, relationshipName="Owner", **several)
+
+
 def _picklist(name: str, values: tuple[str, ...], **attributes: Any) -> SfField:
     return _f(name, "picklist", picklistValues=values, **attributes)
 
@@ -135,7 +145,7 @@ def _system() -> list[SfField]:
     return [
         _fixed("Id", "id", idLookup=True),
         _fixed("IsDeleted", "boolean"),
-        _ref("OwnerId", "User", nillable=False, defaultedOnCreate=True),
+        _owner("User"),
         _fixed("CreatedDate", "datetime"),
         _fixed("CreatedById", "reference", relationshipName="CreatedBy", **user),
         _fixed("LastModifiedDate", "datetime"),
@@ -223,6 +233,7 @@ def _account() -> SfObject:
 def _lead() -> SfObject:
     made = SfObject("Lead", "Lead", "00Q")
     made.add(*_system(), *_person(), *_custom())
+    made.add(_owner("Group", "User"))
     status = {"nillable": False, "defaultedOnCreate": True, "defaultValue": LEAD_STATUS[0]}
     made.add(
         _f("Company", "string", label="Company", length=255, nillable=False),
@@ -251,6 +262,45 @@ def _opportunity() -> SfObject:
         _f("Description", "textarea", label="Description", length=32_000),
         _fixed("IsWon", "boolean", label="Won"),
         _fixed("IsClosed", "boolean", label="Closed"),
+    )
+    return made
+
+
+def _task() -> SfObject:
+    made = SfObject("Task", "Task", "00T")
+    made.add(*_system(), _owner("Group", "User"), _external_id())
+    several = {"polymorphicForeignKey": True}
+    made.add(
+        _f("Subject", "combobox", label="Subject"),
+        _f("ActivityDate", "date", label="Due Date Only"),
+        _f("Description", "textarea", label="Description", length=32_000),
+        _f("WhoId", "reference", label="Name ID", referenceTo=("Contact", "Lead"), relationshipName="Who", **several),
+        _f("WhatId", "reference", label="Related To ID", referenceTo=("Account", "Opportunity"),
+           relationshipName="What", **several),
+    )  # fmt: skip
+    return made
+
+
+def _group() -> SfObject:
+    made = SfObject("Group", "Group", "00G", createable=False)
+    made.add(
+        _fixed("Id", "id", idLookup=True),
+        _f("Name", "string", length=40),
+        _f("DeveloperName", "string", length=80),
+        _f("Type", "string", length=40),
+    )
+    return made
+
+
+def _record_type() -> SfObject:
+    made = SfObject("RecordType", "Record Type", "012", createable=False)
+    made.add(
+        _fixed("Id", "id", idLookup=True),
+        _f("Name", "string", length=80),
+        _f("DeveloperName", "string", length=80),
+        _f("SobjectType", "string", length=40),
+        _f("IsActive", "boolean"),
+        _f("IsPersonType", "boolean"),
     )
     return made
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tailrace.sandbox.options import SalesforceOptions
+from tailrace.sandbox.salesforce import persons
 from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField, moment_text
 from tailrace.sandbox.salesforce.ids import make_id, parse_id
@@ -93,6 +94,8 @@ class Org:
         self._folded: dict[str, Table] = {}
         for made in standard_objects():
             self._add(made)
+        if options.person_accounts:
+            persons.enable(self.tables["Account"].object, self.tables["Contact"].object)
         self.declare(options.objects)
         self._furnish()
 
@@ -115,6 +118,7 @@ class Org:
             table = self._folded[name.lower()]
             declare(table.object, data)
             self._check_references(table.object)
+            self._furnish_types(table.object)
             for record in table.records.values():
                 record.update({k: v for k, v in table.object.defaults().items() if k not in record})
             table.reindex()
@@ -136,6 +140,7 @@ class Org:
     def create(self, table: Table, payload: Mapping[str, Any]) -> Values:
         """A new record; RowError when it is refused."""
         values = self.checked(table, payload, creating=True)
+        person = self._is_person(table, values, None)
         absent = [made.name for made in table.object.required if values.get(made.name) is None]
         if absent:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
@@ -145,15 +150,29 @@ class Org:
         record = table.object.defaults() | _stamps() | values
         record["Id"] = make_id(table.object.prefix, table.last_number)
         _name(record)
+        record |= {"IsPersonAccount": True} if person else {}
         table.records[record["Id"]] = record
         table.enter(record)
         table.writes += 1
+        if person:
+            behind = self.create(self.tables["Contact"], persons.contact_of(record))
+            behind["IsPersonAccount"] = True
+            record["PersonContactId"] = behind["Id"]
         return record
+
+    def _is_person(self, table: Table, values: Mapping[str, Any], record: Values | None) -> bool:
+        """Whether the account that is written is a person; RowError when it may not be written so."""
+        if not self.options.person_accounts:
+            return False
+        if table.object.name == "Contact" and record is not None:
+            persons.refuse_contact(record)
+        return table.object.name == "Account" and persons.check(table.object, values, record)
 
     def update(self, table: Table, record_id: str, payload: Mapping[str, Any]) -> Values:
         """Write a record that exists; RowError when it is refused."""
         record = self.live(table, record_id)
         values = self.checked(table, payload, creating=False)
+        self._is_person(table, values, record)
         for name, value in values.items():
             if value is None and table.object.fields[name].required:
                 raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
@@ -201,6 +220,7 @@ class Org:
             if not (made.createable if creating else made.updateable):
                 raise _read_only(made)
             values[made.name] = self._value(made, value)
+        self._typed(table, values.get("RecordTypeId"))
         return values
 
     def _value(self, made: SfField, value: Any) -> Any:
@@ -223,6 +243,12 @@ class Org:
         record = table.records.get(record_id)
         if record is None or record.get("IsDeleted"):
             raise RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [made.name])
+
+    def _typed(self, table: Table, record_type: Any) -> None:
+        known = table.object.record_types.get(record_type)
+        if record_type is not None and (known is None or not known.active or not known.available):
+            message = f"Record Type ID: this ID value isn't valid for the user: {record_type}"
+            raise RowError("INVALID_CROSS_REFERENCE_KEY", message, ["RecordTypeId"])
 
     def _related(self, table: Table, name: str, value: Any) -> tuple[SfField, str | None]:
         made = table.object.relation(name)
@@ -251,6 +277,9 @@ class Org:
             name: {
                 "label": table.object.label,
                 "keyPrefix": table.object.prefix,
+                "recordTypeInfos": [
+                    known.describe() | {"person": known.person} for known in table.object.record_types.values()
+                ],
                 "fields": [_plain(made) for made in table.object.fields.values() if made.name.endswith("__c")],
                 "last_number": table.last_number,
                 "records": list(table.records.values()),
@@ -276,12 +305,19 @@ class Org:
         for number, (ruled, name) in enumerate(self.options.assignment_rules.items(), 1):
             rule_id = make_id("01Q", number)
             rules[rule_id] = {"Id": rule_id, "Name": name, "SobjectType": ruled, "Active": True}
+        for table in self.tables.values():
+            self._furnish_types(table.object)
         user = {"Id": USER_ID, "Username": "sandbox@example.com", "Name": "Sandbox User", "IsActive": True}
         self.tables["User"].records[USER_ID] = user | {"Email": "sandbox@example.com"}
         org_id = self.options.org_id
         org = {"Id": org_id, "Name": "Tailrace Sandbox", "OrganizationType": "Developer Edition"}
         self.tables["Organization"].records.clear()
         self.tables["Organization"].records[org_id] = org | {"InstanceName": "SBX1", "IsSandbox": True}
+
+    def _furnish_types(self, made: SfObject) -> None:
+        types = self.tables["RecordType"].records
+        for known in made.record_types.values():
+            types[known.id] = known.record(made.name)
 
 
 def external_id_field(table: Table, name: str) -> SfField:
@@ -324,7 +360,7 @@ def _stamps() -> Values:
 
 
 def _name(record: Values) -> None:
-    if "LastName" in record:
+    if record.get("LastName") is not None:
         record["Name"] = " ".join(filter(None, (record.get("FirstName"), record.get("LastName"))))
 
 

@@ -61,8 +61,9 @@ def value_of(org: Org, record: Values, table: Table, path: str) -> Any:
     made = table.object.relation(head)
     if made is None:
         return None
-    parent = org.table(made.referenceTo[0])
-    found = parent.records.get(record.get(made.name) or "")
+    record_id = record.get(made.name) or ""
+    parent = org.by_prefix(record_id) or org.table(made.referenceTo[0])
+    found = parent.records.get(record_id)
     return value_of(org, found, parent, rest) if found else None
 
 
