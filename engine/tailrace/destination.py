@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from tailrace.rates import Rate as Rate  # noqa: PLC0414 - part of this seam, re-exported
 from tailrace.values import KINDS, Kind, Value
@@ -280,6 +280,18 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+
+
+@runtime_checkable
+class Contending(Protocol):
+    """A destination where writing a row locks the records it refers to, as writing a child locks its parent."""
+
+    def contended(self, object: str, fields: Sequence[str]) -> Sequence[str]:
+        """Of these mapped fields those that refer to a record which is locked, the one that contends most first.
+
+        Rows are sent in their order, so that those which lock the same record stand side by side, and no two batches
+        in flight lock the same one. May ask the network what `describe` asks.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def capabilities(config: SalesforceConfig, options: SalesforceOptions | None = N
         idempotent=frozenset({Operation.UPSERT, Operation.UPDATE, Operation.DELETE}),
         batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
         rates=config.rate or (),
-        # Parallel batches of one object contend for the locks of shared parents.
+        # Other programs' rows, and triggers, lock more than the parents that are known here.
         concurrency=config.concurrency or 1,
         lookups=True,
         bulk=bulk_jobs(config, options),

@@ -15,6 +15,7 @@ from tailrace_destinations.salesforce.client import Client
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
 from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
+from tailrace_destinations.salesforce.locks import contended
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
 from tailrace_destinations.salesforce.schema import Column, SObject, read_describe, upsert_key
 from tailrace_destinations.salesforce.soql import literal, queries
@@ -78,6 +79,10 @@ class SalesforceDestination:
         with self._lock:
             self._described[object] = found
         return found.schema
+
+    def contended(self, object: str, fields: Sequence[str]) -> Sequence[str]:
+        """The fields that refer to a record which writing a row locks."""
+        return contended(self._known(object), fields)
 
     def _known(self, object: str) -> SObject:
         with self._lock:

@@ -35,6 +35,8 @@ class Column:
     length: int
     relationship: str | None
     targets: tuple[str, ...]
+    is_master: bool = False
+    """Whether it refers to the master of a master-detail relationship."""
 
     def comparable(self, value: Value) -> str:
         """A value of this field as Salesforce compares it when it matches records."""
@@ -143,4 +145,5 @@ def _column(entry: Mapping[str, Any], zone: ZoneInfo | None) -> Column:
         length=int(entry.get("length") or 0),
         relationship=str(entry["relationshipName"]) if entry.get("relationshipName") else None,
         targets=tuple(str(target) for target in entry.get("referenceTo") or ()),
+        is_master=entry.get("relationshipOrder") is not None,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -15,6 +14,7 @@ import polars as pl
 
 from tailrace.actions import operation
 from tailrace.delivery.checkpoints import Checkpoints, Fold
+from tailrace.delivery.fleet import Fleet
 from tailrace.delivery.flight import Flight
 from tailrace.delivery.fresh import Fresh
 from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
@@ -22,6 +22,7 @@ from tailrace.delivery.jobs import among, jobs_of
 from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
+from tailrace.delivery.neighbours import Neighbours
 from tailrace.delivery.phases import REMOVALS, Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
@@ -106,6 +107,8 @@ class _Work:
     """See `Prepared.kept`."""
     anew: frozenset[str]
     """Markers of updates whose record was gone: they go out whole, as upserts."""
+    locks: frozenset[int] = frozenset()
+    """See `Neighbours`."""
     intended: bool = False
     """Whether its intent is durable already, with those of the batches around it."""
 
@@ -166,24 +169,25 @@ class _Delivery:
         self._pace: float | None = None
         """Seconds that the last batch took to be sent."""
         self._flight = Flight(job.concurrency, limiter.pace)
-        self._flying: set[Future[_Done | None]] = set()
-        self._pool: ThreadPoolExecutor | None = None
+        self._fleet = Fleet(self._process, self._absorb, self._flight)
+        self._destination, self._neighbours = destination, Neighbours()
 
     def __enter__(self) -> Self:
-        if self._job.concurrency > 1:
-            self._pool = ThreadPoolExecutor(self._job.concurrency, thread_name_prefix=f"deliver-{self._job.sync}")
+        self._fleet.start(self._job.concurrency, f"deliver-{self._job.sync}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._broken = kind is not None
-        if self._pool is not None:
-            at_once = kind is not None and issubclass(kind, KeyboardInterrupt)
-            self._pool.shutdown(wait=not at_once, cancel_futures=True)
+        self._fleet.stop(at_once=kind is not None and issubclass(kind, KeyboardInterrupt))
         for number in tuple(self._ahead):
             self._journal.settle(number, [])  # nothing of it was sent
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
+        try:
+            self._neighbours = Neighbours.of(self._job, self._destination)
+        except DestinationError as error:
+            self._halt(error)
         for phase in writes(self._rows, self._job.match, self._capabilities.case_insensitive_match):
             self._run_phase(phase)
         for phase in removals(self._rows.without(self._supersede())):
@@ -232,18 +236,25 @@ class _Delivery:
     def _run_parts(self, parts: Sequence[Part]) -> None:
         for part in parts:
             for works in self._works(self._in_jobs(self._vacancies.admit(part, self._ledger.frame))):
-                for some in self._together(works):
-                    for work in self._intended(some):
-                        self._launch(work)
+                self._send(works)
                 if self._halted:
                     break
                 self._fold_in()
-        self._land(all_of_them=True)
+        self._fleet.land(all_of_them=True)
+
+    def _send(self, works: list[_Work]) -> None:
+        if self._neighbours and self._fleet.several:
+            while works and not self._halted:
+                self._fleet.launch(self._fleet.take(works))
+            return
+        for some in self._together(works):
+            for work in self._intended(some):
+                self._fleet.launch(work)
 
     def _fold_in(self) -> None:
         """Have made durable what is known so far, if that is due."""
         if self._fold is not None and self._checkpoints.due(self._ledger.untaken):
-            self._land(all_of_them=True)
+            self._fleet.land(all_of_them=True)
             self._fold(self._ledger.take(), self._ledger.whole())
             self._checkpoints.made()
 
@@ -253,7 +264,9 @@ class _Delivery:
         if self._jobs is None or able is None:
             return part
         aside: list[int] = []
-        for done in self._jobs.send_all(part.rows.where(able), part.action, self._numbers, self._journal):
+        for done in self._jobs.send_all(
+            part.rows.where(able), part.action, self._numbers, self._journal, self._neighbours.ordered
+        ):
             verdict = self._judged(done.outcomes, part)
             if done.intended:
                 self._journal.settle(done.number, verdict.final)
@@ -273,14 +286,26 @@ class _Delivery:
     def _works(self, part: Part) -> Iterator[list[_Work]]:
         """The part's batches, those together that were taken out of the frame at once."""
         size = max(1, self._job.batch_size // _SHRINK**part.round)
-        for piece in part.rows.batches(size * max(1, _CHUNK // size)):
+        for piece in self._neighbours.pieces(part.rows, size * max(1, _CHUNK // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
             anew = frozenset(map(str, piece.filter(pl.col("action") != part.action)["seq"]))
+            locks = self._neighbours.locks(piece) if self._neighbours and self._fleet.several else {}
             batches = (
                 make_batch(self._job, operation(part.action), prepared.rows[start : start + size], part.round)
                 for start in range(0, len(prepared.rows), size)
             )
-            yield [_Work(next(self._numbers), batch, part.action, part.round, prepared.kept, anew) for batch in batches]
+            yield [
+                _Work(
+                    next(self._numbers),
+                    batch,
+                    part.action,
+                    part.round,
+                    prepared.kept,
+                    anew,
+                    self._neighbours.of_batch(markers(batch.rows), locks),
+                )
+                for batch in batches
+            ]
 
     def _together(self, works: Sequence[_Work]) -> Iterator[Sequence[_Work]]:
         """The batches, as many together as may be intended at once: see `_AHEAD_S`."""
@@ -319,23 +344,6 @@ class _Delivery:
             self._journal.intend(number, "find", [int(outcome.marker) for outcome in outcomes])
             self._journal.settle(number, outcomes)
             self._ledger.add(number, outcomes)
-
-    def _launch(self, work: _Work) -> None:
-        if self._pool is None:
-            self._absorb(self._process(work))
-            return
-        while len(self._flying) >= self._flight.wanted:
-            self._land()
-        self._flying.add(self._pool.submit(self._process, work))
-
-    def _land(self, *, all_of_them: bool = False) -> None:
-        """Take in what has ended; errors that are not the destination's are raised here."""
-        while self._flying:
-            done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._absorb(future.result())
-            if not all_of_them:
-                return
 
     def _process(self, work: _Work) -> _Done | None:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""

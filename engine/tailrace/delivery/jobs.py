@@ -118,13 +118,20 @@ class Jobs:
         found = able(capabilities, part.action, conditional=held, looked_up=looked_up)
         return None if found is None or part.rows.count(found) < self._bulk.from_rows else found
 
-    def send_all(self, rows: Rows, action: str, numbers: Iterator[int], journal: JournalLike) -> Iterator[JobDone]:
-        """Send rows of one action, job by job.
+    def send_all(
+        self,
+        rows: Rows,
+        action: str,
+        numbers: Iterator[int],
+        journal: JournalLike,
+        ordered: Callable[[pl.DataFrame], pl.DataFrame],
+    ) -> Iterator[JobDone]:
+        """Send rows of one action, job by job, those of each job in the order they are given by `ordered`.
 
         JobLeft where one goes on at the vendor and cannot be followed any more: the journal has its receipt.
         """
         for frame in rows.batches(self._bulk.rows):
-            left = frame
+            left = ordered(frame)
             while left.height:
                 done = self._send(left, action, next(numbers), journal)
                 yield done

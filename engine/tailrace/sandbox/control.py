@@ -90,7 +90,10 @@ class VendorControl:
         self._call("POST", "/sessions/expire", {})
 
     def limit(self, **limits: float | None) -> None:
-        """Change limits. Salesforce: `daily`, `polls`. HubSpot: `burst` and `per`, `daily`, `search`. None is none."""
+        """Change limits. Salesforce: `daily`, `polls`, `locks`. HubSpot: `burst` and `per`, `daily`, `search`.
+
+        None is none.
+        """
         self._call("PUT", "/limits", limits)
 
     def declare(self, objects: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from tailrace.sandbox.options import SalesforceOptions
 from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField, moment_text
 from tailrace.sandbox.salesforce.ids import make_id, parse_id
+from tailrace.sandbox.salesforce.locks import NOT_LOCKED, Locks
 from tailrace.sandbox.salesforce.objects import SfObject, declare, declared_object, standard_objects
 
 Values: TypeAlias = dict[str, Any]
@@ -91,6 +92,7 @@ class Org:
         self.options = options
         self.tables: dict[str, Table] = {}
         self._folded: dict[str, Table] = {}
+        self.locks = Locks()
         for made in standard_objects():
             self._add(made)
         self.declare(options.objects)
@@ -127,6 +129,8 @@ class Org:
 
     def reset(self) -> None:
         """Forget all records; objects and fields stay."""
+        self.locks.limit(0)
+        self.locks.refused = 0
         for table in self.tables.values():
             table.records.clear()
             table.writes = table.last_number = 0
@@ -141,6 +145,7 @@ class Org:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
         if clash := table.clash(values, None):
             raise clash
+        self._lock(table, values)
         table.last_number += 1
         record = table.object.defaults() | _stamps() | values
         record["Id"] = make_id(table.object.prefix, table.last_number)
@@ -159,6 +164,7 @@ class Org:
                 raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
         if clash := table.clash(values, record_id):
             raise clash
+        self._lock(table, record, values)
         table.leave(record)
         record.update(values)
         record["LastModifiedDate"] = record["SystemModstamp"] = moment_text(datetime.now(UTC))
@@ -170,9 +176,17 @@ class Org:
     def delete(self, table: Table, record_id: str) -> None:
         """Move a record to the recycle bin; RowError when it is there already or never was."""
         record = self.live(table, record_id)
+        self._lock(table, record)
         table.leave(record)
         record["IsDeleted"] = True
         table.writes += 1
+
+    def _lock(self, table: Table, *versions: Mapping[str, Any]) -> None:
+        """Lock a record and those it refers to, before and after; RowError when another request has one."""
+        if self.locks.on:
+            fields = table.object.fields.values()
+            names = ["Id", *(made.name for made in fields if not NOT_LOCKED.issuperset(made.referenceTo))]
+            self.locks.take(values[name] for values in versions for name in names if values.get(name))
 
     def live(self, table: Table, record_id: str) -> Values:
         """The record of an 18-character id; RowError when there is none, or it is deleted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -125,16 +126,19 @@ class Rows:
 
     async def create_many(self, request: Request) -> Response:
         """POST composite/sobjects."""
-        return json_response(self._collections.create(await body_of(request)))
+        body = await body_of(request)
+        return json_response(await self._org.locks.holding(partial(self._collections.create, body)))
 
     async def update_many(self, request: Request) -> Response:
         """PATCH composite/sobjects."""
-        return json_response(self._collections.update(await body_of(request)))
+        body = await body_of(request)
+        return json_response(await self._org.locks.holding(partial(self._collections.update, body)))
 
     async def upsert_many(self, request: Request) -> Response:
         """PATCH composite/sobjects/{object}/{field}."""
-        params = request.path_params
-        return json_response(self._collections.upsert(params["object"], params["field"], await body_of(request)))
+        params, body = request.path_params, await body_of(request)
+        upsert = partial(self._collections.upsert, params["object"], params["field"], body)
+        return json_response(await self._org.locks.holding(upsert))
 
     async def delete_many(self, request: Request) -> Response:
         """DELETE composite/sobjects?ids=…."""
@@ -142,7 +146,8 @@ class Rows:
         if not ids:
             raise SalesforceError(400, "MISSING_ARGUMENT", "The ids parameter is required.")
         all_or_none = request.query_params.get("allOrNone") == "true"
-        return json_response(self._collections.delete(ids, all_or_none=all_or_none))
+        delete = partial(self._collections.delete, ids, all_or_none=all_or_none)
+        return json_response(await self._org.locks.holding(delete))
 
     def _keyed(self, request: Request) -> tuple[Table, SfField, str]:
         table = self._table(request)
