@@ -10,6 +10,10 @@ from tailrace.destination import Capabilities, Operation
 
 ADDRESSED: Final = frozenset({"update", "clear", "delete", "archive"})
 """Actions on a record that is there: it is named by its id, or by the match value it had."""
+WRITES: Final = ("upsert", "create", "update")
+REMOVALS: Final = ("archive", "clear", "delete")
+SENT: Final = (*WRITES, *REMOVALS)
+"""All actions, in the order in which their rows are sent as a rule."""
 
 
 def operation(action: str) -> Operation:

@@ -62,6 +62,8 @@ class Bulk:
     """Requests that one job takes, but for the polls."""
     why: str = ""
     """Why there are jobs from so many rows on, in the words of the plan."""
+    why_not: str = ""
+    """Why there are none below that, or of other operations."""
 
 
 @dataclass(frozen=True, slots=True)

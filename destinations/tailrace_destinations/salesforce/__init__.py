@@ -31,10 +31,13 @@ def bulk_jobs(config: SalesforceConfig, options: SalesforceOptions | None) -> Bu
     """
     chosen = options or SalesforceOptions()
     if chosen.bulk == "never" or chosen.jobs_cannot:
-        return Bulk(frozenset(), BULK_ROWS, config.job_rows, JOB_CALLS)
-    always = chosen.bulk == "always"
-    why = "bulk: always" if always else f"Bulk API 2.0 from {BULK_ROWS:,} rows of one action on"
-    return Bulk(_OPERATIONS, 1 if always else BULK_ROWS, config.job_rows, JOB_CALLS, why)
+        why_not = "bulk: never" if chosen.bulk == "never" else f"{chosen.jobs_cannot}, which no job can carry"
+        return Bulk(frozenset(), BULK_ROWS, config.job_rows, JOB_CALLS, why_not=why_not)
+    if chosen.bulk == "always":
+        return Bulk(_OPERATIONS, 1, config.job_rows, JOB_CALLS, "bulk: always", "they need a look-up first")
+    why = f"Bulk API 2.0 from {BULK_ROWS:,} rows of one action on"
+    why_not = f"jobs begin at {BULK_ROWS:,} rows of one action that need no look-up"
+    return Bulk(_OPERATIONS, BULK_ROWS, config.job_rows, JOB_CALLS, why, why_not)
 
 
 def capabilities(config: SalesforceConfig, options: SalesforceOptions | None = None) -> Capabilities:

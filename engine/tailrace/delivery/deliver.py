@@ -12,7 +12,7 @@ from typing import Self
 
 import polars as pl
 
-from tailrace.actions import operation
+from tailrace.actions import REMOVALS, operation
 from tailrace.delivery.checkpoints import Checkpoints, Fold
 from tailrace.delivery.fleet import Fleet
 from tailrace.delivery.flight import Flight
@@ -23,7 +23,7 @@ from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
 from tailrace.delivery.neighbours import Neighbours
-from tailrace.delivery.phases import REMOVALS, Part, Vacancies, removals, superseded, writes
+from tailrace.delivery.phases import Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import initial_fields, make_batch, make_rows, markers

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tailrace.actions import REMOVALS, WRITES
 from tailrace.destination import Status
 from tailrace.diff.columns import match_values
 from tailrace.diff.moves import claiming, held_values, moving
 
 if TYPE_CHECKING:
     from tailrace.rowset import Rows
-
-WRITES = ("upsert", "create", "update")
-REMOVALS = ("archive", "clear", "delete")
 
 
 @dataclass(frozen=True, slots=True)

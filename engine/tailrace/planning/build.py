@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.diff.moves import claiming, held_values, moving
-from tailrace.planning.cost import estimate
+from tailrace.planning.cost import Quota, estimate
 from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
 from tailrace.planning.holds import Hold
 from tailrace.planning.modes import count_ops, with_actions
@@ -31,7 +31,7 @@ class Surroundings:
     capabilities: Capabilities
     batch_size: int
     rates: tuple[Rate, ...]
-    quota_left: int | None = None
+    quota: Quota = field(default_factory=Quota)
     held: Mapping[str, Hold] = field(default_factory=dict)
     """Rows not to be sent, by key text."""
     tracked: frozenset[str] = frozenset()
@@ -83,7 +83,7 @@ def build(
             around.capabilities,
             batch_size=around.batch_size,
             rates=around.rates,
-            quota_left=around.quota_left,
+            quota=around.quota,
         ),
         events=changes.events,
         notes=(*around.notes, *_told(len(waiting))),

@@ -17,6 +17,7 @@ from tailrace.clock import new_id, now
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
+from tailrace.planning.cost import Quota
 from tailrace.planning.holds import Reason
 from tailrace.running.session import Session, Target
 from tailrace.running.unsure import unsure
@@ -161,18 +162,27 @@ def _surroundings(
     session: Session, sync: Sync, target: Target, issues: Collection[RowIssue], request: PlanRequest
 ) -> Surroundings:
     """What the state and the settings say, before anything is compared."""
-    record = session.state.account(target.name, target.hint)
     return Surroundings(
         capabilities=target.capabilities,
         batch_size=target.batch_size,
         rates=target.rates,
-        quota_left=record.quota_left if record else None,
+        quota=known_quota(session, target),
         held=held(issues, sync, request.at or now(), full=request.full) if request.only is None else {},
         tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
         secret=session.keeping(sync).secret,
     )
+
+
+def known_quota(session: Session, target: Target) -> Quota:
+    """The account's calls of the day, as the vendor last told of them: at a sign-in, or in the course of a run."""
+    record = session.state.account(target.name, target.hint)
+    _, standing = session.state.limits(target.account).look()
+    left, most = (record.quota_left, record.quota_max) if record else (None, None)
+    if standing.quota_seen_at is not None and (record is None or standing.quota_seen_at > record.seen_at):
+        left, most = standing.quota_left, standing.quota_max
+    return Quota(left, most, target.config.reserve)
 
 
 class _Clock:
