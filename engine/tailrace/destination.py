@@ -27,6 +27,9 @@ ENTRY_POINT_GROUP = "tailrace.destinations"
 ANSWER_LOST = "ANSWER_LOST"
 """Code of a row that was sent without an answer, where the vendor gave no code of its own."""
 
+DELETED = "deleted"
+"""Code of a row that was skipped, as its record is gone and the sync says not to make another."""
+
 
 class Operation(StrEnum):
     """What is asked of the destination for all rows of a batch.

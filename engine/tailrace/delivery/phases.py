@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.actions import REMOVALS, WRITES
-from tailrace.destination import Status
+from tailrace.destination import DELETED, Status
 from tailrace.diff.columns import match_values
 from tailrace.diff.moves import claiming, held_values, moving
 
@@ -92,7 +92,8 @@ class Vacancies:
         """
         if self._held.is_empty() or part.action not in WRITES:
             return part
-        gone = outcomes().filter(pl.col("status") == "acknowledged")
+        left = (pl.col("status") == "skipped") & (pl.col("code") == DELETED)
+        gone = outcomes().filter((pl.col("status") == "acknowledged") | left.fill_null(value=False))
         held = self._held.join(gone, on="seq", how="anti").drop("seq")
         new = part.rows.where((pl.col("op") == "insert") | pl.lit(part.action != "update"))
         waiting = claiming(new, held, self._match, self._fold)

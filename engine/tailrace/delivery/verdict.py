@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tailrace.delivery.trace import refused_before, sent_again
-from tailrace.destination import Operation, Outcome, acknowledged
+from tailrace.destination import DELETED, Operation, Outcome, acknowledged
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
+DELETED_MESSAGE = "the record was deleted in the destination, and deleted_in_destination: skip leaves it so"
 LAST_ROUND = 4
 """Rows refused for now are sent again so often, in smaller and smaller batches."""
 
@@ -58,6 +59,8 @@ def without_record(marker: str, job: Job, action: str, operations: frozenset[Ope
         return acknowledged(marker)  # what was wanted gone is gone
     if job.mode == "update":
         return Outcome(marker, "skipped", code="not_found", message="no record has this match value")
+    if action == "update" and not job.recreate:
+        return Outcome(marker, "skipped", code=DELETED, message=DELETED_MESSAGE)
     if action == "update" and Operation.UPSERT in operations and job.match:
         return None
     return Outcome(marker, "rejected", code="NOT_FOUND", message="the record to update does not exist")

@@ -58,7 +58,8 @@ def build(
     acted = with_actions(changes.rows, config)
     named = _named(acted, changes, around)
     due, held = _due(acted, named, changes, around)
-    waiting = _waiting(due, acted, changes, config, around, held.values())
+    there = [seq for key, seq in held.items() if around.held[key].reason != "deleted"]
+    waiting = _waiting(due, acted, changes, config, around, there)
     sendable = due.without(waiting)
     rows = _limited(sendable, named, config, around)
     return Plan(

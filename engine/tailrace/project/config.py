@@ -37,6 +37,7 @@ from tailrace.project.types import (
 
 Mode: TypeAlias = Literal["upsert", "update", "insert", "mirror", "append", "delete"]
 OnDelete: TypeAlias = Literal["delete", "archive", "clear", "keep"]
+OnDeleted: TypeAlias = Literal["recreate", "skip"]
 OnUnknown: TypeAlias = Literal["hold", "resend", "skip"]
 GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
 
@@ -295,8 +296,16 @@ class Schedule(Model):
         return self
 
 
-def _only(key: str, mode: Mode) -> dict[str, Any]:
-    return {"if": {"required": [key]}, "then": {"properties": {"mode": {"const": mode}}}}
+def _only(key: str, *modes: Mode) -> dict[str, Any]:
+    return {"if": {"required": [key]}, "then": {"properties": {"mode": {"enum": list(modes)}}}}
+
+
+_MEANT_FOR: dict[str, tuple[Mode, ...]] = {
+    "on_delete": ("mirror",),
+    "append": ("append",),
+    "deleted_in_destination": ("upsert", "mirror"),
+}
+"""Keys of a sync that mean something with some modes only."""
 
 
 class SyncConfig(Model):
@@ -305,8 +314,7 @@ class SyncConfig(Model):
     model_config = ConfigDict(
         json_schema_extra={
             "allOf": [
-                _only("on_delete", "mirror"),
-                _only("append", "append"),
+                *(_only(key, *modes) for key, modes in _MEANT_FOR.items()),
                 {
                     "if": {"properties": {"mode": {"const": "delete"}}},
                     "then": {"not": {"required": ["fields"]}},
@@ -330,6 +338,8 @@ class SyncConfig(Model):
     schedule: Schedule | None = None
     guards: Guards = Guards()
     rejects: Rejects = Rejects()
+    deleted_in_destination: OnDeleted = "recreate"
+    """What becomes of a changed row whose record is gone."""
     on_unknown: OnUnknown = "hold"
     snapshot: SnapshotConfig | None = None
     """In place of the project's."""
@@ -338,9 +348,9 @@ class SyncConfig(Model):
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what does not fit together: the keys that lead there, and the words that follow their names."""
-        for key, mode in (("on_delete", "mirror"), ("append", "append")):
-            if key in self.model_fields_set and self.mode != mode:
-                yield (key,), f"means something with mode {mode} only; this sync has mode {self.mode}"
+        for key, modes in _MEANT_FOR.items():
+            if key in self.model_fields_set and self.mode not in modes:
+                yield (key,), f"means something with mode {' or '.join(modes)} only; this sync has mode {self.mode}"
         if self.mode == "delete" and "fields" in self.model_fields_set:
             yield ("fields",), "mean nothing with mode delete, which writes no fields"
         if self.mode != "delete" and not self.fields:

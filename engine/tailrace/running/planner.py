@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
+from tailrace.destination import DELETED
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
@@ -251,6 +252,8 @@ def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool =
     holds: dict[str, Hold] = {}
     for issue in issues:
         reason = _reason(issue, at.timestamp(), manual=manual)
+        if reason == "deleted" and sync.config.deleted_in_destination == "recreate":
+            continue  # the sync was edited since
         if reason is None or (full and reason in {"waiting", "dead", "manual"}):
             continue
         # All fields are sent by a full plan: the payload that was dismissed is told by no hash of theirs.
@@ -265,7 +268,7 @@ def _reason(issue: RowIssue, at: float, *, manual: bool) -> Reason | None:
     if issue.kind == "unknown":
         return None if issue.due else "unknown"
     if issue.state == "dismissed":
-        return "dismissed"
+        return "deleted" if issue.code == DELETED else "dismissed"
     if issue.state == "dead":
         return "dead"
     if issue.due:
