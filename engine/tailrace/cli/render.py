@@ -125,7 +125,7 @@ def _change(change: Change) -> str:
     head = f"  {SIGNS[change.op]} {show_key(change.key)}"
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
-        done = "" if change.action == "delete" else f"   {change.action}"
+        done = "" if change.action == "delete" else f"   {_removed(change)}"
         was = [_short(value) for value in change.was.values() if value is not None][:2]
         return head + (f"   ({', '.join(was)})" if was else "") + record + done
     fields = [
@@ -134,6 +134,13 @@ def _change(change: Change) -> str:
     ]
     more = f"    … {counted(len(fields) - SHOWN_FIELDS, 'more field')}" if len(fields) > SHOWN_FIELDS else ""
     return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
+
+
+def _removed(change: Change) -> str:
+    """What is done in place of deleting."""
+    if change.action != "retire":
+        return change.action
+    return f"archive: {', '.join(f'{name}{_old(part)} {_short(part.new)}' for name, part in change.fields.items())}"
 
 
 def _old(part: FieldChange) -> str:

@@ -41,7 +41,7 @@ def writes(rows: Rows, match: Sequence[str], fold: Collection[str]) -> Iterator[
 def removals(rows: Rows) -> Iterator[list[Part]]:
     """Phases of what takes records away; deletes come last."""
     known = rows.part(bulk=False)
-    yield _parts(known, ["archive", "clear"])
+    yield _parts(known, ["archive", "retire", "clear"])
     yield _parts(known, ["delete"])
 
 

@@ -100,6 +100,8 @@ def _values(
         case "clear":
             cleared = [name for name in job.fields if name not in job.match]
             return [dict.fromkeys(cleared) for _ in range(frame.height)]
+        case "retire":
+            return _changed(job, frame)
         case "update":
             return _moved(job, _changed(job, frame), old, new)
         case _:

@@ -46,7 +46,7 @@ def _fields(job: Job, frame: pl.DataFrame, action: str, held: pl.Expr) -> Iterat
             for name in job.fields:
                 if name not in job.match:
                     yield from _field(name, pl.lit(None, dtype=frame.schema[f"n:{name}"]), pl.lit(True))
-        case "update":
+        case "update" | "retire":
             yield from _changed(job, held)
         case _:
             for name in job.fields:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tailrace.actions import REMOVALS
 from tailrace.delivery.trace import refused_before, sent_again
 from tailrace.destination import DELETED, Operation, Outcome, acknowledged
 
@@ -55,7 +56,7 @@ def _missing(verdict: Verdict, outcome: Outcome, job: Job, action: str, operatio
 
 def without_record(marker: str, job: Job, action: str, operations: frozenset[Operation]) -> Outcome | None:
     """The outcome of a row whose record does not exist; None when it is to be upserted instead."""
-    if action in {"delete", "archive", "clear"}:
+    if action in REMOVALS:
         return acknowledged(marker)  # what was wanted gone is gone
     if job.mode == "update":
         return Outcome(marker, "skipped", code="not_found", message="no record has this match value")

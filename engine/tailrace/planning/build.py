@@ -55,7 +55,7 @@ def build(
     sync: str, config: SyncConfig, changes: ChangeSet, basis: Basis, around: Surroundings, *, at: datetime, plan_id: str
 ) -> Plan:
     """Put a change set through mode, held rows, guards and cost."""
-    acted = with_actions(changes.rows, config)
+    acted = with_actions(changes.rows, config, changes.types)
     named = _named(acted, changes, around)
     due, held = _due(acted, named, changes, around)
     there = [seq for key, seq in held.items() if around.held[key].reason != "deleted"]

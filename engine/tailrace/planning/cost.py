@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from tailrace.actions import SENT, able
+from tailrace.actions import ADDRESSED, SENT, able
 from tailrace.destination import Bulk, Capabilities, Rate
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _looked_up(config: SyncConfig, capabilities: Capabilities) -> list[pl.Expr]:
     """Which rows' records must be found before they can be written: those for which one of these holds."""
     wanted = [pl.col("action") == "create"] if config.mode == "insert" else []
     if capabilities.addresses == "record_id":
-        by_id = pl.col("action").is_in(["update", "delete", "archive", "clear"])
+        by_id = pl.col("action").is_in(sorted(ADDRESSED))
         wanted.append(by_id & pl.col("record_id").is_null())
     for name, spec in config.fields.items():
         if spec.write == "empty":

@@ -358,7 +358,7 @@ ROW = st.fixed_dictionaries(
 
 @given(
     rows=st.lists(ROW, min_size=1, max_size=6),
-    action=st.sampled_from(["upsert", "create", "update", "clear", "delete", "archive"]),
+    action=st.sampled_from(["upsert", "create", "update", "clear", "delete", "archive", "retire"]),
     skipped=st.sets(st.sampled_from(["name", "size"])),
     fields=st.sampled_from([("name", "size"), ("name", "size", "ext")]),
 )
