@@ -39,6 +39,7 @@ class Operation(StrEnum):
     UPDATE   update the record named by `record_id`, else by `match`; never create
     DELETE   delete the record named by `record_id`, else by `match`; one that is gone is a success
     ARCHIVE  as DELETE, but into the vendor's recycle bin or inactive state
+    HARD_DELETE  as DELETE, and nobody can restore the record
     """
 
     UPSERT = "upsert"
@@ -46,6 +47,7 @@ class Operation(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     ARCHIVE = "archive"
+    HARD_DELETE = "hard_delete"
 
 
 Status: TypeAlias = Literal["acknowledged", "rejected", "unknown", "skipped"]
@@ -57,6 +59,7 @@ class Bulk:
     """When rows go out as jobs: files that the vendor takes whole and works off in its own time."""
 
     operations: frozenset[Operation]
+    """One that is not among those of batches goes out in jobs only, however few rows there are."""
     from_rows: int
     """So many rows of one action are cheaper as jobs than as batches."""
     rows: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Self
@@ -29,11 +29,11 @@ from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import initial_fields, make_batch, make_rows, markers
 from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
-from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
+from tailrace.delivery.work import Done, Work
+from tailrace.destination import Destination, Operation, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
 from tailrace.failpoints import reach
 from tailrace.rowset import Rows
-from tailrace.state.records import Intent
 from tailrace.stopping import during
 
 _CHUNK = 4_096
@@ -93,40 +93,6 @@ def deliver(
     with during(stop, "sending"), delivery:
         delivery.run()
     return delivery.report()
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A batch ready to go."""
-
-    number: int
-    batch: Batch
-    action: str
-    round: int
-    kept: Mapping[str, str]
-    """See `Prepared.kept`."""
-    anew: frozenset[str]
-    """Markers of updates whose record was gone: they go out whole, as upserts."""
-    locks: frozenset[int] = frozenset()
-    """See `Neighbours`."""
-    intended: bool = False
-    """Whether its intent is durable already, with those of the batches around it."""
-
-    @property
-    def intent(self) -> Intent:
-        """What is journaled before it is sent."""
-        return Intent(self.number, str(self.batch.operation), list(map(int, markers(self.batch.rows))))
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What a batch or a job came to."""
-
-    number: int
-    action: str
-    round: int
-    verdict: Verdict
-    error: DestinationError | None
 
 
 class _Delivery:
@@ -242,7 +208,7 @@ class _Delivery:
                 self._fold_in()
         self._fleet.land(all_of_them=True)
 
-    def _send(self, works: list[_Work]) -> None:
+    def _send(self, works: list[Work]) -> None:
         if self._neighbours and self._fleet.several:
             while works and not self._halted:
                 self._fleet.launch(self._fleet.take(works))
@@ -260,9 +226,16 @@ class _Delivery:
 
     def _in_jobs(self, part: Part) -> Part:
         """Send what goes out in jobs, if that pays; gives what is left for batches."""
-        able = None if self._jobs is None or part.round else self._jobs.among(part, self._preparer.conditional)
-        if self._jobs is None or able is None:
+        if self._jobs is None:
             return part
+        only = self._jobs.only(part.action)
+        if only:
+            part, able = self._with_ids(part), pl.lit(value=True)
+        else:
+            among_them = None if part.round else self._jobs.among(part, self._preparer.conditional)
+            if among_them is None:
+                return part
+            able = among_them
         aside: list[int] = []
         for done in self._jobs.send_all(
             part.rows.where(able), part.action, self._numbers, self._journal, self._neighbours.ordered
@@ -273,17 +246,30 @@ class _Delivery:
                 reach("batch.settled")
             self._settle_unsent(done.refused)
             aside += done.aside
-            self._absorb(_Done(done.number, part.action, part.round, verdict, done.error))
+            self._absorb(Done(done.number, part.action, part.round, verdict, done.error))
             if self._halted:
                 break
             self._fold_in()
-        return replace(part, rows=part.rows.where(~able | among(aside)))
+        if only and aside and not self._halted:
+            return self._in_jobs(replace(part, rows=part.rows.numbered(aside)))
+        return replace(part, rows=part.rows.where(~able | (pl.lit(value=not only) & among(aside))))
 
-    def _judged(self, outcomes: Iterable[Outcome], part: Part | _Work) -> Verdict:
+    def _with_ids(self, part: Part) -> Part:
+        """The part with all record ids that a job needs; rows that have no record are settled."""
+        found: dict[int, str] = {}
+        for piece in part.rows.where(pl.col("record_id").is_null()).batches(_CHUNK):
+            ready = self._prepared(make_rows(self._job, piece, part.action), part).rows
+            found |= {int(row.marker): row.record_id for row in ready if row.record_id is not None}
+        known = pl.col("seq").replace_strict(list(found), list(found.values()), default=None, return_dtype=pl.String)
+        ids = pl.coalesce("record_id", known) if found else pl.col("record_id")
+        rows = part.rows.then(lambda lazy: lazy.with_columns(ids.alias("record_id")))
+        return replace(part, rows=rows.where(pl.col("record_id").is_not_null()))
+
+    def _judged(self, outcomes: Iterable[Outcome], part: Part | Work) -> Verdict:
         able = self._capabilities.operations
         return judge(outcomes, job=self._job, action=part.action, round=part.round, operations=able)
 
-    def _works(self, part: Part) -> Iterator[list[_Work]]:
+    def _works(self, part: Part) -> Iterator[list[Work]]:
         """The part's batches, those together that were taken out of the frame at once."""
         size = max(1, self._job.batch_size // _SHRINK**part.round)
         for piece in self._neighbours.pieces(part.rows, size * max(1, _CHUNK // size)):
@@ -295,7 +281,7 @@ class _Delivery:
                 for start in range(0, len(prepared.rows), size)
             )
             yield [
-                _Work(
+                Work(
                     next(self._numbers),
                     batch,
                     part.action,
@@ -307,7 +293,7 @@ class _Delivery:
                 for batch in batches
             ]
 
-    def _together(self, works: Sequence[_Work]) -> Iterator[Sequence[_Work]]:
+    def _together(self, works: Sequence[Work]) -> Iterator[Sequence[Work]]:
         """The batches, as many together as may be intended at once: see `_AHEAD_S`."""
         start = 0
         while start < len(works) and not self._halted:
@@ -317,7 +303,7 @@ class _Delivery:
             yield works[start : start + count]
             start += count
 
-    def _intended(self, works: Sequence[_Work]) -> Sequence[_Work]:
+    def _intended(self, works: Sequence[Work]) -> Sequence[Work]:
         """The batches, several of them with their intents journaled."""
         if len(works) == 1:
             return works
@@ -345,7 +331,7 @@ class _Delivery:
             self._journal.settle(number, outcomes)
             self._ledger.add(number, outcomes)
 
-    def _process(self, work: _Work) -> _Done | None:
+    def _process(self, work: Work) -> Done | None:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""
         if self._halted:
             return None
@@ -363,9 +349,9 @@ class _Delivery:
         verdict = self._judged(telling(sent.outcomes.values(), work.kept, work.anew), work)
         self._journal.settle(work.number, verdict.final)
         reach("batch.settled")
-        return _Done(work.number, work.action, work.round, verdict, sent.error)
+        return Done(work.number, work.action, work.round, verdict, sent.error)
 
-    def _absorb(self, done: _Done | None) -> None:
+    def _absorb(self, done: Done | None) -> None:
         if done is None:
             return
         self._ledger.add(done.number, done.verdict.final)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
-from tailrace.actions import able
+from tailrace.actions import able, only_jobs
 from tailrace.delivery.table import make_order, make_table
 from tailrace.destination import Outcome, Recovery, Status
 from tailrace.errors import AnswerLost, DestinationError, JobLeft, StopRun
@@ -117,6 +117,10 @@ class Jobs:
         held = bool(conditional.get(part.action))
         found = able(capabilities, part.action, conditional=held, looked_up=looked_up)
         return None if found is None or part.rows.count(found) < self._bulk.from_rows else found
+
+    def only(self, action: str) -> bool:
+        """Whether rows of an action go out in jobs, however few they are, as no batch can carry them."""
+        return only_jobs(self._destination.capabilities, action)
 
     def send_all(
         self,

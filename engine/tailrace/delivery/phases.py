@@ -42,7 +42,7 @@ def removals(rows: Rows) -> Iterator[list[Part]]:
     """Phases of what takes records away; deletes come last."""
     known = rows.part(bulk=False)
     yield _parts(known, ["archive", "retire", "clear"])
-    yield _parts(known, ["delete"])
+    yield _parts(known, ["delete", "hard_delete"])
 
 
 def superseded(

@@ -95,7 +95,7 @@ def _values(
     job: Job, frame: pl.DataFrame, action: str, old: Sequence[tuple[Value, ...]], new: Sequence[tuple[Value, ...]]
 ) -> list[dict[str, Value]]:
     match action:
-        case "delete" | "archive":
+        case "delete" | "hard_delete" | "archive":
             return [{} for _ in range(frame.height)]
         case "clear":
             cleared = [name for name in job.fields if name not in job.match]

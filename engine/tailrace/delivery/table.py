@@ -40,7 +40,7 @@ def make_table(job: Job, frame: pl.DataFrame, action: str) -> pl.DataFrame:
 
 def _fields(job: Job, frame: pl.DataFrame, action: str, held: pl.Expr) -> Iterator[pl.Expr]:
     match action:
-        case "delete" | "archive":
+        case "delete" | "hard_delete" | "archive":
             return
         case "clear":
             for name in job.fields:

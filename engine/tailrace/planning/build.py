@@ -13,7 +13,7 @@ from tailrace.diff.moves import claiming, held_values, moving
 from tailrace.planning.cost import Quota, estimate
 from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
 from tailrace.planning.holds import Hold
-from tailrace.planning.modes import count_ops, with_actions
+from tailrace.planning.modes import actions, count_ops, with_actions
 from tailrace.planning.payload import keys, numbers, payload_hashes
 from tailrace.planning.plan import Basis, Plan, Unsure
 
@@ -87,7 +87,7 @@ def build(
             quota=around.quota,
         ),
         events=changes.events,
-        notes=(*around.notes, *_told(len(waiting))),
+        notes=(*around.notes, *_told(len(waiting)), *_for_good(config, rows)),
         old_known=around.old_known,
         unsure=around.unsure,
     )
@@ -163,6 +163,17 @@ def _told(waiting: int) -> tuple[str, ...]:
         return ()
     rows = "1 new row waits" if waiting == 1 else f"{waiting} new rows wait"
     return (f"{rows}: the match value still belongs to the record of another row, which is not sent now",)
+
+
+def _for_good(config: SyncConfig, rows: Rows) -> tuple[str, ...]:
+    """What must be told of records that nobody can restore."""
+    if "hard_delete" not in actions(config).values():
+        return ()
+    gone = rows.part(bulk=False).count(pl.col("action") == "hard_delete")
+    if not gone:
+        return ()
+    records = "1 record is" if gone == 1 else f"{gone:,} records are"
+    return (f"{records} deleted for good (on_delete: hard_delete): no recycle bin has them, nobody can restore them",)
 
 
 def _guards(config: SyncConfig, changes: ChangeSet, rows: Rows, around: Surroundings) -> tuple[GuardResult, ...]:

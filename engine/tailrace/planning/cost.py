@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from tailrace.actions import ADDRESSED, SENT, able
+from tailrace.actions import ADDRESSED, SENT, able, only_jobs
 from tailrace.destination import Bulk, Capabilities, Rate
 
 if TYPE_CHECKING:
@@ -130,12 +130,14 @@ def _ways(rows: Rows, config: SyncConfig, capabilities: Capabilities, batch_size
     bulk = capabilities.bulk
     for action, size in sorted(rows.tally(pl.col("action")).items()):
         which = _in_jobs(config, capabilities, action)
-        many = 0
-        if bulk is not None and which is not None and size >= bulk.from_rows:
+        many, only = 0, only_jobs(capabilities, action)
+        if only:
+            many = size
+        elif bulk is not None and which is not None and size >= bulk.from_rows:
             many = rows.count((pl.col("action") == action) & which)
-        if bulk is not None and many >= bulk.from_rows:
+        if bulk is not None and (only or many >= bulk.from_rows):
             calls = math.ceil(many / bulk.rows) * (bulk.calls + POLLS)
-            yield Way(action, many, "jobs", calls, bulk.why)
+            yield Way(action, many, "jobs", calls, "in jobs only" if only else bulk.why)
         else:
             many = 0
         why = "" if bulk is None or many else bulk.why_not

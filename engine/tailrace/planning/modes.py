@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from tailrace.rowset import Rows
     from tailrace.values import LogicalType
 
-Action: TypeAlias = Literal["upsert", "update", "create", "delete", "archive", "retire", "clear"]
+Action: TypeAlias = Literal["upsert", "update", "create", "delete", "hard_delete", "archive", "retire", "clear"]
 
 OPERATION: dict[str, Operation] = {
     "upsert": Operation.UPSERT,
     "update": Operation.UPDATE,
     "create": Operation.CREATE,
     "delete": Operation.DELETE,
+    "hard_delete": Operation.HARD_DELETE,
     "archive": Operation.ARCHIVE,
     "retire": Operation.UPDATE,
     "clear": Operation.UPDATE,
@@ -72,10 +73,11 @@ def needed_operations(config: SyncConfig) -> frozenset[Operation]:
 
 def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     """Why an adapter cannot carry this sync out; empty when it can."""
-    can = ", ".join(sorted(capabilities.operations))
+    known = capabilities.operations | (capabilities.bulk.operations if capabilities.bulk else frozenset())
+    can = ", ".join(sorted(known))
     found = [
         f"this destination cannot {operation} records, which {_cause(config, operation)} needs; it can {can}"
-        for operation in sorted(needed_operations(config) - capabilities.operations)
+        for operation in sorted(needed_operations(config) - known)
     ]
     if any(spec.lookup for spec in config.fields.values()) and not capabilities.lookups:
         found.append("this destination has no references between records, so a field cannot be a lookup")
@@ -97,7 +99,7 @@ def _tells_new(config: SyncConfig) -> bool:
 
 
 def _cause(config: SyncConfig, operation: Operation) -> str:
-    if config.mode == "mirror" and operation in {Operation.DELETE, Operation.ARCHIVE}:
+    if config.mode == "mirror" and operation in {Operation.DELETE, Operation.HARD_DELETE, Operation.ARCHIVE}:
         return f"on_delete: {config.on_delete}"
     return f"mode {config.mode}"
 

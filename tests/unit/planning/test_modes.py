@@ -114,5 +114,5 @@ def test_fields_for_new_records_are_marked():
     marked = with_actions(Rows.of_frame(changes), config(fields=fields), {}).collect()
     assert marked.select(shown).rows() == [("upsert", True, True, True), ("update", True, False, False)]
     assert "w:name" not in marked.columns
-    updating = with_actions(Rows.of_frame(changes), config(mode="update", fields=fields)).collect()
+    updating = with_actions(Rows.of_frame(changes), config(mode="update", fields=fields), {}).collect()
     assert updating.select(shown).rows() == [("update", True, False, False)] * 2
