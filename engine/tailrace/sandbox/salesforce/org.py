@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -11,12 +12,15 @@ from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_fo
 from tailrace.sandbox.salesforce.fields import SfField, moment_text
 from tailrace.sandbox.salesforce.ids import make_id, parse_id
 from tailrace.sandbox.salesforce.locks import NOT_LOCKED, Locks
+from tailrace.sandbox.salesforce.manner import Manner
 from tailrace.sandbox.salesforce.objects import SfObject, declare, declared_object, standard_objects
 
 Values: TypeAlias = dict[str, Any]
 """A record: every field of its object by name, as Salesforce keeps it."""
 
 USER_ID = make_id("005", 1)
+ASSIGNED_ID = make_id("005", 2)
+"""The owner that assignment rules choose."""
 
 
 class Table:
@@ -93,6 +97,8 @@ class Org:
         self.tables: dict[str, Table] = {}
         self._folded: dict[str, Table] = {}
         self.locks = Locks()
+        self.manner = Manner()
+        """Of the request that is carried out."""
         for made in standard_objects():
             self._add(made)
         self.declare(options.objects)
@@ -145,9 +151,12 @@ class Org:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
         if clash := table.clash(values, None):
             raise clash
+        self._check_duplicates(table, values, None)
         self._lock(table, values)
         table.last_number += 1
         record = table.object.defaults() | _stamps() | values
+        if self.manner.assign and table.object.name in self.options.assignment_rules:
+            record["OwnerId"] = ASSIGNED_ID
         record["Id"] = make_id(table.object.prefix, table.last_number)
         _name(record)
         table.records[record["Id"]] = record
@@ -164,6 +173,7 @@ class Org:
                 raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
         if clash := table.clash(values, record_id):
             raise clash
+        self._check_duplicates(table, values, record_id)
         self._lock(table, record, values)
         table.leave(record)
         record.update(values)
@@ -180,6 +190,24 @@ class Org:
         table.leave(record)
         record["IsDeleted"] = True
         table.writes += 1
+
+    def _check_duplicates(self, table: Table, values: Mapping[str, Any], own: str | None) -> None:
+        """RowError where a duplicate rule finds another record, unless the request wants it saved all the same."""
+        names = [name for name in self.options.duplicate_rules.get(table.object.name, ()) if values.get(name)]
+        if not names or self.manner.allow_duplicates:
+            return
+        others = (record for record in table.live() if record["Id"] != own)
+        if any(record.get(name) == values[name] for record in others for name in names):
+            raise RowError("DUPLICATES_DETECTED", "Use one of these records?")
+
+    @contextmanager
+    def in_manner(self, manner: Manner) -> Iterator[None]:
+        """Carry out what is within the block as a request or a job wants it."""
+        self.manner = manner
+        try:
+            yield
+        finally:
+            self.manner = Manner()
 
     def _lock(self, table: Table, *versions: Mapping[str, Any]) -> None:
         """Lock a record and those it refers to, before and after; RowError when another request has one."""
@@ -290,6 +318,10 @@ class Org:
         for number, (ruled, name) in enumerate(self.options.assignment_rules.items(), 1):
             rule_id = make_id("01Q", number)
             rules[rule_id] = {"Id": rule_id, "Name": name, "SobjectType": ruled, "Active": True}
+        if self.options.assignment_rules:
+            name = "Assigned User"
+            chosen = {"Id": ASSIGNED_ID, "Username": "assigned@example.com", "Name": name, "IsActive": True}
+            self.tables["User"].records[ASSIGNED_ID] = chosen | {"Email": "assigned@example.com"}
         user = {"Id": USER_ID, "Username": "sandbox@example.com", "Name": "Sandbox User", "IsActive": True}
         self.tables["User"].records[USER_ID] = user | {"Email": "sandbox@example.com"}
         org_id = self.options.org_id
