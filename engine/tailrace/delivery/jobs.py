@@ -151,6 +151,7 @@ class Jobs:
                 spooled = self._retries.call(partial(self._destination.spool, order, table, path), idempotent=True)
             except DestinationError as error:
                 return JobDone(number, frame.height, intended=False, error=error)
+            del table  # it is as large as the file, and the job may take hours
             seqs = spooled.marks["seq"].to_list()
             done = JobDone(number, spooled.taken, refused=spooled.refused, aside=spooled.aside)
             journal.intend_job(number, str(order.operation), seqs)
