@@ -8,13 +8,24 @@ import polars as pl
 
 from tailrace.destination import Capabilities, Operation
 
-ADDRESSED: Final = frozenset({"update", "clear", "delete", "archive"})
+ADDRESSED: Final = frozenset({"update", "retire", "clear", "delete", "hard_delete", "archive"})
 """Actions on a record that is there: it is named by its id, or by the match value it had."""
+WRITES: Final = ("upsert", "create", "update")
+REMOVALS: Final = ("archive", "retire", "clear", "delete", "hard_delete")
+"""`retire` sets the fields of `on_delete: {archive: …}`."""
+SENT: Final = (*WRITES, *REMOVALS)
+"""All actions, in the order in which their rows are sent as a rule."""
 
 
 def operation(action: str) -> Operation:
-    """How a plan's action is carried out; to clear is to update with nulls."""
-    return Operation.UPDATE if action == "clear" else Operation(action)
+    """How a plan's action is carried out; to clear is to update with nulls, to retire with what the sync says."""
+    return Operation.UPDATE if action in {"clear", "retire"} else Operation(action)
+
+
+def only_jobs(capabilities: Capabilities, action: str) -> bool:
+    """Whether a plan's action is carried out in jobs alone."""
+    wanted = operation(action)
+    return capabilities.bulk is not None and wanted in capabilities.bulk.operations - capabilities.operations
 
 
 def able(capabilities: Capabilities, action: str, *, conditional: bool, looked_up: bool) -> pl.Expr | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from tailrace.rates import Rate as Rate  # noqa: PLC0414 - part of this seam, re-exported
 from tailrace.values import KINDS, Kind, Value
@@ -27,6 +27,9 @@ ENTRY_POINT_GROUP = "tailrace.destinations"
 ANSWER_LOST = "ANSWER_LOST"
 """Code of a row that was sent without an answer, where the vendor gave no code of its own."""
 
+DELETED = "deleted"
+"""Code of a row that was skipped, as its record is gone and the sync says not to make another."""
+
 
 class Operation(StrEnum):
     """What is asked of the destination for all rows of a batch.
@@ -36,6 +39,7 @@ class Operation(StrEnum):
     UPDATE   update the record named by `record_id`, else by `match`; never create
     DELETE   delete the record named by `record_id`, else by `match`; one that is gone is a success
     ARCHIVE  as DELETE, but into the vendor's recycle bin or inactive state
+    HARD_DELETE  as DELETE, and nobody can restore the record
     """
 
     UPSERT = "upsert"
@@ -43,6 +47,7 @@ class Operation(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     ARCHIVE = "archive"
+    HARD_DELETE = "hard_delete"
 
 
 Status: TypeAlias = Literal["acknowledged", "rejected", "unknown", "skipped"]
@@ -54,6 +59,7 @@ class Bulk:
     """When rows go out as jobs: files that the vendor takes whole and works off in its own time."""
 
     operations: frozenset[Operation]
+    """One that is not among those of batches goes out in jobs only, however few rows there are."""
     from_rows: int
     """So many rows of one action are cheaper as jobs than as batches."""
     rows: int
@@ -62,6 +68,8 @@ class Bulk:
     """Requests that one job takes, but for the polls."""
     why: str = ""
     """Why there are jobs from so many rows on, in the words of the plan."""
+    why_not: str = ""
+    """Why there are none below that, or of other operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +295,18 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+
+
+@runtime_checkable
+class Contending(Protocol):
+    """A destination where writing a row locks the records it refers to, as writing a child locks its parent."""
+
+    def contended(self, object: str, fields: Sequence[str]) -> Sequence[str]:
+        """Of these mapped fields those that refer to a record which is locked, the one that contends most first.
+
+        Rows are sent in their order, so that those which lock the same record stand side by side, and no two batches
+        in flight lock the same one. May ask the network what `describe` asks.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Salesforce by Bulk API 2.0, from the command line: planned, sent, killed and taken up again."""
 
 import signal
+import sqlite3
 
 import pytest
 
@@ -72,7 +73,55 @@ def test_the_plan_says_that_there_are_jobs_and_why(crm):
         {"action": "upsert", "rows": 1000, "by": "jobs", "calls": 33, "why": "bulk: always"}
     ]
     crm.write("syncs/people.yml", SYNC.replace("BULK", "auto"))
-    assert "by jobs" not in crm.run("plan", "people").out
+    out = crm.run("plan", "people").out
+    assert "by batches: 1,000 to upsert, in about 5 API calls (jobs begin at 2,000 rows" in out
+    assert "by jobs" not in out
+
+
+@pytest.fixture
+def counted(workspace, monkeypatch):
+    """The same project in an org of its own, whose allowance of calls counts; a fifth of it is reserved."""
+    with SandboxServer(hubspot=False, rate_limits=True) as server:
+        monkeypatch.setenv("SF_SECRET", "sf-canary")
+        workspace.write("tailrace.yml", PROJECT.format(url=server.salesforce_url) + "    reserve: 20%\n")
+        workspace.write("syncs/people.yml", SYNC.replace("BULK", "always"))
+        workspace.people(*PEOPLE)
+        workspace.org = server.control.salesforce
+        yield workspace
+
+
+def test_the_plan_tells_its_share_of_the_calls_left_today(counted):
+    """Once the org said what is left; with a warning, and how far it goes, where that is not enough."""
+    assert "left today" not in counted.run("plan", "people").out
+    counted.org.limit(daily=50_000)
+    out = counted.run("plan", "people", "--check").out
+    assert "cost: 33 API calls of 49,9" in out
+    assert "left today (0.066%)" in out
+    assert "WARNING" not in out
+    counted.org.limit(daily=38)
+    out = counted.run("plan", "people", "--check").out
+    assert "may be used today (7 are reserved for other programs): about 800 of 1,000 rows go out" in out
+    cost = counted.run("plan", "people", "--json").json["plans"][0]["cost"]
+    assert (cost["calls"], cost["quota_reserved"], cost["rows_within_quota"]) == (33, 7, 800)
+    assert 22 <= cost["quota_left"] - 7 < 33, "enough for two jobs of three"
+    assert cost["quota_share"] == round(33 / cost["quota_left"], 6)
+
+
+@pytest.mark.parametrize("left", [10, 16, 19, 24, 30])
+def test_a_quota_spent_in_the_middle_is_a_clean_stop(counted, left):
+    """Wherever it happens, polls included: the run is partial, and the next ones bring every row over once."""
+    counted.write("tailrace.yml", (counted.root / "tailrace.yml").read_text().replace("20%", "0%"))
+    counted.org.limit(daily=left, polls=3)
+    run = ran(counted, code=4)
+    assert run["status"] == "partial"
+    assert "calls of the account's quota are left" in run["message"] or "REQUEST_LIMIT" in run["message"]
+    counted.org.limit(daily=100_000)
+    with sqlite3.connect(counted.root / ".tailrace/state.db") as state:  # an hour later
+        state.execute("update limits set quota_seen_at = quota_seen_at - 4000")
+    later = ran(counted)
+    assert later["status"] in {"succeeded", "nothing_to_do"}
+    assert names(counted) == [(n, name) for n, name, _, _ in PEOPLE]
+    assert counted.org.counters()["writes"]["Contact"] == 1000, "each row once"
 
 
 def test_a_mirror_goes_out_in_jobs(crm):

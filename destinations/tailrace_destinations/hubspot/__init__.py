@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["plugin"]
 
 _REQUIRES: Final = ("hubspot",)
+_OPERATIONS: Final = frozenset(Operation) - {Operation.HARD_DELETE}
 BATCH_SIZE: Final = 100
 """Most inputs of one batch request."""
 CONCURRENCY: Final = 16
@@ -24,8 +25,8 @@ CONCURRENCY: Final = 16
 def capabilities(config: HubSpotConfig) -> Capabilities:
     """What HubSpot can do under that plan."""
     return Capabilities(
-        operations=frozenset(Operation),
-        idempotent=frozenset(Operation) - {Operation.CREATE},
+        operations=_OPERATIONS,
+        idempotent=_OPERATIONS - {Operation.CREATE},
         batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
         rates=config.rate if config.rate is not None else rates(config),
         concurrency=config.concurrency or CONCURRENCY,

@@ -36,11 +36,16 @@ def bulk_jobs(config: SalesforceConfig, options: SalesforceOptions | None) -> Bu
     Jobs of an earlier run, which did not forbid them, can still be asked what became of them.
     """
     chosen = options or SalesforceOptions()
+    # Nothing but a job deletes for good, and what a job cannot carry says nothing of deleting.
+    only = frozenset() if chosen.bulk == "never" else frozenset({Operation.HARD_DELETE})
     if chosen.bulk == "never" or chosen.jobs_cannot:
-        return Bulk(frozenset(), BULK_ROWS, config.job_rows, JOB_CALLS)
-    always = chosen.bulk == "always"
-    why = "bulk: always" if always else f"Bulk API 2.0 from {BULK_ROWS:,} rows of one action on"
-    return Bulk(_OPERATIONS, 1 if always else BULK_ROWS, config.job_rows, JOB_CALLS, why)
+        why_not = "bulk: never" if chosen.bulk == "never" else f"{chosen.jobs_cannot}, which no job can carry"
+        return Bulk(only, BULK_ROWS, config.job_rows, JOB_CALLS, why_not=why_not)
+    if chosen.bulk == "always":
+        return Bulk(_OPERATIONS | only, 1, config.job_rows, JOB_CALLS, "bulk: always", "they need a look-up first")
+    why = f"Bulk API 2.0 from {BULK_ROWS:,} rows of one action on"
+    why_not = f"jobs begin at {BULK_ROWS:,} rows of one action that need no look-up"
+    return Bulk(_OPERATIONS | only, BULK_ROWS, config.job_rows, JOB_CALLS, why, why_not)
 
 
 def capabilities(config: SalesforceConfig, options: SalesforceOptions | None = None) -> Capabilities:
@@ -50,7 +55,7 @@ def capabilities(config: SalesforceConfig, options: SalesforceOptions | None = N
         idempotent=frozenset({Operation.UPSERT, Operation.UPDATE, Operation.DELETE}),
         batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
         rates=config.rate or (),
-        # Parallel batches of one object contend for the locks of shared parents.
+        # Other programs' rows, and triggers, lock more than the parents that are known here.
         concurrency=config.concurrency or 1,
         lookups=True,
         bulk=bulk_jobs(config, options),

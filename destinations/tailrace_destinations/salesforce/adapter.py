@@ -17,6 +17,7 @@ from tailrace_destinations.salesforce.encode import decode, id18
 from tailrace_destinations.salesforce.errors import row_outcome, stop_error
 from tailrace_destinations.salesforce.judge import judge
 from tailrace_destinations.salesforce.links import Links
+from tailrace_destinations.salesforce.locks import contended
 from tailrace_destinations.salesforce.org import account
 from tailrace_destinations.salesforce.records import RecordWriter, envelope
 from tailrace_destinations.salesforce.schema import Column, SObject, read_describe, upsert_key
@@ -67,6 +68,10 @@ class SalesforceDestination:
     def judge(self, wish: Wish) -> Judgement:
         """What a sync's mapping asks that no describe of the object alone can tell."""
         return judge(wish, self._known, self._links)
+
+    def contended(self, object: str, fields: Sequence[str]) -> Sequence[str]:
+        """The fields that refer to a record which writing a row locks."""
+        return contended(self._known(object), fields)
 
     def _known(self, object: str) -> SObject:
         with self._lock:

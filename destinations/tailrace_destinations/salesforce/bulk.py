@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 from tailrace.bulk import JobState
 from tailrace.destination import Operation
 from tailrace.errors import AnswerLost, BatchRejected, DestinationError, ObjectNotFound, Retriable, StopRun
+from tailrace_destinations.salesforce.errors import DELETES
 from tailrace_destinations.salesforce.results import KINDS, Results
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _CSV: Final = "text/csv; charset=UTF-8"
 _RECEIPT: Final = re.compile(r"[0-9A-Za-z]{15,18}")
 _OPERATIONS: Final = {
     Operation.UPSERT: "upsert", Operation.CREATE: "insert", Operation.UPDATE: "update", Operation.DELETE: "delete",
+    Operation.HARD_DELETE: "hardDelete",
 }  # fmt: skip
 _PHASES: Final[dict[str, Literal["open", "working", "ended"]]] = {
     "Open": "open", "UploadComplete": "working", "InProgress": "working",
@@ -38,6 +40,11 @@ _PHASES: Final[dict[str, Literal["open", "working", "ended"]]] = {
 _ENDS: Final = {"Failed": "The job failed", "Aborted": "The job was aborted"}
 _RULED: Final = frozenset({"lead", "case"})
 """Objects that have assignment rules."""
+
+_HINT: Final = "If this user or object cannot use Bulk API 2.0, set `bulk: never` in the sync."
+_HINTS: Final = {
+    Operation.HARD_DELETE: "Give the integration user Bulk API Hard Delete, or set `on_delete: delete` in the sync."
+}
 
 
 class JobRefused(StopRun):
@@ -57,10 +64,10 @@ class Jobs:
         body |= {"columnDelimiter": "COMMA", "lineEnding": "LF"}
         if layout.key is not None:
             body["externalIdFieldName"] = layout.key.name
-        rule = self._rule(layout.object) if order.operation is not Operation.DELETE else None
+        rule = self._rule(layout.object) if order.operation not in DELETES else None
         if rule is not None:
             body["assignmentRuleId"] = rule
-        answer = self._change("POST", _JOBS, body)
+        answer = self._change("POST", _JOBS, body, _HINTS.get(order.operation, _HINT))
         receipt = str(answer.get("id"))
         if not _RECEIPT.fullmatch(receipt):
             raise Retriable("Salesforce's answer to a new job has no id", code="NO_JSON")
@@ -148,7 +155,7 @@ class Jobs:
             self._rules[object] = str(found["Id"]) if found else None
         return self._rules[object]
 
-    def _change(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
+    def _change(self, method: str, path: str, body: Mapping[str, Any], hint: str = _HINT) -> Any:
         """A request that carries no rows: it may be repeated whatever became of it."""
         try:
             return self._client.ask(method, path, body)
@@ -157,7 +164,7 @@ class Jobs:
         except (BatchRejected, StopRun) as error:
             if not _is_plain(error):
                 raise
-            raise _stopped(error) from None
+            raise _stopped(error, hint) from None
 
 
 def _is_plain(error: DestinationError) -> bool:
@@ -169,9 +176,9 @@ def _path(receipt: str) -> str:
     return f"{_JOBS}/{receipt}"
 
 
-def _stopped(error: DestinationError) -> JobRefused:
+def _stopped(error: DestinationError, hint: str = _HINT) -> JobRefused:
     return JobRefused(
         f"Salesforce refuses the job: {error.message}",
         code=error.code,
-        hint="If this user or object cannot use Bulk API 2.0, set `bulk: never` in the sync.",
+        hint=hint,
     )

@@ -89,8 +89,8 @@ class SalesforceConfig(DestinationConfig):
     api_version: Annotated[str, Field(pattern=r"^[0-9]{2,3}\.0$")] = "62.0"
     timezone: ZoneName | None = None
     """Zone of timestamps that have none; without it they do not fit dateTime fields."""
-    job_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 150_000
-    """Most rows of one job of Bulk API 2.0."""
+    job_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
+    """Most rows of one job of Bulk API 2.0: what a run has in memory at once."""
     ca_file: str | None = None
     """PEM bundle that verifies the server, for a gateway with a certificate of its own."""
 

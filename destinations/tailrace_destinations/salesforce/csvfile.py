@@ -19,6 +19,7 @@ from tailrace.bulk import Spooled
 from tailrace.destination import Operation, Outcome, rejected
 from tailrace_destinations.plain import Unfit
 from tailrace_destinations.salesforce.cells import CLEAR, cells
+from tailrace_destinations.salesforce.errors import DELETES
 from tailrace_destinations.salesforce.marks import digest_marks, id_marks, key_cells, key_marks
 from tailrace_destinations.salesforce.records import null_unfit
 from tailrace_destinations.salesforce.schema import upsert_key
@@ -73,8 +74,8 @@ class Layout:
         self.order = order
         self.object = sobject.name
         self.key = upsert_key(sobject, order.match) if order.operation is Operation.UPSERT else None
-        self.by_id = order.operation in {Operation.UPDATE, Operation.DELETE}
-        self.parts = () if order.operation is Operation.DELETE else tuple(self._parts(sobject, links))
+        self.by_id = order.operation is Operation.UPDATE or order.operation in DELETES
+        self.parts = () if order.operation in DELETES else tuple(self._parts(sobject, links))
         self.references = frozenset(
             part.header for part in self.parts if part.name in order.lookups or part.column.targets
         )

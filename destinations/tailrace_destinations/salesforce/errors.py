@@ -49,6 +49,7 @@ _MAPPING: Final = frozenset({"INVALID_FIELD", "INVALID_TYPE"})
 """Codes that no row is to blame for, with one exception: a missing parent comes as INVALID_FIELD too."""
 _MISSING_PARENT: Final = "Foreign key external ID"
 _GONE: Final = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"})
+DELETES: Final = frozenset({Operation.DELETE, Operation.HARD_DELETE})
 _DUPLICATE_ID: Final = re.compile(r"record with id: ([0-9A-Za-z]{15,18})")
 _IN_CSV: Final = re.compile(
     r"(?P<code>[A-Z][A-Z0-9_]*):(?P<message>.*?)(?::(?P<fields>[\w., ]*?))?"
@@ -187,7 +188,7 @@ def row_outcome(row: Row, result: Mapping[str, Any], batch: Batch, *, references
 
 def refusal(marker: str, record_id: str | None, error: VendorError, refused: Refused) -> Outcome:
     """What becomes of a row that was refused: a deletion of what is gone is done."""
-    if refused.operation is Operation.DELETE and error.code in _GONE:
+    if refused.operation in DELETES and error.code in _GONE:
         return Outcome(marker, "acknowledged", record_id)
     recovery = _recovery(error, refused)
     found = _DUPLICATE_ID.search(error.message) if recovery == "exists" else None

@@ -44,6 +44,8 @@ class Column:
     """Whether Salesforce itself finds a parent by this field: an external id, or one with idLookup."""
     case_sensitive: bool = False
     filterable: bool = True
+    is_master: bool = False
+    """Whether it refers to the master of a master-detail relationship."""
 
     def comparable(self, value: Value) -> str:
         """A value of this field as Salesforce compares it when it matches records."""
@@ -209,4 +211,5 @@ def _column(entry: Mapping[str, Any], zone: ZoneInfo | None, *, cuts: bool = Fal
         names_parents=bool(entry.get("externalId") or entry.get("idLookup")),
         case_sensitive=bool(entry.get("caseSensitive")),
         filterable=bool(entry.get("filterable", True)),
+        is_master=entry.get("relationshipOrder") is not None,
     )

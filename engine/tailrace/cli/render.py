@@ -25,8 +25,6 @@ NOT_KNOWN = "?"
 SHOWN_FIELDS = 6
 SHOWN_TEXT = 60
 MINUTE, HOUR, DAY = 60, 3600, 86400
-WORTH_TELLING = 0.001
-"""Shares of the quota below this say nothing."""
 
 
 def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> Iterator[str]:
@@ -36,7 +34,8 @@ def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> It
     lines = [_head(made, sync), _counts(made)]
     lines += [f"  {line}" for line in told(made.holds.values(), made.sync)]
     lines.append(_cost(made))
-    lines += [f"  by jobs: {_way(way)}" for way in made.cost.ways if way.by == "jobs"]
+    lines += _ways(made.cost.ways)
+    lines += _short_of_calls(made)
     lines += invalid(made.invalid)
     lines += [f"  schema: {event.message}" for event in made.events]
     lines += [f"  note: {note}" for note in made.notes]
@@ -72,24 +71,45 @@ def _counts(made: Plan) -> str:
     return f"  {_changes(made.inserts, made.updates, made.deletes)}   {made.unchanged:,} unchanged{invalid}"
 
 
-def _way(way: Way) -> str:
-    why = f" ({way.why})" if way.why else ""
-    return f"{way.rows:,} to {way.action}, in about {counted(way.calls, 'API call')}{why}"
+def _ways(ways: Sequence[Way]) -> list[str]:
+    """How rows go out: a line for those in jobs, action by action, and one for all in batches."""
+    lines = [f"  by jobs: {_to_do([way])}" for way in ways if way.by == "jobs"]
+    batches = [way for way in ways if way.by == "batches"]
+    return [*lines, f"  by batches: {_to_do(batches)}"] if batches else lines
+
+
+def _to_do(ways: Sequence[Way]) -> str:
+    done = ", ".join(f"{way.rows:,} to {way.action}" for way in ways)
+    why = "; ".join(dict.fromkeys(way.why for way in ways if way.why))
+    calls = counted(sum(way.calls for way in ways), "API call")
+    return f"{done}, in about {calls}{f' ({why})' if why else ''}"
 
 
 def _cost(made: Plan) -> str:
+    from tailrace.planning.guards import percent  # noqa: PLC0415 - what shows no plan needs none
+
     cost = made.cost
     if not made.height:
         return "  nothing to send"
     quota = ""
     if cost.quota_left is not None:
-        part = cost.calls / cost.quota_left if cost.quota_left else 0
-        share = f", {part:.1%} of it" if part >= WORTH_TELLING else ""
-        quota = f" of {cost.quota_left:,} left today{share}"
+        quota = f" of {cost.quota_left:,} left today ({percent(cost.share or 0)})"
     calls = counted(cost.calls, "API call")
     return f"  cost: {calls}{quota}" + (
         f", about {duration(cost.seconds)} at the permitted rate" if cost.seconds else ""
     )
+
+
+def _short_of_calls(made: Plan) -> list[str]:
+    """A warning where the plan needs more calls than may be used today, and how far it gets."""
+    cost = made.cost
+    if cost.rows_within_quota is None or cost.quota_left is None:
+        return []
+    usable = max(0, cost.quota_left - cost.quota_reserved)
+    kept = f" ({cost.quota_reserved:,} are reserved for other programs)" if cost.quota_reserved else ""
+    need = f"this needs {counted(cost.calls, 'API call')}, and {usable:,} may be used today{kept}"
+    reach = f"about {cost.rows_within_quota:,} of {counted(made.height, 'row')} go out, the rest stays for later runs"
+    return [f"  WARNING: {need}: {reach}"]
 
 
 def invalid(groups: Iterable[InvalidRows]) -> list[str]:
@@ -105,7 +125,7 @@ def _change(change: Change) -> str:
     head = f"  {SIGNS[change.op]} {show_key(change.key)}"
     if change.op == "delete":
         record = f"   record {change.record_id}" if change.record_id else ""
-        done = "" if change.action == "delete" else f"   {change.action}"
+        done = "" if change.action == "delete" else f"   {_removed(change)}"
         was = [_short(value) for value in change.was.values() if value is not None][:2]
         return head + (f"   ({', '.join(was)})" if was else "") + record + done
     fields = [
@@ -114,6 +134,13 @@ def _change(change: Change) -> str:
     ]
     more = f"    … {counted(len(fields) - SHOWN_FIELDS, 'more field')}" if len(fields) > SHOWN_FIELDS else ""
     return head + "".join(f"    {text}" for text in fields[:SHOWN_FIELDS]) + more
+
+
+def _removed(change: Change) -> str:
+    """What is done in place of deleting."""
+    if change.action != "retire":
+        return change.action
+    return f"archive: {', '.join(f'{name}{_old(part)} {_short(part.new)}' for name, part in change.fields.items())}"
 
 
 def _old(part: FieldChange) -> str:

@@ -16,8 +16,8 @@ EVERY_S = 300.0
 """A checkpoint so often, if there was something to do."""
 LEAST = 1_000
 """Outcomes that are worth one by themselves."""
-MOST = 2_000_000
-"""Outcomes that are not waited with: some 150 MiB of memory, and half a gigabyte of the journal."""
+MOST = 250_000
+"""Outcomes that are not waited with: some 25 MiB of memory, and 65 MiB of the journal."""
 
 
 class Fold(Protocol):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Self
 
 import polars as pl
 
-from tailrace.actions import operation
+from tailrace.actions import REMOVALS, operation
 from tailrace.delivery.checkpoints import Checkpoints, Fold
+from tailrace.delivery.fleet import Fleet
 from tailrace.delivery.flight import Flight
 from tailrace.delivery.fresh import Fresh
 from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
@@ -22,17 +22,18 @@ from tailrace.delivery.jobs import among, jobs_of
 from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
 from tailrace.delivery.lookup import Finder
-from tailrace.delivery.phases import REMOVALS, Part, Vacancies, removals, superseded, writes
+from tailrace.delivery.neighbours import Neighbours
+from tailrace.delivery.phases import Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import initial_fields, make_batch, make_rows, markers
 from tailrace.delivery.send import Sender
 from tailrace.delivery.verdict import Verdict, judge
-from tailrace.destination import Batch, Destination, Operation, Outcome, Row, acknowledged
+from tailrace.delivery.work import Done, Work
+from tailrace.destination import Destination, Operation, Outcome, Row, acknowledged
 from tailrace.errors import DestinationError, Retriable
 from tailrace.failpoints import reach
 from tailrace.rowset import Rows
-from tailrace.state.records import Intent
 from tailrace.stopping import during
 
 _CHUNK = 4_096
@@ -94,38 +95,6 @@ def deliver(
     return delivery.report()
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A batch ready to go."""
-
-    number: int
-    batch: Batch
-    action: str
-    round: int
-    kept: Mapping[str, str]
-    """See `Prepared.kept`."""
-    anew: frozenset[str]
-    """Markers of updates whose record was gone: they go out whole, as upserts."""
-    intended: bool = False
-    """Whether its intent is durable already, with those of the batches around it."""
-
-    @property
-    def intent(self) -> Intent:
-        """What is journaled before it is sent."""
-        return Intent(self.number, str(self.batch.operation), list(map(int, markers(self.batch.rows))))
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What a batch or a job came to."""
-
-    number: int
-    action: str
-    round: int
-    verdict: Verdict
-    error: DestinationError | None
-
-
 class _Delivery:
     def __init__(
         self,
@@ -166,24 +135,25 @@ class _Delivery:
         self._pace: float | None = None
         """Seconds that the last batch took to be sent."""
         self._flight = Flight(job.concurrency, limiter.pace)
-        self._flying: set[Future[_Done | None]] = set()
-        self._pool: ThreadPoolExecutor | None = None
+        self._fleet = Fleet(self._process, self._absorb, self._flight)
+        self._destination, self._neighbours = destination, Neighbours()
 
     def __enter__(self) -> Self:
-        if self._job.concurrency > 1:
-            self._pool = ThreadPoolExecutor(self._job.concurrency, thread_name_prefix=f"deliver-{self._job.sync}")
+        self._fleet.start(self._job.concurrency, f"deliver-{self._job.sync}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._broken = kind is not None
-        if self._pool is not None:
-            at_once = kind is not None and issubclass(kind, KeyboardInterrupt)
-            self._pool.shutdown(wait=not at_once, cancel_futures=True)
+        self._fleet.stop(at_once=kind is not None and issubclass(kind, KeyboardInterrupt))
         for number in tuple(self._ahead):
             self._journal.settle(number, [])  # nothing of it was sent
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
+        try:
+            self._neighbours = Neighbours.of(self._job, self._destination)
+        except DestinationError as error:
+            self._halt(error)
         for phase in writes(self._rows, self._job.match, self._capabilities.case_insensitive_match):
             self._run_phase(phase)
         for phase in removals(self._rows.without(self._supersede())):
@@ -232,57 +202,98 @@ class _Delivery:
     def _run_parts(self, parts: Sequence[Part]) -> None:
         for part in parts:
             for works in self._works(self._in_jobs(self._vacancies.admit(part, self._ledger.frame))):
-                for some in self._together(works):
-                    for work in self._intended(some):
-                        self._launch(work)
+                self._send(works)
                 if self._halted:
                     break
                 self._fold_in()
-        self._land(all_of_them=True)
+        self._fleet.land(all_of_them=True)
+
+    def _send(self, works: list[Work]) -> None:
+        if self._neighbours and self._fleet.several:
+            while works and not self._halted:
+                self._fleet.launch(self._fleet.take(works))
+            return
+        for some in self._together(works):
+            for work in self._intended(some):
+                self._fleet.launch(work)
 
     def _fold_in(self) -> None:
         """Have made durable what is known so far, if that is due."""
         if self._fold is not None and self._checkpoints.due(self._ledger.untaken):
-            self._land(all_of_them=True)
+            self._fleet.land(all_of_them=True)
             self._fold(self._ledger.take(), self._ledger.whole())
             self._checkpoints.made()
 
     def _in_jobs(self, part: Part) -> Part:
         """Send what goes out in jobs, if that pays; gives what is left for batches."""
-        able = None if self._jobs is None or part.round else self._jobs.among(part, self._preparer.conditional)
-        if self._jobs is None or able is None:
+        if self._jobs is None:
             return part
+        only = self._jobs.only(part.action)
+        if only:
+            part, able = self._with_ids(part), pl.lit(value=True)
+        else:
+            among_them = None if part.round else self._jobs.among(part, self._preparer.conditional)
+            if among_them is None:
+                return part
+            able = among_them
         aside: list[int] = []
-        for done in self._jobs.send_all(part.rows.where(able), part.action, self._numbers, self._journal):
+        for done in self._jobs.send_all(
+            part.rows.where(able), part.action, self._numbers, self._journal, self._neighbours.ordered
+        ):
             verdict = self._judged(done.outcomes, part)
             if done.intended:
                 self._journal.settle(done.number, verdict.final)
                 reach("batch.settled")
             self._settle_unsent(done.refused)
             aside += done.aside
-            self._absorb(_Done(done.number, part.action, part.round, verdict, done.error))
+            self._absorb(Done(done.number, part.action, part.round, verdict, done.error))
             if self._halted:
                 break
             self._fold_in()
-        return replace(part, rows=part.rows.where(~able | among(aside)))
+        if only and aside and not self._halted:
+            return self._in_jobs(replace(part, rows=part.rows.numbered(aside)))
+        return replace(part, rows=part.rows.where(~able | (pl.lit(value=not only) & among(aside))))
 
-    def _judged(self, outcomes: Iterable[Outcome], part: Part | _Work) -> Verdict:
+    def _with_ids(self, part: Part) -> Part:
+        """The part with all record ids that a job needs; rows that have no record are settled."""
+        found: dict[int, str] = {}
+        for piece in part.rows.where(pl.col("record_id").is_null()).batches(_CHUNK):
+            ready = self._prepared(make_rows(self._job, piece, part.action), part).rows
+            found |= {int(row.marker): row.record_id for row in ready if row.record_id is not None}
+        known = pl.col("seq").replace_strict(list(found), list(found.values()), default=None, return_dtype=pl.String)
+        ids = pl.coalesce("record_id", known) if found else pl.col("record_id")
+        rows = part.rows.then(lambda lazy: lazy.with_columns(ids.alias("record_id")))
+        return replace(part, rows=rows.where(pl.col("record_id").is_not_null()))
+
+    def _judged(self, outcomes: Iterable[Outcome], part: Part | Work) -> Verdict:
         able = self._capabilities.operations
         return judge(outcomes, job=self._job, action=part.action, round=part.round, operations=able)
 
-    def _works(self, part: Part) -> Iterator[list[_Work]]:
+    def _works(self, part: Part) -> Iterator[list[Work]]:
         """The part's batches, those together that were taken out of the frame at once."""
         size = max(1, self._job.batch_size // _SHRINK**part.round)
-        for piece in part.rows.batches(size * max(1, _CHUNK // size)):
+        for piece in self._neighbours.pieces(part.rows, size * max(1, _CHUNK // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
             anew = frozenset(map(str, piece.filter(pl.col("action") != part.action)["seq"]))
+            locks = self._neighbours.locks(piece) if self._neighbours and self._fleet.several else {}
             batches = (
                 make_batch(self._job, operation(part.action), prepared.rows[start : start + size], part.round)
                 for start in range(0, len(prepared.rows), size)
             )
-            yield [_Work(next(self._numbers), batch, part.action, part.round, prepared.kept, anew) for batch in batches]
+            yield [
+                Work(
+                    next(self._numbers),
+                    batch,
+                    part.action,
+                    part.round,
+                    prepared.kept,
+                    anew,
+                    self._neighbours.of_batch(markers(batch.rows), locks),
+                )
+                for batch in batches
+            ]
 
-    def _together(self, works: Sequence[_Work]) -> Iterator[Sequence[_Work]]:
+    def _together(self, works: Sequence[Work]) -> Iterator[Sequence[Work]]:
         """The batches, as many together as may be intended at once: see `_AHEAD_S`."""
         start = 0
         while start < len(works) and not self._halted:
@@ -292,7 +303,7 @@ class _Delivery:
             yield works[start : start + count]
             start += count
 
-    def _intended(self, works: Sequence[_Work]) -> Sequence[_Work]:
+    def _intended(self, works: Sequence[Work]) -> Sequence[Work]:
         """The batches, several of them with their intents journaled."""
         if len(works) == 1:
             return works
@@ -320,24 +331,7 @@ class _Delivery:
             self._journal.settle(number, outcomes)
             self._ledger.add(number, outcomes)
 
-    def _launch(self, work: _Work) -> None:
-        if self._pool is None:
-            self._absorb(self._process(work))
-            return
-        while len(self._flying) >= self._flight.wanted:
-            self._land()
-        self._flying.add(self._pool.submit(self._process, work))
-
-    def _land(self, *, all_of_them: bool = False) -> None:
-        """Take in what has ended; errors that are not the destination's are raised here."""
-        while self._flying:
-            done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._absorb(future.result())
-            if not all_of_them:
-                return
-
-    def _process(self, work: _Work) -> _Done | None:
+    def _process(self, work: Work) -> Done | None:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""
         if self._halted:
             return None
@@ -355,9 +349,9 @@ class _Delivery:
         verdict = self._judged(telling(sent.outcomes.values(), work.kept, work.anew), work)
         self._journal.settle(work.number, verdict.final)
         reach("batch.settled")
-        return _Done(work.number, work.action, work.round, verdict, sent.error)
+        return Done(work.number, work.action, work.round, verdict, sent.error)
 
-    def _absorb(self, done: _Done | None) -> None:
+    def _absorb(self, done: Done | None) -> None:
         if done is None:
             return
         self._ledger.add(done.number, done.verdict.final)

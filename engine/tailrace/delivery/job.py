@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tailrace.destination import Lookup, Outcome
@@ -37,6 +37,8 @@ class Job:
     batch_size: int
     concurrency: int
     on_unknown: OnUnknown
+    recreate: bool = field(default=True, kw_only=True)
+    """Whether a row whose record is gone is written anew, or skipped."""
     settle: float
     """Seconds after a lost answer before the record is looked up; longer than a request can linger at the vendor."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
-from tailrace.actions import able
+from tailrace.actions import able, only_jobs
 from tailrace.delivery.table import make_order, make_table
 from tailrace.destination import Outcome, Recovery, Status
 from tailrace.errors import AnswerLost, DestinationError, JobLeft, StopRun
@@ -118,13 +118,24 @@ class Jobs:
         found = able(capabilities, part.action, conditional=held, looked_up=looked_up)
         return None if found is None or part.rows.count(found) < self._bulk.from_rows else found
 
-    def send_all(self, rows: Rows, action: str, numbers: Iterator[int], journal: JournalLike) -> Iterator[JobDone]:
-        """Send rows of one action, job by job.
+    def only(self, action: str) -> bool:
+        """Whether rows of an action go out in jobs, however few they are, as no batch can carry them."""
+        return only_jobs(self._destination.capabilities, action)
+
+    def send_all(
+        self,
+        rows: Rows,
+        action: str,
+        numbers: Iterator[int],
+        journal: JournalLike,
+        ordered: Callable[[pl.DataFrame], pl.DataFrame],
+    ) -> Iterator[JobDone]:
+        """Send rows of one action, job by job, those of each job in the order they are given by `ordered`.
 
         JobLeft where one goes on at the vendor and cannot be followed any more: the journal has its receipt.
         """
         for frame in rows.batches(self._bulk.rows):
-            left = frame
+            left = ordered(frame)
             while left.height:
                 done = self._send(left, action, next(numbers), journal)
                 yield done
@@ -140,6 +151,7 @@ class Jobs:
                 spooled = self._retries.call(partial(self._destination.spool, order, table, path), idempotent=True)
             except DestinationError as error:
                 return JobDone(number, frame.height, intended=False, error=error)
+            del table  # it is as large as the file, and the job may take hours
             seqs = spooled.marks["seq"].to_list()
             done = JobDone(number, spooled.taken, refused=spooled.refused, aside=spooled.aside)
             journal.intend_job(number, str(order.operation), seqs)

@@ -29,7 +29,9 @@ SCHEMA: dict[str, Any] = {
     "batch": pl.Int64,
 }
 _CHUNK = 50
-"""Batches kept as Python objects before they are packed into a frame."""
+"""Batches kept as Python objects before they are packed into a frame, unless they have very many rows."""
+_CHUNK_ROWS = 20_000
+"""Rows that are packed at once: those of a job by themselves."""
 
 
 class Ledger:
@@ -42,6 +44,7 @@ class Ledger:
         self.counts: dict[Status, int] = {"acknowledged": 0, "rejected": 0, "unknown": 0, "skipped": 0}
         self._total = total
         self._waiting: list[tuple[*Columns, list[int]]] = []
+        self._waiting_rows = 0
         self._packed: list[pl.DataFrame] = []
         self._taken: list[pl.LazyFrame] = []
         self._folder = folder
@@ -56,7 +59,8 @@ class Ledger:
         for outcome in outcomes:
             if outcome.status != "acknowledged" and outcome.status != "skipped":  # noqa: PLR1714 - the hot loop
                 self._group(int(outcome.marker), outcome)
-        if len(self._waiting) >= _CHUNK:
+        self._waiting_rows += len(outcomes)
+        if len(self._waiting) >= _CHUNK or self._waiting_rows >= _CHUNK_ROWS:
             self._pack()
 
     @property
@@ -76,7 +80,8 @@ class Ledger:
     def rest(self) -> pl.DataFrame:
         """The outcomes that have not been taken, by seq."""
         self._pack()
-        return pl.concat([*self._packed, pl.DataFrame(schema=SCHEMA)]).sort("seq")
+        found = pl.concat([*self._packed, pl.DataFrame(schema=SCHEMA)])
+        return found if found["seq"].is_sorted() else found.sort("seq")  # which has all of it twice in memory
 
     def take(self) -> pl.DataFrame:
         """The outcomes since the last call, by seq."""
@@ -115,7 +120,7 @@ class Ledger:
         if self._waiting:
             columns = [list(chain.from_iterable(parts)) for parts in zip(*self._waiting, strict=True)]
             self._packed.append(pl.DataFrame(dict(zip(SCHEMA, columns, strict=True)), schema=SCHEMA))
-            self._waiting = []
+            self._waiting, self._waiting_rows = [], 0
 
 
 def _key(job: Job, row: pl.DataFrame) -> Mapping[str, Value]:

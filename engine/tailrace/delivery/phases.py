@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tailrace.destination import Status
+from tailrace.actions import REMOVALS, WRITES
+from tailrace.destination import DELETED, Status
 from tailrace.diff.columns import match_values
 from tailrace.diff.moves import claiming, held_values, moving
 
 if TYPE_CHECKING:
     from tailrace.rowset import Rows
-
-WRITES = ("upsert", "create", "update")
-REMOVALS = ("archive", "clear", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,8 @@ def writes(rows: Rows, match: Sequence[str], fold: Collection[str]) -> Iterator[
 def removals(rows: Rows) -> Iterator[list[Part]]:
     """Phases of what takes records away; deletes come last."""
     known = rows.part(bulk=False)
-    yield _parts(known, ["archive", "clear"])
-    yield _parts(known, ["delete"])
+    yield _parts(known, ["archive", "retire", "clear"])
+    yield _parts(known, ["delete", "hard_delete"])
 
 
 def superseded(
@@ -94,7 +92,8 @@ class Vacancies:
         """
         if self._held.is_empty() or part.action not in WRITES:
             return part
-        gone = outcomes().filter(pl.col("status") == "acknowledged")
+        left = (pl.col("status") == "skipped") & (pl.col("code") == DELETED)
+        gone = outcomes().filter((pl.col("status") == "acknowledged") | left.fill_null(value=False))
         held = self._held.join(gone, on="seq", how="anti").drop("seq")
         new = part.rows.where((pl.col("op") == "insert") | pl.lit(part.action != "update"))
         waiting = claiming(new, held, self._match, self._fold)

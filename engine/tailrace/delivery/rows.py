@@ -95,11 +95,13 @@ def _values(
     job: Job, frame: pl.DataFrame, action: str, old: Sequence[tuple[Value, ...]], new: Sequence[tuple[Value, ...]]
 ) -> list[dict[str, Value]]:
     match action:
-        case "delete" | "archive":
+        case "delete" | "hard_delete" | "archive":
             return [{} for _ in range(frame.height)]
         case "clear":
             cleared = [name for name in job.fields if name not in job.match]
             return [dict.fromkeys(cleared) for _ in range(frame.height)]
+        case "retire":
+            return _changed(job, frame)
         case "update":
             return _moved(job, _changed(job, frame), old, new)
         case _:

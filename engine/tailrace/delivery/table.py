@@ -40,13 +40,13 @@ def make_table(job: Job, frame: pl.DataFrame, action: str) -> pl.DataFrame:
 
 def _fields(job: Job, frame: pl.DataFrame, action: str, held: pl.Expr) -> Iterator[pl.Expr]:
     match action:
-        case "delete" | "archive":
+        case "delete" | "hard_delete" | "archive":
             return
         case "clear":
             for name in job.fields:
                 if name not in job.match:
                     yield from _field(name, pl.lit(None, dtype=frame.schema[f"n:{name}"]), pl.lit(True))
-        case "update":
+        case "update" | "retire":
             yield from _changed(job, held)
         case _:
             for name in job.fields:

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tailrace.actions import REMOVALS
 from tailrace.delivery.trace import refused_before, sent_again
-from tailrace.destination import Operation, Outcome, acknowledged
+from tailrace.destination import DELETED, Operation, Outcome, acknowledged
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
+DELETED_MESSAGE = "the record was deleted in the destination, and deleted_in_destination: skip leaves it so"
 LAST_ROUND = 4
 """Rows refused for now are sent again so often, in smaller and smaller batches."""
 
@@ -54,10 +56,12 @@ def _missing(verdict: Verdict, outcome: Outcome, job: Job, action: str, operatio
 
 def without_record(marker: str, job: Job, action: str, operations: frozenset[Operation]) -> Outcome | None:
     """The outcome of a row whose record does not exist; None when it is to be upserted instead."""
-    if action in {"delete", "archive", "clear"}:
+    if action in REMOVALS:
         return acknowledged(marker)  # what was wanted gone is gone
     if job.mode == "update":
         return Outcome(marker, "skipped", code="not_found", message="no record has this match value")
+    if action == "update" and not job.recreate:
+        return Outcome(marker, "skipped", code=DELETED, message=DELETED_MESSAGE)
     if action == "update" and Operation.UPSERT in operations and job.match:
         return None
     return Outcome(marker, "rejected", code="NOT_FOUND", message="the record to update does not exist")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.diff.moves import claiming, held_values, moving
-from tailrace.planning.cost import estimate
+from tailrace.planning.cost import Quota, estimate
 from tailrace.planning.guards import Figures, GuardResult, contract_guard, evaluate
 from tailrace.planning.holds import Hold
-from tailrace.planning.modes import count_ops, with_actions
+from tailrace.planning.modes import actions, count_ops, with_actions
 from tailrace.planning.payload import keys, numbers, payload_hashes
 from tailrace.planning.plan import Basis, Plan, Unsure
 
@@ -31,7 +31,7 @@ class Surroundings:
     capabilities: Capabilities
     batch_size: int
     rates: tuple[Rate, ...]
-    quota_left: int | None = None
+    quota: Quota = field(default_factory=Quota)
     held: Mapping[str, Hold] = field(default_factory=dict)
     """Rows not to be sent, by key text."""
     tracked: frozenset[str] = frozenset()
@@ -55,10 +55,11 @@ def build(
     sync: str, config: SyncConfig, changes: ChangeSet, basis: Basis, around: Surroundings, *, at: datetime, plan_id: str
 ) -> Plan:
     """Put a change set through mode, held rows, guards and cost."""
-    acted = with_actions(changes.rows, config)
+    acted = with_actions(changes.rows, config, changes.types)
     named = _named(acted, changes, around)
     due, held = _due(acted, named, changes, around)
-    waiting = _waiting(due, acted, changes, config, around, held.values())
+    there = [seq for key, seq in held.items() if around.held[key].reason != "deleted"]
+    waiting = _waiting(due, acted, changes, config, around, there)
     sendable = due.without(waiting)
     rows = _limited(sendable, named, config, around)
     return Plan(
@@ -83,10 +84,10 @@ def build(
             around.capabilities,
             batch_size=around.batch_size,
             rates=around.rates,
-            quota_left=around.quota_left,
+            quota=around.quota,
         ),
         events=changes.events,
-        notes=(*around.notes, *_told(len(waiting))),
+        notes=(*around.notes, *_told(len(waiting)), *_for_good(config, rows)),
         old_known=around.old_known,
         unsure=around.unsure,
     )
@@ -162,6 +163,17 @@ def _told(waiting: int) -> tuple[str, ...]:
         return ()
     rows = "1 new row waits" if waiting == 1 else f"{waiting} new rows wait"
     return (f"{rows}: the match value still belongs to the record of another row, which is not sent now",)
+
+
+def _for_good(config: SyncConfig, rows: Rows) -> tuple[str, ...]:
+    """What must be told of records that nobody can restore."""
+    if "hard_delete" not in actions(config).values():
+        return ()
+    gone = rows.part(bulk=False).count(pl.col("action") == "hard_delete")
+    if not gone:
+        return ()
+    records = "1 record is" if gone == 1 else f"{gone:,} records are"
+    return (f"{records} deleted for good (on_delete: hard_delete): no recycle bin has them, nobody can restore them",)
 
 
 def _guards(config: SyncConfig, changes: ChangeSet, rows: Rows, around: Surroundings) -> tuple[GuardResult, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tailrace.destination import Field, ObjectSchema
 from tailrace.planning.modes import actions
+from tailrace.project.config import ArchiveFields
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def _field_fault(
     field = schema.get(name)
     if field is None:
         return _absent(schema, name)
-    return _write_fault(field, spec, config) or (None if spec.lookup else _type_fault(field, kind))
+    return _write_fault(name, field, spec, config) or (None if spec.lookup else _type_fault(field, kind))
 
 
-def _write_fault(field: Field, spec: FieldMap, config: SyncConfig) -> str | None:
+def _write_fault(name: str, field: Field, spec: FieldMap, config: SyncConfig) -> str | None:
     done = set(actions(config).values())
     if done & {"upsert", "create"} and not field.createable:
         return f"it is read-only ({field.vendor_type})"
@@ -71,6 +72,12 @@ def _write_fault(field: Field, spec: FieldMap, config: SyncConfig) -> str | None
         return "it can be set only when a record is created; write: create does that"
     if "clear" in done and not field.nullable:
         return f"it cannot be empty ({field.vendor_type}), so on_delete: clear would be refused"
+    if isinstance(config.on_delete, ArchiveFields) and name in config.on_delete.archive:
+        value = config.on_delete.archive[name]
+        if value is None and not field.nullable:
+            return f"it cannot be empty ({field.vendor_type}), so on_delete: archive would be refused"
+        if field.options and isinstance(value, str) and value not in field.options:
+            return f"{value!r}, which archives, is not among its choices: {', '.join(field.options[:8])}"
     if field.options and isinstance(spec.value, str) and spec.value not in field.options:
         return f"{spec.value!r} is not among its choices: {', '.join(field.options[:8])}"
     return None

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
-Reason: TypeAlias = Literal["waiting", "dead", "manual", "dismissed", "unknown"]
+Reason: TypeAlias = Literal["waiting", "dead", "manual", "dismissed", "deleted", "unknown"]
 """waiting: refused, and its next attempt is yet to come; dead: refused too often; manual: refused, and the sync wants
-to be told to retry; dismissed: set aside by someone; unknown: sent without an answer, and not to be sent twice."""
+to be told to retry; dismissed: set aside by someone; deleted: its record is gone, and the sync
+leaves it so; unknown: sent without an answer, and not to be sent twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ _WORDS: dict[Reason, str] = {
     "dead": "given up",
     "manual": "waiting for tailrace retry",
     "dismissed": "dismissed",
+    "deleted": "with a record that was deleted in the destination",
     "unknown": "of unknown outcome",
 }
 

@@ -6,26 +6,36 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
+from tailrace.actions import REMOVALS
+from tailrace.canonical import type_of
+from tailrace.canonical.convert import convert_rows
 from tailrace.destination import Capabilities, Operation
+from tailrace.errors import UsageError
+from tailrace.project.config import ArchiveFields
 
 if TYPE_CHECKING:
-    from tailrace.changes import Op
-    from tailrace.project.config import SyncConfig
-    from tailrace.rowset import Rows
+    from collections.abc import Mapping
 
-Action: TypeAlias = Literal["upsert", "update", "create", "delete", "archive", "clear"]
+    from tailrace.changes import Op
+    from tailrace.project.config import OnDelete, SyncConfig
+    from tailrace.rowset import Rows
+    from tailrace.values import LogicalType
+
+Action: TypeAlias = Literal["upsert", "update", "create", "delete", "hard_delete", "archive", "retire", "clear"]
 
 OPERATION: dict[str, Operation] = {
     "upsert": Operation.UPSERT,
     "update": Operation.UPDATE,
     "create": Operation.CREATE,
     "delete": Operation.DELETE,
+    "hard_delete": Operation.HARD_DELETE,
     "archive": Operation.ARCHIVE,
+    "retire": Operation.UPDATE,
     "clear": Operation.UPDATE,
 }
 """How an action is carried out at the destination."""
 
-SHOWN_AS: dict[str, Op] = {"update": "update", "delete": "delete", "archive": "delete", "clear": "delete"}
+SHOWN_AS: dict[str, Op] = {"update": "update", **dict.fromkeys(REMOVALS, "delete")}
 """What people are told an action is; the others keep the kind the diff gave them."""
 
 
@@ -47,7 +57,13 @@ def actions(config: SyncConfig) -> dict[Op, Action]:
         case "mirror" if config.on_delete == "keep":
             return {"insert": "upsert", "update": "update"}
         case "mirror":
-            return {"insert": "upsert", "update": "update", "delete": config.on_delete}
+            return {"insert": "upsert", "update": "update", "delete": _removal(config.on_delete)}
+
+
+def _removal(on_delete: OnDelete | ArchiveFields) -> Action:
+    if isinstance(on_delete, ArchiveFields):
+        return "retire"
+    return "delete" if on_delete == "keep" else on_delete
 
 
 def needed_operations(config: SyncConfig) -> frozenset[Operation]:
@@ -57,10 +73,11 @@ def needed_operations(config: SyncConfig) -> frozenset[Operation]:
 
 def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     """Why an adapter cannot carry this sync out; empty when it can."""
-    can = ", ".join(sorted(capabilities.operations))
+    known = capabilities.operations | (capabilities.bulk.operations if capabilities.bulk else frozenset())
+    can = ", ".join(sorted(known))
     found = [
         f"this destination cannot {operation} records, which {_cause(config, operation)} needs; it can {can}"
-        for operation in sorted(needed_operations(config) - capabilities.operations)
+        for operation in sorted(needed_operations(config) - known)
     ]
     if any(spec.lookup for spec in config.fields.values()) and not capabilities.lookups:
         found.append("this destination has no references between records, so a field cannot be a lookup")
@@ -82,16 +99,19 @@ def _tells_new(config: SyncConfig) -> bool:
 
 
 def _cause(config: SyncConfig, operation: Operation) -> str:
-    if config.mode == "mirror" and operation in {Operation.DELETE, Operation.ARCHIVE}:
+    if config.mode == "mirror" and operation in {Operation.DELETE, Operation.HARD_DELETE, Operation.ARCHIVE}:
         return f"on_delete: {config.on_delete}"
     return f"mode {config.mode}"
 
 
-def with_actions(changes: Rows, config: SyncConfig) -> Rows:
+def with_actions(changes: Rows, config: SyncConfig, types: Mapping[str, LogicalType]) -> Rows:
     """The changes that the mode acts on, with their `action`.
 
-    Fields that go with new records only are marked (`w:`): an upsert may make one, an update never does.
+    Fields that go with new records only are marked (`w:`): an upsert may make one, an update never does. Rows that left
+    the model get the values that archive their records, under the types of the mapped fields; UsageError where one does
+    not fit.
     """
+    archived = archive_values(config, types)
     chosen: dict[str, str] = dict(actions(config).items())
     names = [name for name, spec in config.fields.items() if spec.write == "create"]
     action = pl.col("op").replace_strict(chosen, default=None, return_dtype=pl.String).alias("action")
@@ -100,9 +120,31 @@ def with_actions(changes: Rows, config: SyncConfig) -> Rows:
     def act(lazy: pl.LazyFrame) -> pl.LazyFrame:
         acted = lazy.with_columns(action).filter(pl.col("action").is_not_null())
         marked = [*(pl.col(f"c:{name}") & ~updates for name in names), *(makes.alias(f"w:{name}") for name in names)]
+        for name, value in archived.items():
+            retired = pl.col("action") == "retire"
+            marked.append(pl.when(retired).then(pl.lit(value)).otherwise(f"n:{name}").alias(f"n:{name}"))
+            marked.append(pl.col(f"c:{name}").fill_null(value=False) | retired)
         return acted.with_columns(marked) if marked else acted
 
     return changes.then(act)
+
+
+def archive_values(config: SyncConfig, types: Mapping[str, LogicalType]) -> dict[str, pl.Series]:
+    """By field the one value that archives a record, in the type of the mapped field; UsageError where it has none."""
+    if config.mode != "mirror" or not isinstance(config.on_delete, ArchiveFields):
+        return {}
+    return {name: _typed(name, value, types[f"f:{name}"]) for name, value in config.on_delete.archive.items()}
+
+
+def _typed(name: str, value: str | float | None, target: LogicalType) -> pl.Series:
+    given = pl.Series([value])
+    made = convert_rows(given, type_of(given.dtype) if value is not None else target, target)
+    if value is not None and made.is_null().all():
+        raise UsageError(
+            f"on_delete: archive would set {name} to {value!r}, which is no {target}, as it is in fields",
+            hint="give a value of the same type as the field has in the model",
+        )
+    return made
 
 
 def shown_op() -> pl.Expr:

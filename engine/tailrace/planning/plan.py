@@ -257,7 +257,7 @@ def _changes(
                 old_known=ops[row] == "insert" or old[name][row] is not None or name not in unknown[row],
             )
             for name, flags in sent.items()
-            if flags[row] and ops[row] != "delete"
+            if flags[row] and (ops[row] != "delete" or actions[row] == "retire")
         }
         yield Change(
             ops[row],

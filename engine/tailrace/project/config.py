@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Tag,
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
@@ -36,7 +38,8 @@ from tailrace.project.types import (
 )
 
 Mode: TypeAlias = Literal["upsert", "update", "insert", "mirror", "append", "delete"]
-OnDelete: TypeAlias = Literal["delete", "archive", "clear", "keep"]
+OnDelete: TypeAlias = Literal["delete", "hard_delete", "archive", "clear", "keep"]
+OnDeleted: TypeAlias = Literal["recreate", "skip"]
 OnUnknown: TypeAlias = Literal["hold", "resend", "skip"]
 GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
 
@@ -295,8 +298,44 @@ class Schedule(Model):
         return self
 
 
-def _only(key: str, mode: Mode) -> dict[str, Any]:
-    return {"if": {"required": [key]}, "then": {"properties": {"mode": {"const": mode}}}}
+class ArchiveFields(Model):
+    """Records whose rows left the model stay, with these fields set: `{archive: {Active__c: false}}`."""
+
+    archive: Annotated[dict[Filled, str | int | float | bool | None], Field(min_length=1)]
+
+    def misfit(self, name: str, fields: Mapping[str, FieldMap]) -> str | None:
+        """Why a record whose row comes back would stay archived by that field; None when it would not."""
+        spec = fields.get(name)
+        if spec is None:
+            return (
+                "must stand in fields too, or a record whose row comes back would stay archived; for one, as "
+                f"`{name}: {{value: …}}`"
+            )
+        if spec.write != "always" or spec.nulls != "clear":
+            return "must be written always in fields, nulls too, or a record whose row comes back would stay archived"
+        if spec.lookup is not None or spec.hash is not None:
+            return "cannot be a lookup or a hash in fields"
+        same = "value" in spec.model_fields_set and spec.value == self.archive[name]
+        return "has that value in fields too, so it would tell nothing" if same else None
+
+
+Departed: TypeAlias = Annotated[
+    Annotated[OnDelete, Tag("text")] | Annotated[ArchiveFields, Tag("mapping")],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict | ArchiveFields) else "text"),
+]
+"""What becomes of records whose row left the model."""
+
+
+def _only(key: str, *modes: Mode) -> dict[str, Any]:
+    return {"if": {"required": [key]}, "then": {"properties": {"mode": {"enum": list(modes)}}}}
+
+
+_MEANT_FOR: dict[str, tuple[Mode, ...]] = {
+    "on_delete": ("mirror",),
+    "append": ("append",),
+    "deleted_in_destination": ("upsert", "mirror"),
+}
+"""Keys of a sync that mean something with some modes only."""
 
 
 class SyncConfig(Model):
@@ -305,8 +344,7 @@ class SyncConfig(Model):
     model_config = ConfigDict(
         json_schema_extra={
             "allOf": [
-                _only("on_delete", "mirror"),
-                _only("append", "append"),
+                *(_only(key, *modes) for key, modes in _MEANT_FOR.items()),
                 {
                     "if": {"properties": {"mode": {"const": "delete"}}},
                     "then": {"not": {"required": ["fields"]}},
@@ -325,11 +363,13 @@ class SyncConfig(Model):
     key: Columns
     match: dict[Filled, Filled] = Field(default_factory=dict)
     fields: dict[Filled, FieldSource] = Field(default_factory=dict)
-    on_delete: OnDelete = "delete"
+    on_delete: Departed = "delete"
     append: Literal["new", "changes"] = "new"
     schedule: Schedule | None = None
     guards: Guards = Guards()
     rejects: Rejects = Rejects()
+    deleted_in_destination: OnDeleted = "recreate"
+    """What becomes of a changed row whose record is gone."""
     on_unknown: OnUnknown = "hold"
     snapshot: SnapshotConfig | None = None
     """In place of the project's."""
@@ -338,12 +378,17 @@ class SyncConfig(Model):
 
     def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what does not fit together: the keys that lead there, and the words that follow their names."""
-        for key, mode in (("on_delete", "mirror"), ("append", "append")):
-            if key in self.model_fields_set and self.mode != mode:
-                yield (key,), f"means something with mode {mode} only; this sync has mode {self.mode}"
+        for key, modes in _MEANT_FOR.items():
+            if key in self.model_fields_set and self.mode not in modes:
+                yield (key,), f"means something with mode {' or '.join(modes)} only; this sync has mode {self.mode}"
         if self.mode == "delete" and "fields" in self.model_fields_set:
             yield ("fields",), "mean nothing with mode delete, which writes no fields"
         if self.mode != "delete" and not self.fields:
             yield ("fields",), f"must map at least one field with mode {self.mode}"
+        if isinstance(self.on_delete, ArchiveFields):
+            for name in self.on_delete.archive:
+                words = self.on_delete.misfit(name, self.fields)
+                if words is not None:
+                    yield ("on_delete", "archive", name), words
         for name in self.match.keys() & self.fields.keys():
             yield ("fields", name), "is a match field already, and written as such; leave it out of fields"

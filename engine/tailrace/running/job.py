@@ -35,6 +35,7 @@ def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType
         batch_size=target.batch_size,
         concurrency=target.concurrency,
         on_unknown=config.on_unknown,
+        recreate=config.deleted_in_destination == "recreate",
         settle=target.config.settle,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tailrace.destination import DELETED
 from tailrace.errors import SnapshotError
 from tailrace.jsonform import iso
 from tailrace.planning.holds import clock
@@ -175,7 +176,7 @@ def next_attempt(sync: Sync, issue: RowIssue) -> datetime | None:
 def outlook(issue: RowIssue, following: datetime | None, at: datetime) -> str:
     """What comes next for a rejected row, in a few words; `following` is its next attempt."""
     if issue.state == "dismissed":
-        return "dismissed until it changes"
+        return "left deleted until it changes or is retried" if issue.code == DELETED else "dismissed until it changes"
     if issue.state == "dead":
         return "given up until it changes or is retried"
     if following is None:

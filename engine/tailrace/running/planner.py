@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
+from tailrace.destination import DELETED
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.judging import Judge, Judgement, Mapped, Wish
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
+from tailrace.planning.cost import Quota
 from tailrace.planning.holds import Reason
 from tailrace.planning.modes import needed_operations
 from tailrace.running.session import Session, Target
@@ -181,18 +183,27 @@ def _surroundings(
     session: Session, sync: Sync, target: Target, issues: Collection[RowIssue], request: PlanRequest
 ) -> Surroundings:
     """What the state and the settings say, before anything is compared."""
-    record = session.state.account(target.name, target.hint)
     return Surroundings(
         capabilities=target.capabilities,
         batch_size=target.batch_size,
         rates=target.rates,
-        quota_left=record.quota_left if record else None,
+        quota=known_quota(session, target),
         held=held(issues, sync, request.at or now(), full=request.full) if request.only is None else {},
         tracked=frozenset(issue.key_text for issue in issues),
         only=request.only,
         limit=request.limit,
         secret=session.keeping(sync).secret,
     )
+
+
+def known_quota(session: Session, target: Target) -> Quota:
+    """The account's calls of the day, as the vendor last told of them: at a sign-in, or in the course of a run."""
+    record = session.state.account(target.name, target.hint)
+    _, standing = session.state.limits(target.account).look()
+    left, most = (record.quota_left, record.quota_max) if record else (None, None)
+    if standing.quota_seen_at is not None and (record is None or standing.quota_seen_at > record.seen_at):
+        left, most = standing.quota_left, standing.quota_max
+    return Quota(left, most, target.config.reserve)
 
 
 class _Clock:
@@ -261,6 +272,8 @@ def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool =
     holds: dict[str, Hold] = {}
     for issue in issues:
         reason = _reason(issue, at.timestamp(), manual=manual)
+        if reason == "deleted" and sync.config.deleted_in_destination == "recreate":
+            continue  # the sync was edited since
         if reason is None or (full and reason in {"waiting", "dead", "manual"}):
             continue
         # All fields are sent by a full plan: the payload that was dismissed is told by no hash of theirs.
@@ -275,7 +288,7 @@ def _reason(issue: RowIssue, at: float, *, manual: bool) -> Reason | None:
     if issue.kind == "unknown":
         return None if issue.due else "unknown"
     if issue.state == "dismissed":
-        return "dismissed"
+        return "deleted" if issue.code == DELETED else "dismissed"
     if issue.state == "dead":
         return "dead"
     if issue.due:

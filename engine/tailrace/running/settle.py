@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.changes import DiffSpec
+from tailrace.destination import DELETED
 from tailrace.discretion import allowed
 from tailrace.planning import keys, payload_hashes
 from tailrace.planning.modes import shown_op
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.rowset import Rows
     from tailrace.snapshot.store import Snapshot
+    from tailrace.state.records import IssueKind
     from tailrace.values import LogicalType
 
 log = logging.getLogger(__name__)
 
 SETTLED = pl.col("status").is_in(["acknowledged", "skipped"])
 """Outcomes after which nothing is owed to a row until it changes, or is looked up again."""
+
+LEFT_GONE = ((pl.col("status") == "skipped") & (pl.col("code") == DELETED)).fill_null(value=False)
+"""Rows whose record is gone, and which the sync leaves so: kept on record, and set aside until they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,8 @@ def _drop(session: Session, twin: Snapshot, done: Settled, settled: pl.DataFrame
 
 def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> None:
     """Keep rejected and unknown rows with their reasons; forget those that went through."""
-    troubled = done.outcomes.filter(pl.col("status").is_in(["rejected", "unknown"]))
+    gone = done.outcomes.filter(LEFT_GONE)
+    troubled = done.outcomes.filter(pl.col("status").is_in(["rejected", "unknown"]) | LEFT_GONE)
     if not troubled.is_empty():
         session.state.record_issues(
             sync.name,
@@ -91,7 +97,10 @@ def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> Non
             _issues(sync, done, troubled, session.keeping(sync).secret),
             max_attempts=sync.config.rejects.max_attempts,
         )
-    fine = done.outcomes.filter(SETTLED)["seq"]
+    if not gone.is_empty():
+        left = done.rows.numbered(gone["seq"]).batches()
+        session.state.set_aside(sync.name, digest, (key for batch in left for key in keys(batch, done.types)))
+    fine = done.outcomes.filter(SETTLED & ~LEFT_GONE)["seq"]
     known = session.state.issue_keys(sync.name, digest) if len(fine) else frozenset()
     if known:
         settled = frozenset(fine)
@@ -119,7 +128,8 @@ def _issues(sync: Sync, done: Settled, troubled: pl.DataFrame, secret: bytes) ->
             strict=True,
         )
         for key, op, action, status, code, message, payload in named:
-            yield NewIssue(key, op, action, status, code, redact(message or ""), payload)
+            kind: IssueKind = "unknown" if status == "unknown" else "rejected"
+            yield NewIssue(key, op, action, kind, code, redact(message or ""), payload)
         if log.isEnabledFor(logging.DEBUG):
             _tell(sync, rows, done.types)
 

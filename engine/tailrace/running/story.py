@@ -175,6 +175,8 @@ def _why(hold: HoldRecord) -> str:
             return f"refused too often, the last time in run {hold.since}: given up until it changes or is retried"
         case "manual":
             return f"refused in run {hold.since}: waits for tailrace retry"
+        case "deleted":
+            return f"its record was gone in run {hold.since}: left so until it changes or is retried"
         case "dismissed":
             return f"refused in run {hold.since}: dismissed until it changes"
         case _:

@@ -90,9 +90,9 @@ class VendorControl:
         self._call("POST", "/sessions/expire", {})
 
     def limit(self, **limits: float | None) -> None:
-        """Change limits. Salesforce: `daily`, `polls`, `rotates`. HubSpot: `burst` and `per`, `daily`, `search`.
+        """Change limits; None is none.
 
-        None is none.
+        Salesforce: `daily`, `polls`, `locks`, `rotates`. HubSpot: `burst` and `per`, `daily`, `search`.
         """
         self._call("PUT", "/limits", limits)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,9 @@ class SalesforceOptions:
     person_accounts: bool = False
     """Whether accounts can be people, by the record type `PersonAccount`."""
     assignment_rules: Mapping[str, str] = field(default_factory=dict)
-    """Names of active assignment rules by object, such as `{"Lead": "Round robin"}`. They do nothing."""
+    """Names of active assignment rules by object, such as `{"Lead": "Round robin"}`: they give new records an owner."""
+    duplicate_rules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By object the fields in which no two records may be alike, such as `{"Contact": ["Email"]}`."""
     objects: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -125,6 +125,14 @@ class Issues(Database):
         shown = (row_issues.c.kind == kind) & (row_issues.c.state != "dismissed")
         return self._change(sync, key, shown, state="dismissed", due=False, retry_at=None)
 
+    def set_aside(self, sync: str, identity: str, keys: Iterable[str]) -> None:
+        """Have rows wait until their payload changes, or `retry` is asked for."""
+        values = {"state": "dismissed", "due": False, "retry_at": None}
+        for chunk in _chunks(sorted(map(key_hash, keys))):
+            where = (row_issues.c.sync == sync, row_issues.c.identity == identity, row_issues.c.key_hash.in_(chunk))
+            with self.transaction() as connection:
+                connection.execute(sa.update(row_issues).where(*where).values(**values))
+
     def issue_counts(self) -> dict[tuple[str, str], IssueCounts]:
         """Per sync and identity how many rows need attention."""
         columns = (row_issues.c.sync, row_issues.c.identity, row_issues.c.kind, row_issues.c.state)

@@ -190,7 +190,10 @@ class MemoryBulkDestination(MemoryDestination):
 
 
 def _marks(order: Order, rows: pl.DataFrame) -> list[str]:
-    if order.operation in {Operation.UPDATE, Operation.DELETE} and rows["record_id"].null_count() == 0:
+    if (
+        order.operation in {Operation.UPDATE, Operation.DELETE, Operation.HARD_DELETE}
+        and rows["record_id"].null_count() == 0
+    ):
         return rows["record_id"].to_list()
     names = [f"m:{name}" for name in order.match] or [name for name in rows.columns if name.startswith("v:")]
     return [repr(row) for row in rows.select(names).rows()]

@@ -37,9 +37,10 @@ Step: TypeAlias = Literal[
 ]
 MatchKey: TypeAlias = tuple[Value, ...]
 
+_REMOVALS = (Operation.DELETE, Operation.HARD_DELETE, Operation.ARCHIVE)
 CAPABILITIES = Capabilities(
     operations=frozenset(Operation),
-    idempotent=frozenset({Operation.UPSERT, Operation.UPDATE, Operation.DELETE, Operation.ARCHIVE}),
+    idempotent=frozenset({Operation.UPSERT, Operation.UPDATE, *_REMOVALS}),
     batch_size=1000,
     concurrency=1,
     match="optional",
@@ -247,7 +248,7 @@ class MemoryStore:
         if self._refusals and (refused := self._refusal(row)) is not None:
             return refused
         record_id = self._locate(table, batch, row)
-        if batch.operation in (Operation.DELETE, Operation.ARCHIVE):
+        if batch.operation in _REMOVALS:
             self._remove(table, record_id, archive=batch.operation is Operation.ARCHIVE)
             return acknowledged(row.marker, record_id or row.record_id)
         if record_id is None and batch.operation is Operation.UPDATE:
@@ -257,7 +258,7 @@ class MemoryStore:
         return self._save(table, batch, row, record_id)
 
     def _locate(self, table: _Table, batch: Batch, row: Row) -> str | None:
-        by_id = batch.operation in (Operation.UPDATE, Operation.DELETE, Operation.ARCHIVE)
+        by_id = batch.operation in (Operation.UPDATE, *_REMOVALS)
         if by_id and row.record_id is not None:
             return row.record_id if row.record_id in table.records else None
         return self._index(table, batch.match).get(self._key(batch.match, row.match)) if batch.match else None

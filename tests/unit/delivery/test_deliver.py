@@ -623,3 +623,17 @@ def test_whole_batches_can_be_refused(bench, plan):
     bench.store.fail(BatchRejected("no", code="ALL"), times=None)
     report = bench.run(plan(*[{}] * 4))
     assert (report.rejected, report.errors[0].rows, report.errors[0].code) == (4, 4, "ALL")
+
+
+def test_a_record_left_deleted_frees_its_match_value(bench, plan):
+    """The row whose record is gone is skipped, and the new row that has its old match value goes all the same."""
+    bench.wants(recreate=False)
+    bench.can(addresses="record_id")
+    moves = {"id": 1, "action": "update", "was": "a", "ext": "b", "record_id": "gone", "name": "Ann"}
+    report = bench.run(plan(moves, {"id": 2, "ext": "a", "name": "Eve"}))
+    assert [(o.status, o.code) for o in (bench.journal.outcomes[0], bench.journal.outcomes[1])] == [
+        ("skipped", "deleted"),
+        ("acknowledged", None),
+    ]
+    assert (report.skipped, report.acknowledged) == (1, 1)
+    assert bench.records()["a"][0] == "Eve"

@@ -358,7 +358,7 @@ ROW = st.fixed_dictionaries(
 
 @given(
     rows=st.lists(ROW, min_size=1, max_size=6),
-    action=st.sampled_from(["upsert", "create", "update", "clear", "delete", "archive"]),
+    action=st.sampled_from(["upsert", "create", "update", "clear", "delete", "archive", "retire"]),
     skipped=st.sets(st.sampled_from(["name", "size"])),
     fields=st.sampled_from([("name", "size"), ("name", "size", "ext")]),
 )
@@ -409,3 +409,18 @@ def test_rows_stay_lazy(bench, plan, tmp_path):
     )
     assert report.acknowledged == 25
     assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_what_no_batch_can_carry_goes_out_in_jobs_however_few_the_rows(bench, plan):
+    """Deletions for good: by a record id, by one that is looked up; a row without a record has nothing to delete."""
+    bench.can(operations=frozenset(Operation) - {Operation.HARD_DELETE}, addresses="record_id")
+    bench.bulk = replace(BULK, operations=BULK.operations | {Operation.HARD_DELETE})
+    for ext in ("e1", "e2"):
+        bench.store.put("thing", {"ext": ext})
+    first = next(key for key, record in bench.store.records("thing").items() if record["ext"] == "e1")
+    gone = {"action": "hard_delete"}
+    report = bench.run(plan({"id": 1, **gone, "record_id": first}, {"id": 2, **gone}, {"id": 3, **gone}))
+    assert (report.acknowledged, bench.records()) == (3, {})
+    assert {str(operation) for operation, _ in bench.pushes()} <= {"hard_delete"}
+    assert [job.order.operation for job in bench.store.jobs.values()] == [Operation.HARD_DELETE]
+    assert [len(job.rows) for job in bench.store.jobs.values()] == [2]

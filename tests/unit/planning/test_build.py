@@ -34,6 +34,7 @@ def snapshot(*people):
 
 HELD = Hold("unknown", None, "r1")
 KNOWN = snapshot((1, "z", "Ann"), (2, "b", "Bob"))
+KNOWN_ROWS = rows((1, "z", "Ann"), (2, "b", "Bob"))
 MOVED = rows((0, "b", "Zed"), (1, "z", "Anna"), (2, "c", "Bob"))
 
 
@@ -87,6 +88,22 @@ def test_a_row_waits_while_the_one_that_moves_is_held(fold):
     assert plan.notes == (
         "1 new row waits: the match value still belongs to the record of another row, which is not sent now",
     )
+
+
+def test_a_row_whose_record_is_gone_holds_its_match_value_no_longer():
+    """Key 2 is left deleted, as the sync says: key 0 may have its value."""
+    plan = planned(MOVED, held={keyed(2): Hold("deleted", None, "r1")})
+    assert (sent(plan), plan.held, plan.notes) == ([0, 1], 1, ())
+
+
+def test_what_is_deleted_for_good_is_told_in_words():
+    """The plan says that nobody can restore the records; other ways to remove them need no such note."""
+    gone = planned(rows((2, "b", "Bob")), settings={"on_delete": "hard_delete"})
+    assert gone.notes == (
+        "1 record is deleted for good (on_delete: hard_delete): no recycle bin has them, nobody can restore them",
+    )
+    assert planned(KNOWN_ROWS, settings={"on_delete": "hard_delete"}).notes == ()
+    assert planned(rows((2, "b", "Bob"))).notes == ()
 
 
 def keyed(key):

@@ -18,6 +18,8 @@ BASE = {
     "fields": {"name": "name"},
 }
 
+RETIRING = {"mode": "mirror", "on_delete": {"archive": {"a": 1}}}
+
 
 def config(**changes):
     return SyncConfig.model_validate({**BASE, "mode": "upsert", **changes})
@@ -31,6 +33,10 @@ def config(**changes):
         ({"mode": "insert"}, {"insert": "create"}),
         ({"mode": "mirror"}, {"insert": "upsert", "update": "update", "delete": "delete"}),
         ({"mode": "mirror", "on_delete": "archive"}, {"insert": "upsert", "update": "update", "delete": "archive"}),
+        (
+            {"mode": "mirror", "on_delete": {"archive": {"a": 1}}},
+            {"insert": "upsert", "update": "update", "delete": "retire"},
+        ),
         ({"mode": "mirror", "on_delete": "clear"}, {"insert": "upsert", "update": "update", "delete": "clear"}),
         ({"mode": "mirror", "on_delete": "keep"}, {"insert": "upsert", "update": "update"}),
         ({"mode": "append"}, {"insert": "create"}),
@@ -46,7 +52,7 @@ def test_every_mode_does_what_the_table_says(settings, expected):
 def test_rows_without_an_action_are_left_out():
     """An upsert sync leaves records alone whose rows left the model."""
     changes = pl.DataFrame({"seq": [0, 1, 2], "op": ["insert", "update", "delete"]})
-    kept = with_actions(Rows.of_frame(changes), config()).collect()
+    kept = with_actions(Rows.of_frame(changes), config(), {}).collect()
     assert kept.select("seq", "action").rows() == [(0, "upsert"), (1, "update")]
 
 
@@ -105,8 +111,8 @@ def test_fields_for_new_records_are_marked():
     )
     fields = {"name": "name", "welcome": {"column": "w", "write": "create"}}
     shown = ["action", "c:name", "c:welcome", "w:welcome"]
-    marked = with_actions(Rows.of_frame(changes), config(fields=fields)).collect()
+    marked = with_actions(Rows.of_frame(changes), config(fields=fields), {}).collect()
     assert marked.select(shown).rows() == [("upsert", True, True, True), ("update", True, False, False)]
     assert "w:name" not in marked.columns
-    updating = with_actions(Rows.of_frame(changes), config(mode="update", fields=fields)).collect()
+    updating = with_actions(Rows.of_frame(changes), config(mode="update", fields=fields), {}).collect()
     assert updating.select(shown).rows() == [("update", True, False, False)] * 2

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tailrace.destination import Lookup
+from tailrace.destination import Contending, Lookup
 from tailrace.errors import (
     AccessDenied,
     AnswerLost,
@@ -479,3 +479,17 @@ def test_netrc_is_not_used(connect, server, tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     assert connect().check().id
+
+
+def test_references_that_lock_are_named_masters_first(crm, control):
+    """Parents that are locked with a child, those of master-detail first; owners are not."""
+    master = {"name": "Account__c", "type": "reference", "referenceTo": ["Account"], "relationshipOrder": 0}
+    visit = {
+        "label": "Visit",
+        "fields": [{"name": "Guest__c", "type": "reference", "referenceTo": ["Contact"]}, master],
+    }
+    control.declare({"Visit__c": visit})
+    fields = ["Name", "guest__c", "OwnerId", "Account__c", "Unknown__c"]
+    assert crm.contended("Visit__c", fields) == ("Account__c", "guest__c")
+    assert crm.contended("Contact", ["LastName", "OwnerId", "ReportsToId", "AccountId"]) == ("ReportsToId", "AccountId")
+    assert isinstance(crm, Contending)

@@ -707,11 +707,15 @@ def test_when_jobs_are_used(connect):
     auto = bulk(config, None)
     assert (auto.from_rows, auto.rows, auto.calls) == (2_000, 5, 6)
     assert auto == bulk(config, SalesforceOptions())
-    assert auto.operations == {Operation.UPSERT, Operation.UPDATE, Operation.DELETE, Operation.CREATE}
+    written = {Operation.UPSERT, Operation.UPDATE, Operation.DELETE, Operation.CREATE}
+    assert auto.operations == written | {Operation.HARD_DELETE}
     assert bulk(config, SalesforceOptions(bulk="always")).from_rows == 1
     for off in ({"bulk": "never"}, {"allow_duplicates": True}, {"assignment_rules": False}):
-        assert not bulk(config, SalesforceOptions(**off)).operations
-        assert not connect(SalesforceOptions(**off)).capabilities.bulk.operations
+        # No batch deletes for good, and no header says anything of that.
+        left = set() if "bulk" in off else {Operation.HARD_DELETE}
+        assert bulk(config, SalesforceOptions(**off)).operations == left
+        assert connect(SalesforceOptions(**off)).capabilities.bulk.operations == left
+        assert bulk(config, SalesforceOptions(**off)).why_not.startswith(next(iter(off)))
     assert connect(SalesforceOptions(bulk="always")).capabilities.bulk.from_rows == 1
     with pytest.raises(ValidationError, match="exclude each other"):
         SalesforceOptions(bulk="always", allow_duplicates=True)

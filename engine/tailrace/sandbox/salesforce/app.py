@@ -82,13 +82,18 @@ class Salesforce(Vendor):
     def counters(self) -> dict[str, Any]:
         """Requests by method, rows written, use of the quota."""
         writes = {name: table.writes for name, table in self.org.tables.items() if table.writes}
-        return {"requests": sum(self.requests.values()), "methods": dict(self.requests), "writes": writes} | (
-            self.access.counters()
-        )
+        locks = {"locks_held": self.org.locks.held, "locks_refused": self.org.locks.refused}
+        counted = {"requests": sum(self.requests.values()), "methods": dict(self.requests), "writes": writes}
+        return counted | locks | self.access.counters()
 
     def limit(self, data: Mapping[str, Any]) -> None:
-        """`daily` quota, null for none; `polls` that find a bulk job still at work; `rotates` refresh tokens or not."""
+        """The `daily` quota, null for none; `polls` that find a job at work; seconds that `locks` are held; `rotates`.
+
+        The last says whether each use of a refresh token gives another one.
+        """
         rest = dict(data)
+        if "locks" in rest:
+            self.org.locks.limit(float(rest.pop("locks") or 0))
         if "polls" in rest:
             self.jobs.polls = int(rest.pop("polls"))
         if rest or not data:

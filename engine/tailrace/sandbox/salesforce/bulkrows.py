@@ -10,7 +10,9 @@ from tailrace.sandbox.salesforce.collections import Collections, Result
 from tailrace.sandbox.salesforce.csvform import CsvError
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
-from tailrace.sandbox.salesforce.org import Org, Table, Values
+from tailrace.sandbox.salesforce.manner import Manner
+from tailrace.sandbox.salesforce.org import Org
+from tailrace.sandbox.salesforce.table import Table, Values
 
 CHUNK = 200
 """Rows of one transaction."""
@@ -63,6 +65,7 @@ class BulkRows:
         self._table = org.table(order["object"])
         self._operation: str = order["operation"]
         self._key: str | None = order.get("externalIdFieldName")
+        self._manner = Manner.of_job(order)
         self.cells = [_cell(org, self._table, name) for name in header]
         self._check()
 
@@ -85,8 +88,9 @@ class BulkRows:
     def carry_out(self, rows: Sequence[Sequence[str]]) -> list[Told]:
         """Write rows, each chunk by itself; what became of each."""
         told: list[Told] = []
-        for start in range(0, len(rows), CHUNK):
-            told += self._chunk(rows[start : start + CHUNK])
+        with self._org.in_manner(self._manner):
+            for start in range(0, len(rows), CHUNK):
+                told += self._chunk(rows[start : start + CHUNK])
         return told
 
     def _chunk(self, rows: Sequence[Sequence[str]]) -> list[Told]:

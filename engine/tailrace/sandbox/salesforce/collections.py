@@ -13,7 +13,8 @@ from tailrace.sandbox.faults import Faults
 from tailrace.sandbox.salesforce.errors import ROLLED_BACK, RowError, SalesforceError
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
-from tailrace.sandbox.salesforce.org import Org, Table, Values, ambiguous, external_id_field
+from tailrace.sandbox.salesforce.org import Org, ambiguous, external_id_field
+from tailrace.sandbox.salesforce.table import Table, Values
 
 MOST_RECORDS = 200
 MOST_CHUNKS = 10

@@ -60,6 +60,8 @@ class SfField:
     referenceTo: tuple[str, ...] = ()  # noqa: N815
     relationshipName: str | None = None  # noqa: N815
     polymorphicForeignKey: bool = False  # noqa: N815
+    relationshipOrder: int | None = None  # noqa: N815
+    """Which of its object's masters it refers to, from 0; None for a mere lookup."""
     check: Check = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +116,7 @@ _SHOWN = (
     "name", "type", "length", "precision", "scale", "digits", "nillable", "defaultValue", "defaultedOnCreate",
     "createable", "updateable", "externalId", "idLookup", "unique", "caseSensitive", "calculated", "autoNumber",
     "restrictedPicklist", "relationshipName", "polymorphicForeignKey",
+    "relationshipOrder",
 )  # fmt: skip
 
 

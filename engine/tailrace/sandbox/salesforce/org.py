@@ -2,87 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from tailrace.sandbox.options import SalesforceOptions
 from tailrace.sandbox.salesforce import persons
 from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField, moment_text
-from tailrace.sandbox.salesforce.ids import make_id, parse_id
+from tailrace.sandbox.salesforce.ids import make_id
+from tailrace.sandbox.salesforce.locks import NOT_LOCKED, Locks
+from tailrace.sandbox.salesforce.manner import Manner
 from tailrace.sandbox.salesforce.objects import SfObject, declare, declared_object, standard_objects
-
-Values: TypeAlias = dict[str, Any]
-"""A record: every field of its object by name, as Salesforce keeps it."""
+from tailrace.sandbox.salesforce.table import Table, Values
 
 USER_ID = make_id("005", 1)
-
-
-class Table:
-    """All records of one object, deleted ones included, with an index for each key field."""
-
-    def __init__(self, object: SfObject) -> None:
-        self.object = object
-        self.records: dict[str, Values] = {}
-        self.writes = 0
-        self.last_number = 0
-        self._index: dict[str, dict[str, list[str]]] = {}
-        self.reindex()
-
-    def reindex(self) -> None:
-        """Build the indexes anew, after fields were declared or records loaded."""
-        fields = (made for made in self.object.fields.values() if made.indexed and made.type != "id")
-        self._index = {made.name: {} for made in fields}
-        for record in self.live():
-            self.enter(record)
-
-    def live(self) -> Iterable[Values]:
-        """Records that are not deleted."""
-        return (record for record in self.records.values() if not record.get("IsDeleted"))
-
-    def indexed(self, name: str) -> bool:
-        """Whether records can be found by that field."""
-        return name in self._index
-
-    def find(self, made: SfField, value: Any) -> list[str]:
-        """Ids of live records whose key field equals `value`."""
-        if made.type == "id":
-            record_id = parse_id(value)
-            record = self.records.get(record_id or "")
-            return [] if record is None or record.get("IsDeleted") else [record["Id"]]
-        return self._index[made.name].get(made.fold(value), [])
-
-    def clash(self, values: Mapping[str, Any], own: str | None) -> RowError | None:
-        """The refusal when another record has one of the unique values."""
-        for name in self._index:
-            made = self.object.fields[name]
-            value = values.get(name)
-            if not made.unique or value is None:
-                continue
-            others = [record_id for record_id in self.find(made, value) if record_id != own]
-            if others:
-                message = f"duplicate value found: {name} duplicates value on record with id: {others[0]}"
-                return RowError("DUPLICATE_VALUE", message)
-        return None
-
-    def enter(self, record: Values) -> None:
-        """Put a record's keys into the indexes."""
-        for name, index in self._index.items():
-            value = record.get(name)
-            if value is not None:
-                index.setdefault(self.object.fields[name].fold(value), []).append(record["Id"])
-
-    def leave(self, record: Values) -> None:
-        """Take a record's keys out of the indexes."""
-        for name, index in self._index.items():
-            value = record.get(name)
-            if value is None:
-                continue
-            folded = self.object.fields[name].fold(value)
-            index[folded].remove(record["Id"])
-            if not index[folded]:
-                del index[folded]
+ASSIGNED_ID = make_id("005", 2)
+"""The owner that assignment rules choose."""
 
 
 class Org:
@@ -92,6 +29,9 @@ class Org:
         self.options = options
         self.tables: dict[str, Table] = {}
         self._folded: dict[str, Table] = {}
+        self.locks = Locks()
+        self.manner = Manner()
+        """Of the request that is carried out."""
         for made in standard_objects():
             self._add(made)
         if options.person_accounts:
@@ -131,6 +71,8 @@ class Org:
 
     def reset(self) -> None:
         """Forget all records; objects and fields stay."""
+        self.locks.limit(0)
+        self.locks.refused = 0
         for table in self.tables.values():
             table.records.clear()
             table.writes = table.last_number = 0
@@ -146,8 +88,12 @@ class Org:
             raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{', '.join(absent)}]", absent)
         if clash := table.clash(values, None):
             raise clash
+        self._check_duplicates(table, values, None)
+        self._lock(table, values)
         table.last_number += 1
         record = table.object.defaults() | _stamps() | values
+        if self.manner.assign and table.object.name in self.options.assignment_rules:
+            record["OwnerId"] = ASSIGNED_ID
         record["Id"] = make_id(table.object.prefix, table.last_number)
         _name(record)
         record |= {"IsPersonAccount": True} if person else {}
@@ -178,6 +124,8 @@ class Org:
                 raise RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{name}]", [name])
         if clash := table.clash(values, record_id):
             raise clash
+        self._check_duplicates(table, values, record_id)
+        self._lock(table, record, values)
         table.leave(record)
         record.update(values)
         record["LastModifiedDate"] = record["SystemModstamp"] = moment_text(datetime.now(UTC))
@@ -189,9 +137,35 @@ class Org:
     def delete(self, table: Table, record_id: str) -> None:
         """Move a record to the recycle bin; RowError when it is there already or never was."""
         record = self.live(table, record_id)
+        self._lock(table, record)
         table.leave(record)
         record["IsDeleted"] = True
         table.writes += 1
+
+    def _check_duplicates(self, table: Table, values: Mapping[str, Any], own: str | None) -> None:
+        """RowError where a duplicate rule finds another record, unless the request wants it saved all the same."""
+        names = [name for name in self.options.duplicate_rules.get(table.object.name, ()) if values.get(name)]
+        if not names or self.manner.allow_duplicates:
+            return
+        others = (record for record in table.live() if record["Id"] != own)
+        if any(record.get(name) == values[name] for record in others for name in names):
+            raise RowError("DUPLICATES_DETECTED", "Use one of these records?")
+
+    @contextmanager
+    def in_manner(self, manner: Manner) -> Iterator[None]:
+        """Carry out what is within the block as a request or a job wants it."""
+        self.manner = manner
+        try:
+            yield
+        finally:
+            self.manner = Manner()
+
+    def _lock(self, table: Table, *versions: Mapping[str, Any]) -> None:
+        """Lock a record and those it refers to, before and after; RowError when another request has one."""
+        if self.locks.on:
+            fields = table.object.fields.values()
+            names = ["Id", *(made.name for made in fields if not NOT_LOCKED.issuperset(made.referenceTo))]
+            self.locks.take(values[name] for values in versions for name in names if values.get(name))
 
     def live(self, table: Table, record_id: str) -> Values:
         """The record of an 18-character id; RowError when there is none, or it is deleted."""
@@ -307,6 +281,10 @@ class Org:
             rules[rule_id] = {"Id": rule_id, "Name": name, "SobjectType": ruled, "Active": True}
         for table in self.tables.values():
             self._furnish_types(table.object)
+        if self.options.assignment_rules:
+            name = "Assigned User"
+            chosen = {"Id": ASSIGNED_ID, "Username": "assigned@example.com", "Name": name, "IsActive": True}
+            self.tables["User"].records[ASSIGNED_ID] = chosen | {"Email": "assigned@example.com"}
         user = {"Id": USER_ID, "Username": "sandbox@example.com", "Name": "Sandbox User", "IsActive": True}
         self.tables["User"].records[USER_ID] = user | {"Email": "sandbox@example.com"}
         org_id = self.options.org_id

@@ -11,7 +11,7 @@ from tailrace.sandbox.salesforce.fields import SfField, with_defaults
 from tailrace.sandbox.salesforce.objects import SfObject, declare
 
 if TYPE_CHECKING:
-    from tailrace.sandbox.salesforce.org import Values
+    from tailrace.sandbox.salesforce.table import Values
 
 BUSINESS, PERSON = "Business_Account", "PersonAccount"
 _NAMES = ("FirstName", "LastName", "Salutation")

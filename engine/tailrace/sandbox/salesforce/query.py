@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tailrace.sandbox.salesforce.errors import SalesforceError
-from tailrace.sandbox.salesforce.org import Org, Table, Values
+from tailrace.sandbox.salesforce.org import Org
 from tailrace.sandbox.salesforce.soql import Query, run, value_of
+from tailrace.sandbox.salesforce.table import Table, Values
 from tailrace.sandbox.web import json_response
 
 LONGEST_URI = 16_384

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tailrace.sandbox.salesforce.collections import Collections
+from tailrace.sandbox.salesforce.collections import Collections, Result
 from tailrace.sandbox.salesforce.errors import RowError, SalesforceError, not_found
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
-from tailrace.sandbox.salesforce.org import Org, Table, Values, external_id_field
+from tailrace.sandbox.salesforce.manner import Manner
+from tailrace.sandbox.salesforce.org import Org, external_id_field
 from tailrace.sandbox.salesforce.query import shown_record
+from tailrace.sandbox.salesforce.table import Table, Values
 from tailrace.sandbox.web import json_response, parsed
 
 
@@ -125,16 +129,19 @@ class Rows:
 
     async def create_many(self, request: Request) -> Response:
         """POST composite/sobjects."""
-        return json_response(self._collections.create(await body_of(request)))
+        body = await body_of(request)
+        return json_response(await self._carried_out(request, partial(self._collections.create, body)))
 
     async def update_many(self, request: Request) -> Response:
         """PATCH composite/sobjects."""
-        return json_response(self._collections.update(await body_of(request)))
+        body = await body_of(request)
+        return json_response(await self._carried_out(request, partial(self._collections.update, body)))
 
     async def upsert_many(self, request: Request) -> Response:
         """PATCH composite/sobjects/{object}/{field}."""
-        params = request.path_params
-        return json_response(self._collections.upsert(params["object"], params["field"], await body_of(request)))
+        params, body = request.path_params, await body_of(request)
+        upsert = partial(self._collections.upsert, params["object"], params["field"], body)
+        return json_response(await self._carried_out(request, upsert))
 
     async def delete_many(self, request: Request) -> Response:
         """DELETE composite/sobjects?ids=…."""
@@ -142,7 +149,18 @@ class Rows:
         if not ids:
             raise SalesforceError(400, "MISSING_ARGUMENT", "The ids parameter is required.")
         all_or_none = request.query_params.get("allOrNone") == "true"
-        return json_response(self._collections.delete(ids, all_or_none=all_or_none))
+        delete = partial(self._collections.delete, ids, all_or_none=all_or_none)
+        return json_response(await self._carried_out(request, delete))
+
+    async def _carried_out(self, request: Request, act: Callable[[], list[Result]]) -> list[Result]:
+        """Write rows as the request's headers say, with their locks."""
+        manner = Manner.of_headers(request.headers)
+
+        def acting() -> list[Result]:
+            with self._org.in_manner(manner):
+                return act()
+
+        return await self._org.locks.holding(acting)
 
     def _keyed(self, request: Request) -> tuple[Table, SfField, str]:
         table = self._table(request)

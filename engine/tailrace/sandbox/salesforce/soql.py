@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from tailrace.sandbox.salesforce.errors import SalesforceError
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
-from tailrace.sandbox.salesforce.org import Org, Table, Values
+from tailrace.sandbox.salesforce.org import Org
+from tailrace.sandbox.salesforce.table import Table, Values
 
 Test = Callable[[Values], bool]
 
