@@ -70,6 +70,29 @@ const company = await client.crm.companies.basicApi.create({ properties: { name:
 const pair = { _from: { id: first.results[0].id }, to: { id: company.id } };
 const linked = await client.crm.associations.v4.batchApi.createDefault("contacts", "companies", { inputs: [pair] });
 seen.linked = linked.results.map((r) => r.associationSpec.associationTypeId);
+const v4 = client.crm.associations.v4;
+const labelled = await v4.schema.definitionsApi.create("contacts", "companies", { label: "Payer", name: "payer" });
+const payer = { associationCategory: labelled.results[0].category, associationTypeId: labelled.results[0].typeId };
+await v4.batchApi.create("contacts", "companies", { inputs: [{ ...pair, types: [payer] }] });
+const kinds = async () => {
+  const page = await v4.batchApi.getPage("contacts", "companies", { inputs: [{ id: pair._from.id }] });
+  return page.results.map((r) => r.to.map((t) => t.associationTypes.map((k) => k.label)));
+};
+seen.kinds = [await kinds()];
+await v4.batchApi.archiveLabels("contacts", "companies", { inputs: [{ ...pair, types: [payer] }] });
+seen.kinds.push(await kinds());
+await v4.batchApi.archive("contacts", "companies", { inputs: [{ _from: pair._from, to: [pair.to] }] });
+seen.kinds.push(await kinds());
+const labels = await v4.schema.definitionsApi.getAll("contacts", "companies");
+seen.labels = labels.results.map((r) => [r.category, r.typeId === payer.associationTypeId || r.typeId, r.label ?? null]);
+const born = await contacts.batchApi.create({
+  inputs: [{
+    properties: { lastname: "Born" },
+    associations: [{ to: { id: company.id }, types: [{ associationCategory: "HUBSPOT_DEFINED", associationTypeId: 1 }] }],
+  }],
+});
+const bornWith = await v4.batchApi.getPage("contacts", "companies", { inputs: [{ id: born.results[0].id }] });
+seen.born = bornWith.results[0].to.map((t) => [String(t.toObjectId) === company.id, t.associationTypes.map((k) => k.typeId)]);
 const details = await client.apiRequest({ method: "GET", path: "/account-info/v3/details" });
 seen.portal = typeof (await details.json()).portalId;
 console.log(JSON.stringify(seen));

@@ -100,6 +100,13 @@ def test_hubspot_api_client(folder, server):
         "all": 2,
         "unique": ["email", "hs_object_id", "warehouse_id"],
         "made": ["shop_id", True],
-        "linked": [279],
+        "linked": [279, 280],
+        "kinds": [[[[None, "Primary", "Payer"]]], [[[None, "Primary"]]], []],
+        "labels": [
+            ["HUBSPOT_DEFINED", 279, None],
+            ["HUBSPOT_DEFINED", 1, "Primary"],
+            ["USER_DEFINED", True, "Payer"],
+        ],
+        "born": [[True, [279, 1]]],
         "portal": "number",
     }

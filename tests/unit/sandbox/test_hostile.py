@@ -32,7 +32,8 @@ HUB_PATHS = [
     *(f"{OBJECTS}/batch/{call}" for call in ("create", "update", "upsert", "read", "archive")),
     f"{OBJECTS}/search", f"{OBJECTS}/gdpr-delete", OBJECTS, "/crm/v3/properties/contacts",
     "/crm/v4/associations/contacts/companies/batch/create", "/crm/v4/associations/contacts/companies/batch/read",
-    "/crm/v4/associations/contacts/companies/batch/archive", "/oauth/v2/private-apps/get/access-token-info",
+    "/crm/v4/associations/contacts/companies/batch/archive", "/crm/v4/associations/contacts/companies/labels",
+    "/crm/v4/associations/contacts/companies/batch/labels/archive", "/oauth/v2/private-apps/get/access-token-info",
 ]  # fmt: skip
 
 

@@ -32,14 +32,14 @@ class HubSpot(Vendor):
         super().__init__()
         self.portal = Portal(options)
         self.access = Access(options.plan, limited=rate_limits)
-        self.batches = Batches(self.faults, return_trace_ids=options.return_trace_ids)
+        self.batches = Batches(self.portal, self.faults, return_trace_ids=options.return_trace_ids)
 
     def app(self) -> Starlette:
         """All routes."""
         routes: list[Route] = [
             *object_routes(self.portal, self.batches),
             *definition_routes(self.portal),
-            *association_routes(self.portal),
+            *association_routes(self.portal, self.faults),
             *account_routes(self.portal, self.access),
         ]
         handlers = {HubSpotError: _refusal, HTTPException: _no_route}
@@ -60,7 +60,9 @@ class HubSpot(Vendor):
         return self.access.headers(request)
 
     def records(self, object: str | None = None) -> Any:
-        """Live records by object: id and properties of each."""
+        """Live records by object: id and properties of each; `associations` are each there once a direction."""
+        if object == "associations":
+            return self.portal.links.shown()
         if object is None:
             return {name: self.records(name) for name in self.portal.stores}
         if object not in self.portal.stores:
