@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from tailrace.rates import Rate as Rate  # noqa: PLC0414 - part of this seam, re-exported
 from tailrace.values import KINDS, Kind, Value
@@ -85,6 +85,12 @@ class Capabilities:
     """What UPDATE, DELETE and ARCHIVE go by. With `record_id` the engine finds unknown ids first."""
     lookups: bool = False
     """Whether a field may be a reference, `{lookup: …}`."""
+    labels: bool = False
+    """Whether references come in kinds: with a `label`, or `primary`."""
+    lookup_calls: int = 0
+    """Further requests that a batch takes for each field that is a reference."""
+    unlinks: bool = False
+    """Whether `Row.before` is needed: a reference that changes is taken away from the record that it was to."""
     clears_nulls: bool = True
     """Whether a NULL can clear a field."""
     case_insensitive_match: frozenset[str] = frozenset()
@@ -164,6 +170,10 @@ class Lookup:
 
     object: str
     by: str
+    label: str | None = None
+    """The label that the reference carries, where the vendor has such."""
+    primary: bool = False
+    """Whether it is the one that counts, where the vendor tells one of several apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,8 @@ class Row:
     values: Mapping[str, Value]
     """Fields to write. None clears the field. A field that is absent stays as it is."""
     record_id: str | None = None
+    before: Mapping[str, Value] = field(default_factory=dict)
+    """Of fields in `values` that are references, the value last acknowledged, where there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +211,8 @@ class Outcome:
     """What became of one row.
 
     `recovery` refines a rejection: `retry` (refused for now, may be repeated), `missing` (the record
-    to update does not exist), `exists` (the record to create exists already).
+    to update does not exist), `exists` (the record to create exists already). `partly` says of one that
+    something of the row was written all the same, as by a vendor that takes several requests for a row.
     """
 
     marker: str
@@ -209,6 +222,7 @@ class Outcome:
     code: str | None = None
     message: str | None = None
     recovery: Recovery | None = None
+    partly: bool = False
 
 
 def acknowledged(marker: str, record_id: str | None = None, *, created: bool | None = None) -> Outcome:
@@ -280,6 +294,14 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+
+
+@runtime_checkable
+class Linking(Protocol):
+    """What an adapter is besides whose references are no fields of the object, but are kept beside it."""
+
+    def describe_lookups(self, object: str, lookups: Mapping[str, Lookup]) -> Mapping[str, Field | str]:
+        """How each of a sync's references is written: as what kind of field, or why it cannot be and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ def capabilities(config: HubSpotConfig) -> Capabilities:
         batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
         rates=config.rate if config.rate is not None else rates(config),
         concurrency=config.concurrency or CONCURRENCY,
+        lookups=True,
+        labels=True,
+        lookup_calls=2,
+        unlinks=True,
         case_insensitive_match=frozenset({"email"}),
     )
 

@@ -13,15 +13,19 @@ from tailrace_destinations.hubspot import accounting
 from tailrace_destinations.hubspot.client import Client
 from tailrace_destinations.hubspot.encode import decode
 from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, parts, row_outcome
+from tailrace_destinations.hubspot.linkkinds import LinkKinds
+from tailrace_destinations.hubspot.links import Links
+from tailrace_destinations.hubspot.linkwriter import LinkWriter
 from tailrace_destinations.hubspot.schema import RECORD_ID, STANDARD_OBJECTS, Properties, read_properties
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names, fold, key_text, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tailrace.destination import Capabilities, Context, ObjectSchema
+    from tailrace.destination import Capabilities, Context, Field, Lookup, ObjectSchema
     from tailrace.values import Value
     from tailrace_destinations.hubspot.config import HubSpotConfig
+    from tailrace_destinations.hubspot.links import Associations
 
 _READ_SIZE: Final = 100
 _REMOVALS: Final = frozenset({Operation.DELETE, Operation.ARCHIVE})
@@ -44,6 +48,8 @@ class HubSpotDestination:
         self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._properties: dict[str, Properties] = {}
         self._lock = threading.Lock()
+        self._kinds = LinkKinds(self._client, self._known)
+        self._links = Links(self._kinds, LinkWriter(self._client), self.find)
 
     def check(self) -> Account:
         """Ask whose token it is; the quota comes with the answer's headers."""
@@ -85,11 +91,21 @@ class HubSpotDestination:
             ) from None
         return read_properties(object, parts(reply.body, "results"), self._zone)
 
+    def describe_lookups(self, object: str, lookups: Mapping[str, Lookup]) -> dict[str, Field | str]:
+        """References are associations, whatever their field is called."""
+        return self._kinds.describe(object, lookups)
+
     def push(self, batch: Batch) -> list[Outcome]:
         """Send a batch of at most 100 rows; outcomes go by trace id or key, never by position."""
+        referring = batch.operation not in _REMOVALS and any(
+            batch.lookups.keys() & row.values.keys() for row in batch.rows
+        )
+        return self._links.push(batch, self._write) if referring else self._write(batch, {})
+
+    def _write(self, batch: Batch, associations: Associations) -> list[Outcome]:
         refused = self._repeated(batch)
         inputs: dict[str, Mapping[str, Any]] = {}
-        encode = self._input_maker(batch)
+        encode = self._input_maker(batch, associations)
         for row in batch.rows:
             if row.marker not in refused:
                 try:
@@ -107,9 +123,9 @@ class HubSpotDestination:
         message = f"another row of the batch has the same {'/'.join(batch.match) or 'record id'}; send neither or one"
         return {marker: rejected(marker, "DUPLICATE_VALUE", message) for marker, key in keys.items() if key in double}
 
-    def _input_maker(self, batch: Batch) -> _Inputs:
+    def _input_maker(self, batch: Batch, associations: Associations) -> _Inputs:
         properties = None if batch.operation in _REMOVALS else self._known(batch.object)
-        return _Inputs(batch, properties)
+        return _Inputs(batch, properties, associations)
 
     def _send(self, batch: Batch, rows: Sequence[Row], inputs: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         path = f"/crm/v3/objects/{quote(batch.object, safe='')}/batch/{_PATHS[batch.operation]}"
@@ -214,8 +230,9 @@ def _zone(name: object) -> ZoneInfo | None:
 class _Inputs:
     """Makes the inputs of one batch's request."""
 
-    def __init__(self, batch: Batch, properties: Properties | None) -> None:
+    def __init__(self, batch: Batch, properties: Properties | None, associations: Associations) -> None:
         self._batch = batch
+        self._associations = associations
         self._properties = properties
         self._make = {
             Operation.UPSERT: self._upsert,
@@ -241,7 +258,12 @@ class _Inputs:
 
     def _create(self, row: Row) -> dict[str, Any]:
         keys = {name: key_text(value) for name, value in zip(self._batch.match, row.match, strict=True)}
-        return {"objectWriteTraceId": row.marker, "associations": [], "properties": self._texts(row.values) | keys}
+        made_with = list(self._associations.get(row.marker, ()))
+        return {
+            "objectWriteTraceId": row.marker,
+            "associations": made_with,
+            "properties": self._texts(row.values) | keys,
+        }
 
     def _update(self, row: Row) -> dict[str, Any]:
         return {**self._remove(row), "objectWriteTraceId": row.marker, "properties": self._texts(row.values)}

@@ -39,6 +39,8 @@ class Job:
     on_unknown: OnUnknown
     settle: float
     """Seconds after a lost answer before the record is looked up; longer than a request can linger at the vendor."""
+    unlinks: bool = False
+    """Whether rows tell what their references were to before."""
 
 
 class JournalLike(Protocol):

@@ -88,7 +88,9 @@ def _ways(rows: Rows, config: SyncConfig, capabilities: Capabilities, batch_size
             yield Way(action, many, "jobs", calls, bulk.why)
         else:
             many = 0
-        yield Way(action, size - many, "batches", math.ceil((size - many) / batch_size))
+        links = capabilities.lookup_calls * sum(spec.lookup is not None for spec in config.fields.values())
+        each = 1 if action in {"delete", "archive"} else 1 + links
+        yield Way(action, size - many, "batches", each * math.ceil((size - many) / batch_size))
 
 
 def _in_jobs(config: SyncConfig, capabilities: Capabilities, action: str) -> pl.Expr | None:

@@ -64,6 +64,8 @@ def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     ]
     if any(spec.lookup for spec in config.fields.values()) and not capabilities.lookups:
         found.append("this destination has no references between records, so a field cannot be a lookup")
+    if any(spec.label or spec.primary for spec in config.fields.values()) and not capabilities.labels:
+        found.append("references have no kinds at this destination, so a lookup has neither label nor primary")
     if config.mode == "insert" and not capabilities.find:
         found.append("this destination cannot look records up, so mode insert cannot tell which exist")
     if any(spec.write == "empty" for spec in config.fields.values()) and not capabilities.find:

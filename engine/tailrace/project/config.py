@@ -166,6 +166,7 @@ class ProjectConfig(Model):
 
 
 _SOURCES = ("column", "sql", "value")
+_TRUE_PRIMARY: dict[str, Any] = {"required": ["primary"], "properties": {"primary": {"const": True}}}
 
 
 class FieldMap(Model):
@@ -177,6 +178,8 @@ class FieldMap(Model):
                 {"oneOf": [given("column"), given("sql"), {"required": ["value"]}]},
                 {"if": given("lookup"), "then": given("by", without=("hash",)), "else": {"not": given("by")}},
                 {"if": given("hash"), "then": given("column")},
+                {"if": given("label"), "then": {**given("lookup"), "not": _TRUE_PRIMARY}},
+                {"if": _TRUE_PRIMARY, "then": given("lookup")},
             ]
         }
     )
@@ -186,6 +189,10 @@ class FieldMap(Model):
     value: str | int | float | bool | None = None
     lookup: Filled | None = None
     by: Filled | None = None
+    label: Filled | None = None
+    """The label of the reference."""
+    primary: bool = False
+    """Whether the reference is the one that counts among several."""
     hash: Literal["sha256"] | None = None
     nulls: Literal["clear", "skip"] = "clear"
     write: Literal["always", "create", "empty"] = "always"
@@ -196,6 +203,10 @@ class FieldMap(Model):
             raise ValueError("a field takes its value from exactly one of column, sql, value")
         if (self.lookup is None) != (self.by is None):
             raise ValueError("lookup and by go together")
+        if self.lookup is None and (self.label is not None or self.primary):
+            raise ValueError("label and primary go with lookup")
+        if self.label is not None and self.primary:
+            raise ValueError("a reference has either a label or primary: true; map a second field for the other")
         if self.hash and self.column is None:
             raise ValueError("hash goes with column")
         if self.lookup and self.hash:

@@ -131,7 +131,7 @@ def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
     with session.destination(sync, target, read_only=True) as destination:
         asked = ask(session, sync, target, destination, read_only=True)
     account, schema = asked.who, asked.schema
-    found = faults(sync.config, schema, types)
+    found = faults(sync.config, schema, types, asked.links)
     if found:
         raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account)}"]

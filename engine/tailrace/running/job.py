@@ -36,6 +36,7 @@ def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType
         concurrency=target.concurrency,
         on_unknown=config.on_unknown,
         settle=target.config.settle,
+        unlinks=target.capabilities.unlinks,
     )
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
+from tailrace.destination import Linking
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tailrace.changes import ChangeSet
-    from tailrace.destination import Account, Destination, ObjectSchema
+    from tailrace.destination import Account, Destination, Field, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
 
@@ -65,6 +66,8 @@ class Asked:
 
     who: Account
     schema: ObjectSchema
+    links: Mapping[str, Field | str] = field(default_factory=dict)
+    """References that are no fields of the object."""
 
     @property
     def account(self) -> str:
@@ -92,7 +95,12 @@ def ask(
     account = retries.call(destination.check, idempotent=True, briefly=True)
     session.state.remember_account(target.name, target.hint, account)
     schema = retries.call(lambda: destination.describe(sync.config.object), idempotent=True, briefly=True)
-    return Asked(account, schema)
+    lookups = sync.lookups()
+    if not (lookups and isinstance(destination, Linking)):
+        return Asked(account, schema)
+    linking: Linking = destination
+    links = retries.call(lambda: linking.describe_lookups(sync.config.object, lookups), idempotent=True, briefly=True)
+    return Asked(account, schema, links)
 
 
 def identity(sync: Sync, account: str | None) -> Identity:
@@ -146,7 +154,7 @@ def make_plan(
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     around = replace(
         _surroundings(session, sync, target, issues, request),
-        contract=faults(sync.config, asked.schema, changes.types) if asked else None,
+        contract=faults(sync.config, asked.schema, changes.types, asked.links) if asked else None,
         old_known=snapshot.values == "clear",
         unsure=unsure(changes, snapshot),
         notes=(*notes, *_notes(session, sync, snapshot, asked)),

@@ -80,3 +80,21 @@ def test_required_fields_the_mapping_lacks_are_told_not_refused():
     """Records may all exist already, so a missing required field is a note."""
     assert missing_required(config({"Email": "email"}), SCHEMA) == ("LastName",)
     assert missing_required(config({"Email": "email"}, mode="update"), SCHEMA) == ()
+
+
+LOOKUP = {"boss": {"lookup": "Account", "by": "No", "column": "b"}}
+
+
+def test_references_beside_the_object_are_judged_by_what_the_adapter_says_of_them():
+    """Their names are no fields; their keys must fit, and what cannot be is told in the adapter's words."""
+    link = Field("boss", "association", TEXT)
+    assert faults(config(LOOKUP), SCHEMA, {"f:boss": LogicalType("string")}, {"boss": link}) == {}
+    assert "association" in faults(config(LOOKUP), SCHEMA, {"f:boss": LogicalType("bool")}, {"boss": link})["boss"]
+    assert faults(config(LOOKUP), SCHEMA, None, {"boss": "not like this"}) == {"boss": "not like this"}
+    assert "no such field" in faults(config(LOOKUP), SCHEMA)["boss"]
+
+
+def test_whether_a_reference_beside_the_object_is_empty_cannot_be_told():
+    """So it cannot be written only where it is."""
+    fields = {"boss": {**LOOKUP["boss"], "write": "empty"}}
+    assert "write: empty" in faults(config(fields), SCHEMA, None, {"boss": Field("boss", "association", TEXT)})["boss"]

@@ -27,8 +27,8 @@ class Site:
         self.hub = hub
         made = {"contacts": ["ann"], "companies": ["acme", "bolt"]}
         self.ids = {
-            key: hub_upsert([(key, {})], object=object).json()["results"][0]["id"]
-            for object, keys in made.items()
+            key: hub_upsert([(key, {})], object=name).json()["results"][0]["id"]
+            for name, keys in made.items()
             for key in keys
         }
 
