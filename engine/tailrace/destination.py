@@ -97,6 +97,14 @@ class Capabilities:
     """Match fields for which values that differ only in case or outer spaces are one record."""
     bulk: Bulk | None = None
     """How jobs work, for adapters that are a `tailrace.bulk.BulkDestination` too."""
+    modes: frozenset[str] | None = None
+    """The modes that mean something for this object; None for whatever `operations` permit."""
+    fields: bool = True
+    """Whether rows have fields to write: the members of a list, say, have none."""
+    batch_calls: int = 1
+    """Requests that a batch takes."""
+    about: str = ""
+    """What the object is and what writing to it means, where it is no object of records: shown in plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,12 @@ class ObjectSchema:
     name: str
     fields: Mapping[str, Field]
     case_insensitive: bool = False
+    fault: str = ""
+    """Why nothing can be written to it, and what to do; empty when it can."""
+    one_of: tuple[str, ...] = ()
+    """At least one of these must be mapped."""
+    note: str = ""
+    """What else is worth knowing of it: shown in plans and checks."""
 
     def get(self, name: str) -> Field | None:
         """The field of that name, under the destination's own rule of case."""
@@ -267,6 +281,10 @@ class Context:
     project_dir: str
     options: SyncOptions | None = None
     """The sync's adapter options, an instance of the plugin's `options` model."""
+    sync: str = ""
+    """The sync's name, object and mode."""
+    object: str = ""
+    mode: str = ""
 
 
 class Destination(Protocol):
@@ -324,6 +342,12 @@ class Plugin:
     """Modules the adapter imports, each of the extra of the same name as the plugin."""
     bulk: Callable[[Any, Any], Bulk | None] | None = None
     """When rows go out as jobs under that configuration and a sync's `options`; without touching the network."""
+    kinds: Callable[[Any, str], Capabilities] | None = None
+    """Capabilities for one object, told by its name, where there are objects of several kinds."""
+
+    def able(self, config: Any, object: str) -> Capabilities:
+        """What can be done with that object under that configuration."""
+        return self.capabilities(config) if self.kinds is None else self.kinds(config, object)
 
 
 def plugins() -> dict[str, Plugin]:

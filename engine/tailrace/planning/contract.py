@@ -33,7 +33,9 @@ def faults(
             found[name] = _link_fault(links[name], spec, kind, config)
         else:
             found[name] = found.get(name) or _field_fault(schema, name, spec, kind, config)
-    return {name: fault for name, fault in found.items() if fault}
+    if schema.one_of and not set(schema.one_of) & config.fields.keys():
+        found["fields"] = f"map at least one of {', '.join(schema.one_of)}"
+    return {name: fault for name, fault in {"object": schema.fault, **found}.items() if fault}
 
 
 def missing_required(config: SyncConfig, schema: ObjectSchema) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def _ways(rows: Rows, config: SyncConfig, capabilities: Capabilities, batch_size
         else:
             many = 0
         links = capabilities.lookup_calls * sum(spec.lookup is not None for spec in config.fields.values())
-        each = 1 if action in {"delete", "archive"} else 1 + links
+        each = 1 if action in {"delete", "archive"} else capabilities.batch_calls + links
         yield Way(action, size - many, "batches", each * math.ceil((size - many) / batch_size))
 
 

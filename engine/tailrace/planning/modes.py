@@ -57,6 +57,11 @@ def needed_operations(config: SyncConfig) -> frozenset[Operation]:
 
 def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     """Why an adapter cannot carry this sync out; empty when it can."""
+    modes = capabilities.modes
+    if modes is not None and config.mode not in modes:
+        return [f"mode {config.mode} means nothing for {config.object}; it takes {' or '.join(sorted(modes))}"]
+    if config.mode == "mirror" and config.on_delete == "clear" and not capabilities.fields:
+        return [f"on_delete: clear means nothing for {config.object}, which has no fields; it takes delete or keep"]
     can = ", ".join(sorted(capabilities.operations))
     found = [
         f"this destination cannot {operation} records, which {_cause(config, operation)} needs; it can {can}"

@@ -306,6 +306,10 @@ class Schedule(Model):
         return self
 
 
+_KIND = "^[a-z]+:[^/]"
+"""Names of objects of a special kind, such as `list:VIP`; which of them have no fields, only the adapter knows."""
+
+
 def _only(key: str, mode: Mode) -> dict[str, Any]:
     return {"if": {"required": [key]}, "then": {"properties": {"mode": {"const": mode}}}}
 
@@ -321,7 +325,10 @@ class SyncConfig(Model):
                 {
                     "if": {"properties": {"mode": {"const": "delete"}}},
                     "then": {"not": {"required": ["fields"]}},
-                    "else": {"required": ["fields"], "properties": {"fields": {"minProperties": 1}}},
+                    "else": {
+                        "if": {"properties": {"object": {"pattern": _KIND}}, "required": ["object"]},
+                        "else": {"required": ["fields"], "properties": {"fields": {"minProperties": 1}}},
+                    },
                 },
             ]
         }
@@ -347,14 +354,19 @@ class SyncConfig(Model):
     batch_size: Count | None = None
     tags: tuple[Filled, ...] = ()
 
-    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what does not fit together: the keys that lead there, and the words that follow their names."""
+    def misfits(self, *, fields: bool = True) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what does not fit together: the keys that lead there, and the words that follow their names.
+
+        `fields` tells whether the object has any.
+        """
         for key, mode in (("on_delete", "mirror"), ("append", "append")):
             if key in self.model_fields_set and self.mode != mode:
                 yield (key,), f"means something with mode {mode} only; this sync has mode {self.mode}"
         if self.mode == "delete" and "fields" in self.model_fields_set:
             yield ("fields",), "mean nothing with mode delete, which writes no fields"
-        if self.mode != "delete" and not self.fields:
+        if self.fields and not fields:
+            yield ("fields",), f"mean nothing for {self.object}, which has none; leave them out"
+        if self.mode != "delete" and fields and not self.fields:
             yield ("fields",), f"must map at least one field with mode {self.mode}"
         for name in self.match.keys() & self.fields.keys():
             yield ("fields", name), "is a match field already, and written as such; leave it out of fields"

@@ -135,7 +135,7 @@ def _sync(session: Session, sync: Sync, *, readable: bool) -> str:
     if found:
         raise UsageError("\n  ".join(f"{name}: {fault}" for name, fault in found.items()), hint=f"see {sync.path}")
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account)}"]
-    lines += [f"note: {note}" for note in account.notes]
+    lines += [f"note: {note}" for note in (*account.notes, target.capabilities.about, schema.note) if note]
     lines += [
         f"note: {name} {FOLDED}" for name in sync.config.match if name in target.capabilities.case_insensitive_match
     ]

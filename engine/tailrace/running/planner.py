@@ -157,7 +157,7 @@ def make_plan(
         contract=faults(sync.config, asked.schema, changes.types, asked.links) if asked else None,
         old_known=snapshot.values == "clear",
         unsure=unsure(changes, snapshot),
-        notes=(*notes, *_notes(session, sync, snapshot, asked)),
+        notes=(*notes, *_notes(session, sync, target, snapshot, asked)),
     )
     basis = _basis(session, sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
@@ -289,8 +289,9 @@ def _basis(session: Session, sync: Sync, snapshot: Snapshot, account: str | None
     )
 
 
-def _notes(session: Session, sync: Sync, snapshot: Snapshot, asked: Asked | None) -> tuple[str, ...]:
-    notes = []
+def _notes(session: Session, sync: Sync, target: Target, snapshot: Snapshot, asked: Asked | None) -> tuple[str, ...]:
+    known = asked.schema.note if asked else ""
+    notes = [note for note in (target.capabilities.about, known) if note]
     if not snapshot.generation:
         notes += [_new_identity(snapshot.identity, other) for other in session.store.others(snapshot.identity)]
     if asked is not None:

@@ -181,7 +181,7 @@ class Session:
         config = self.project.config.destinations[sync.config.destination]
         plugin = self._plugins[config.type]
         need(*plugin.requires, extra=plugin.name, what=f"destination {sync.config.destination} ({plugin.name})")
-        able = plugin.capabilities(config)
+        able = plugin.able(config, sync.config.object)
         if plugin.bulk is not None:
             able = replace(able, bulk=plugin.bulk(config, sync.options))
         found = [*refusals(sync.config, able), *self._unkept(sync, able)]
@@ -243,6 +243,9 @@ class Session:
             calls=calls if lease is None else Fenced(calls, lease),
             project_dir=str(self.project.root),
             options=sync.options,
+            sync=sync.name,
+            object=sync.config.object,
+            mode=sync.config.mode,
         )
         opened = target.plugin.open(target.config, context)
         try:
