@@ -44,20 +44,21 @@ class HubSpotDestination:
 
     def __init__(self, config: HubSpotConfig, context: Context, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
-        self._zone = ZoneInfo(config.timezone) if config.timezone else None
-        self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
+        self.zone = ZoneInfo(config.timezone) if config.timezone else None
+        """Of timestamps that have none."""
+        self.client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._properties: dict[str, Properties] = {}
         self._lock = threading.Lock()
-        self._kinds = LinkKinds(self._client, self._known)
-        self._links = Links(self._kinds, LinkWriter(self._client), self.find)
+        self._kinds = LinkKinds(self.client, self._known)
+        self._links = Links(self._kinds, LinkWriter(self.client), self.find)
 
     def check(self) -> Account:
         """Ask whose token it is; the quota comes with the answer's headers."""
-        reply = self._client.request("GET", "/account-info/v3/details", write=False)
+        reply = self.client.request("GET", "/account-info/v3/details", write=False)
         portal = reply.body.get("portalId")
         if portal is None:
             raise AccessDenied("HubSpot did not say whose token it is.", hint="Check base_url and access_token.")
-        self._client.zone = _zone(reply.body.get("timeZone"))
+        self.client.zone = _zone(reply.body.get("timeZone"))
         left = reply.headers.get("x-hubspot-ratelimit-daily-remaining", "")
         most = reply.headers.get("x-hubspot-ratelimit-daily", "")
         return Account(
@@ -82,14 +83,14 @@ class HubSpotDestination:
 
     def _ask_properties(self, object: str) -> Properties:
         try:
-            reply = self._client.request("GET", f"/crm/v3/properties/{quote(object, safe='')}", write=False)
+            reply = self.client.request("GET", f"/crm/v3/properties/{quote(object, safe='')}", write=False)
         except (ObjectNotFound, Refused) as error:
             raise ObjectNotFound(
                 f"HubSpot has no object {object!r}{close_names(object, STANDARD_OBJECTS)}",
                 code=error.code,
                 hint="Custom objects go by their type id (2-123) or full name (p123_name), and need a scope.",
             ) from None
-        return read_properties(object, parts(reply.body, "results"), self._zone)
+        return read_properties(object, parts(reply.body, "results"), self.zone)
 
     def describe_lookups(self, object: str, lookups: Mapping[str, Lookup]) -> dict[str, Field | str]:
         """References are associations, whatever their field is called."""
@@ -130,7 +131,7 @@ class HubSpotDestination:
     def _send(self, batch: Batch, rows: Sequence[Row], inputs: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         path = f"/crm/v3/objects/{quote(batch.object, safe='')}/batch/{_PATHS[batch.operation]}"
         try:
-            reply = self._client.request("POST", path, {"inputs": inputs}, write=True)
+            reply = self.client.request("POST", path, {"inputs": inputs}, write=True)
         except Refused as error:
             if len(rows) > 1:
                 raise
@@ -168,7 +169,7 @@ class HubSpotDestination:
             body["idProperty"] = match
         path = f"/crm/v3/objects/{quote(object, safe='')}/batch/read"
         try:
-            reply = self._client.request("POST", path, body, write=False)
+            reply = self.client.request("POST", path, body, write=False)
         except Refused as error:
             if error.code == NOT_FOUND:
                 return []
@@ -182,7 +183,7 @@ class HubSpotDestination:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._client.close()
+        self.client.close()
 
 
 _MORE_EMAILS: Final = "hs_additional_emails"
