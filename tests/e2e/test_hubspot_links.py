@@ -1,5 +1,9 @@
 """Contacts, companies and deals with their associations into the HubSpot-like server, by the real command line."""
 
+import signal
+import subprocess
+import time
+
 import pytest
 
 from tailrace.sandbox import SandboxServer
@@ -181,6 +185,37 @@ def test_a_row_is_done_only_when_its_association_is(lab):
     assert lab.run("b_people")["b_people"]["acknowledged"] == 1
     assert lab.links("contacts", "companies") == {("p1", "f1"), ("p2", "f2")}
     assert lab.run("b_people")["b_people"]["status"] == "nothing_to_do"
+
+
+def test_a_record_that_is_there_does_not_tell_that_its_association_is(lab):
+    """A look-up plans the row again in place of taking it as delivered."""
+    lab.run("c_firms")
+    lab.hub.fail_rows("associations", "LIMIT", times=1)
+    assert lab.run("b_people", code=4)["b_people"]["unknown"] == 1
+    assert "1 rows resolved" in lab.workspace.run("resolve", "b_people", "--look-up").out
+    assert lab.run("b_people")["b_people"]["acknowledged"] == 1
+    assert lab.links("contacts", "companies") == {("p1", "f1"), ("p2", "f2")}
+
+
+def test_kill_9_between_record_and_association_is_made_good(lab, shared):
+    """The next run writes both again; each is there once."""
+    lab.run("c_firms")
+    lab.hub.fail("associate/default", delay=1)
+    command = lab.workspace.command("run", "b_people")
+    process = subprocess.Popen(command, cwd=lab.workspace.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 60
+        while lab.hub.pending_faults()["requests"]:
+            assert time.monotonic() < deadline, "the run never came to the association"
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert len(lab.hub.records("contacts")) == 3
+    run = lab.run("b_people")["b_people"]
+    assert (run["acknowledged"], bool(run["recovered"])) == (3, True)
+    assert lab.links("contacts", "companies") == {("p1", "f1"), ("p2", "f2")}
+    assert len(lab.hub.records("contacts")) == 3
 
 
 def test_a_move_that_nobody_answered_is_finished_by_the_next_run(lab):

@@ -96,7 +96,7 @@ class EventDestination:
         outcomes: list[Outcome] = []
         for row in batch.rows:
             try:
-                inputs[row.marker] = self._event(found, row)
+                inputs[row.marker] = self._event(found, row, batch.match)
             except Unfit as unfit:
                 outcomes.append(rejected(row.marker, unfit.code, str(unfit)))
         rows = [row for row in batch.rows if row.marker in inputs]
@@ -114,8 +114,9 @@ class EventDestination:
             raise AnswerLost(f"HubSpot's answer tells of errors, and not of which events: {said}", code="UNACCOUNTED")
         return [acknowledged(row.marker, inputs[row.marker][UUID], created=True) for row in rows]
 
-    def _event(self, found: Definition, row: Row) -> dict[str, Any]:
-        values = {name: value for name, value in row.values.items() if value is not None}
+    def _event(self, found: Definition, row: Row, match: Sequence[str]) -> dict[str, Any]:
+        given = {**dict(zip(match, row.match, strict=True)), **row.values}
+        values = {name: value for name, value in given.items() if value is not None}
         event: dict[str, Any] = {"eventName": found.full_name}
         event |= {name: key_text(values[name]) for name in TARGETS if name in values and key_text(values[name])}
         if len(event) == 1:
@@ -172,12 +173,12 @@ class EventDestination:
             after = f"&after={quote(str(more), safe='')}"
 
     def _read(self, object: str, entry: Mapping[str, Any]) -> Definition:
-        fields = {name: Field(name, "text", _TEXT, updateable=False) for name in (*TARGETS, UUID)}
-        fields[OCCURRED] = Field(OCCURRED, "datetime", accepts("datetime", "", self._zone), updateable=False)
+        fields = {name: Field(name, "text", _TEXT, unique=name == UUID) for name in (*TARGETS, UUID)}
+        fields[OCCURRED] = Field(OCCURRED, "datetime", accepts("datetime", "", self._zone))
         encoders = {OCCURRED: encoder("datetime", "", self._zone)}
         for prop in parts(entry, "properties"):
             name, type_, field_type = str(prop.get("name")), str(prop.get("type")), str(prop.get("fieldType"))
-            fields.setdefault(name, Field(name, type_, accepts(type_, field_type, self._zone), updateable=False))
+            fields.setdefault(name, Field(name, type_, accepts(type_, field_type, self._zone)))
             encoders.setdefault(name, encoder(type_, field_type, self._zone))
         full_name = str(entry.get("fullyQualifiedName") or entry.get("name"))
         schema = ObjectSchema(object, fields, one_of=TARGETS, note=f"the event's full name is {full_name}")
