@@ -1,8 +1,8 @@
 """Associations of records with their parents, written after the records themselves.
 
 A row is done when both are. Parents are found before anything is written, so that a row without its parent is left as
-it is. Old associations are taken away before new ones are made: HubSpot demotes a primary company when another becomes
-it, after which nobody could tell what it was. All of it may be repeated, with the same end.
+it is. Old associations are taken away before new ones are made, as an account may permit one only. All of it may be
+repeated, with the same end.
 """
 
 from __future__ import annotations

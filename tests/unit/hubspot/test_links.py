@@ -39,6 +39,17 @@ class Portal:
         found = [kind["typeId"] for kind in known if kind["label"] == name]
         return found[0] if found else self.post("/labels", {"label": name, "name": name})["results"][0]["typeId"]
 
+    def employed(self, *keys):
+        """Contacts of a company that nobody refers to; gives their ids by key."""
+        self.companies("other")
+        outcomes = self.push("upsert", *({"id": key, "boss": "other"} for key in keys))
+        return {key: outcome.record_id for key, outcome in zip(keys, outcomes, strict=True)}
+
+    def pair(self, record_id, company, label):
+        """A contact and a company with a label, as requests name them."""
+        types = [{"associationCategory": "USER_DEFINED", "associationTypeId": label}]
+        return {"from": {"id": record_id}, "to": {"id": self.ids[company]}, "types": types}
+
     def push(self, operation, *rows, lookups=None, before=None):
         """Push contacts; `before` are the references' values so far, by the row's key."""
         made = self._batch(operation, *rows)
@@ -124,35 +135,68 @@ def test_a_primary_company_is_set_beside_others(portal):
 
 
 def test_a_label_moves_and_leaves_what_others_said(portal):
-    """A pair that has another label keeps it, and loses ours."""
+    """A pair that has another label keeps it, and loses ours; one that had ours alone is taken apart."""
     payer, friend = portal.label("Payer"), portal.label("Friend")
+    lookups, ids = {"boss": PAYER}, portal.employed("ann", "bo")
+    rows = [{"id": key, "record_id": id_, "boss": "acme"} for key, id_ in ids.items()]
+    portal.push("update", *rows, lookups=lookups)
+    portal.post("/batch/create", {"inputs": [portal.pair(ids["ann"], "acme", friend)]})
+    before = {key: {"boss": "acme"} for key in ids}
+    portal.push("update", *(row | {"boss": "bolt"} for row in rows), lookups=lookups, before=before)
+    assert portal.links() == {
+        ("ann", "other"): {1, 279},
+        ("ann", "acme"): {279, friend},
+        ("ann", "bolt"): {279, payer},
+        ("bo", "other"): {1, 279},
+        ("bo", "bolt"): {279, payer},
+    }
+
+
+def test_a_label_leaves_the_primary_company_where_it_is(portal):
+    """HubSpot made it so, or somebody did: who was labelled is no reason to let a company go."""
+    portal.label("Payer")
     lookups = {"boss": PAYER}
-    rows = [{"id": key, "boss": "acme"} for key in ("ann", "bo")]
-    ids = [outcome.record_id for outcome in portal.push("upsert", *rows, lookups=lookups)]
-    types = [{"associationCategory": "USER_DEFINED", "associationTypeId": friend}]
-    both = {"from": {"id": ids[0]}, "to": {"id": portal.ids["acme"]}, "types": types}
-    portal.post("/batch/create", {"inputs": [both]})
-    before = {key: {"boss": "acme"} for key in ("ann", "bo")}
-    moved = [row | {"record_id": id_, "boss": "bolt"} for row, id_ in zip(rows, ids, strict=True)]
-    portal.push("update", *moved, lookups=lookups, before=before)
-    links = portal.links()
-    assert friend in links["ann", "acme"]
-    assert payer not in links["ann", "acme"]
-    assert payer in links["ann", "bolt"]
-    assert payer in links["bo", "bolt"]
-    assert payer not in links.get(("bo", "acme"), set())
+    ann = portal.push("upsert", {"id": "ann", "boss": "acme"}, lookups=lookups)[0].record_id
+    row = {"id": "ann", "record_id": ann, "boss": None}
+    portal.push("update", row, lookups=lookups, before={"ann": {"boss": "acme"}})
+    assert portal.links() == {("ann", "acme"): {1, 279}}
 
 
 def test_a_label_that_someone_took_away_is_not_ours_any_more(portal):
     """The association stays as they left it."""
-    payer = portal.label("Payer")
-    ann = portal.push("upsert", {"id": "ann", "boss": "acme"}, lookups={"boss": PAYER})[0].record_id
-    types = [{"associationCategory": "USER_DEFINED", "associationTypeId": payer}]
-    gone = {"from": {"id": ann}, "to": {"id": portal.ids["acme"]}, "types": types}
-    portal.post("/batch/labels/archive", {"inputs": [gone]})
-    row = {"id": "ann", "record_id": ann, "boss": None}
-    portal.push("update", row, lookups={"boss": PAYER}, before={"ann": {"boss": "acme"}})
-    assert ("ann", "acme") in portal.links()
+    payer, (ann,) = portal.label("Payer"), portal.employed("ann").values()
+    row = {"id": "ann", "record_id": ann, "boss": "acme"}
+    portal.push("update", row, lookups={"boss": PAYER})
+    portal.post("/batch/labels/archive", {"inputs": [portal.pair(ann, "acme", payer)]})
+    portal.push("update", row | {"boss": None}, lookups={"boss": PAYER}, before={"ann": {"boss": "acme"}})
+    assert portal.links()["ann", "acme"] == {279}
+
+
+def test_the_primary_company_outlives_an_ordinary_reference_to_it(portal):
+    """Where both are mapped, the one that moves leaves the other."""
+    lookups = {"boss": COMPANY, "main": PRIMARY}
+    ann = portal.push("upsert", {"id": "ann", "boss": "acme", "main": "acme"}, lookups=lookups)[0].record_id
+    row = {"id": "ann", "record_id": ann, "boss": "bolt"}
+    portal.push("update", row, lookups=lookups, before={"ann": {"boss": "acme"}})
+    assert portal.links() == {("ann", "acme"): {1, 279}, ("ann", "bolt"): {279}}
+
+
+def test_the_old_goes_before_the_new_comes(portal, monkeypatch):
+    """An account may permit one association only."""
+    ann = portal.push("upsert", {"id": "ann", "boss": "acme"})[0].record_id
+    paths, request = [], portal.hub.client.request
+    monkeypatch.setattr(
+        portal.hub.client,
+        "request",
+        lambda method, path, *a, **k: (paths.append(path), request(method, path, *a, **k))[1],
+    )
+    row = {"id": "ann", "record_id": ann, "boss": "bolt"}
+    portal.push("update", row, before={"ann": {"boss": "acme"}})
+    assert [path.partition("/batch/")[2] for path in paths if "associations" in path] == [
+        "read",
+        "archive",
+        "associate/default",
+    ]
 
 
 def test_two_references_to_one_object_leave_each_other_alone(portal):
