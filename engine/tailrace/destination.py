@@ -93,12 +93,26 @@ class Capabilities:
     """What UPDATE, DELETE and ARCHIVE go by. With `record_id` the engine finds unknown ids first."""
     lookups: bool = False
     """Whether a field may be a reference, `{lookup: …}`."""
+    labels: bool = False
+    """Whether references come in kinds: with a `label`, or `primary`."""
+    lookup_calls: int = 0
+    """Further requests that a batch takes for each field that is a reference."""
+    unlinks: bool = False
+    """Whether `Row.before` is needed: a reference that changes is taken away from the record that it was to."""
     clears_nulls: bool = True
     """Whether a NULL can clear a field."""
     case_insensitive_match: frozenset[str] = frozenset()
     """Match fields for which values that differ only in case or outer spaces are one record."""
     bulk: Bulk | None = None
     """How jobs work, for adapters that are a `tailrace.bulk.BulkDestination` too."""
+    modes: frozenset[str] | None = None
+    """The modes that mean something for this object; None for whatever `operations` permit."""
+    fields: bool = True
+    """Whether rows have fields to write: the members of a list, say, have none."""
+    batch_calls: int = 1
+    """Requests that a batch takes."""
+    about: str = ""
+    """What the object is and what writing to it means, where it is no object of records: shown in plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +178,12 @@ class ObjectSchema:
     case_insensitive: bool = False
     unseen: str = "the account may not see it"
     """Why a field that exists may be missing here, in words that follow "or"."""
+    fault: str = ""
+    """Why nothing can be written to it, and what to do; empty when it can."""
+    one_of: tuple[str, ...] = ()
+    """At least one of these must be mapped."""
+    note: str = ""
+    """What else is worth knowing of it: shown in plans and checks."""
 
     def get(self, name: str) -> Field | None:
         """The field of that name, under the destination's own rule of case."""
@@ -179,6 +199,10 @@ class Lookup:
 
     object: str
     by: str
+    label: str | None = None
+    """The label that the reference carries, where the vendor has such."""
+    primary: bool = False
+    """Whether it is the one that counts, where the vendor tells one of several apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +217,8 @@ class Row:
     values: Mapping[str, Value]
     """Fields to write. None clears the field. A field that is absent stays as it is."""
     record_id: str | None = None
+    before: Mapping[str, Value] = field(default_factory=dict)
+    """Of fields in `values` that are references, the value last acknowledged, where there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +240,8 @@ class Outcome:
     """What became of one row.
 
     `recovery` refines a rejection: `retry` (refused for now, may be repeated), `missing` (the record
-    to update does not exist), `exists` (the record to create exists already).
+    to update does not exist), `exists` (the record to create exists already). `partly` says of one that
+    something of the row was written all the same, as by a vendor that takes several requests for a row.
     """
 
     marker: str
@@ -224,6 +251,7 @@ class Outcome:
     code: str | None = None
     message: str | None = None
     recovery: Recovery | None = None
+    partly: bool = False
 
 
 def acknowledged(marker: str, record_id: str | None = None, *, created: bool | None = None) -> Outcome:
@@ -268,6 +296,10 @@ class Context:
     project_dir: str
     options: SyncOptions | None = None
     """The sync's adapter options, an instance of the plugin's `options` model."""
+    sync: str = ""
+    """The sync's name, object and mode."""
+    object: str = ""
+    mode: str = ""
 
 
 class Destination(Protocol):
@@ -309,6 +341,14 @@ class Contending(Protocol):
         """
 
 
+@runtime_checkable
+class Linking(Protocol):
+    """What an adapter is besides whose references are no fields of the object, but are kept beside it."""
+
+    def describe_lookups(self, object: str, lookups: Mapping[str, Lookup]) -> Mapping[str, Field | str]:
+        """How each of a sync's references is written: as what kind of field, or why it cannot be and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
     """What an adapter's entry point names: how its part of `tailrace.yml` reads, and how to open it."""
@@ -329,6 +369,12 @@ class Plugin:
     """Modules the adapter imports, each of the extra of the same name as the plugin."""
     bulk: Callable[[Any, Any], Bulk | None] | None = None
     """When rows go out as jobs under that configuration and a sync's `options`; without touching the network."""
+    kinds: Callable[[Any, str], Capabilities] | None = None
+    """Capabilities for one object, told by its name, where there are objects of several kinds."""
+
+    def able(self, config: Any, object: str) -> Capabilities:
+        """What can be done with that object under that configuration."""
+        return self.capabilities(config) if self.kinds is None else self.kinds(config, object)
 
 
 def plugins() -> dict[str, Plugin]:

@@ -157,6 +157,8 @@ class DestinationError(TailraceError):
 
     plain: str | None = "the destination failed"
     """What happened, in words of ours; None where the vendor's are of accounts and objects, and never of rows."""
+    partly: bool = False
+    """Set by adapters that take several requests for a batch: something of it was written before this happened."""
 
     def __init__(self, message: str, *, code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -1,7 +1,11 @@
 """The hubspot adapter over the sandbox, held to the contract."""
 
+from dataclasses import replace
+
+import httpx
 import pytest
 
+from tailrace.destination import Lookup, Operation
 from tailrace.project.types import Secret
 from tailrace.sandbox import SandboxServer
 from tailrace.testing.contract import DestinationContract
@@ -78,6 +82,53 @@ def server():
         yield running
 
 
+class _Referring:
+    """The adapter, with a reference added to every row that is written."""
+
+    def __init__(self, opened):
+        self._opened = opened
+
+    def __getattr__(self, name):
+        return getattr(self._opened, name)
+
+    def push(self, batch):
+        """Every row belongs to the same company."""
+        if batch.operation in {Operation.DELETE, Operation.ARCHIVE}:
+            return self._opened.push(batch)
+        rows = tuple(replace(row, values={**row.values, "employer": "acme"}) for row in batch.rows)
+        return self._opened.push(replace(batch, rows=rows, lookups={"employer": Lookup("companies", "warehouse_id")}))
+
+
+class LinkedHarness(HubSpotHarness):
+    """Contacts that are associated with a company."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        company = {"id": "acme", "idProperty": "warehouse_id", "properties": {}}
+        httpx.post(
+            f"{self.url}/crm/v3/objects/companies/batch/upsert",
+            json={"inputs": [company]},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        ).raise_for_status()
+        self._before = super().requests()
+
+    def _open(self, calls, url, token):
+        return _Referring(super()._open(calls, url, token))
+
+    def throttle(self, seconds):
+        """Answer the first request of the batch that writes; the look-up of the parent comes before."""
+        body = {"status": "error", "errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}
+        self.control.fail("/batch/upsert", status=429, body=body, headers={"Retry-After": str(seconds)})
+
+    def drop_answer(self):
+        """Make the association and hang up: the records are there by then."""
+        self.control.fail("/batch/associate/default", drop=True, commit=True)
+
+    def requests(self):
+        """All but the one that made the company."""
+        return super().requests() - self._before
+
+
 class TestHubSpot(DestinationContract):
     """Every behaviour holds."""
 
@@ -85,3 +136,12 @@ class TestHubSpot(DestinationContract):
     def harness(self, server):
         """An empty portal."""
         return HubSpotHarness(server)
+
+
+class TestHubSpotWithAssociations(DestinationContract):
+    """Every behaviour holds for rows that have a reference, too."""
+
+    @pytest.fixture
+    def harness(self, server):
+        """A portal with one company."""
+        return LinkedHarness(server)

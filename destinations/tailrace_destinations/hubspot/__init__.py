@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tailrace.destination import Capabilities, Context, Destination, Operation, Plugin
 from tailrace.errors import UsageError
 from tailrace_destinations.hubspot.config import HubSpotConfig, rates
+from tailrace_destinations.hubspot.kinds import EVENT, LIST, able
 
 if TYPE_CHECKING:
     from typing import Final
@@ -30,8 +31,17 @@ def capabilities(config: HubSpotConfig) -> Capabilities:
         batch_size=min(config.batch_size or BATCH_SIZE, BATCH_SIZE),
         rates=config.rate if config.rate is not None else rates(config),
         concurrency=config.concurrency or CONCURRENCY,
+        lookups=True,
+        labels=True,
+        lookup_calls=2,
+        unlinks=True,
         case_insensitive_match=frozenset({"email"}),
     )
+
+
+def kinds(config: HubSpotConfig, object: str) -> Capabilities:
+    """What can be done with an object: a CRM object, `list:NAME` or `event:NAME`."""
+    return able(capabilities(config), object, config.batch_size)
 
 
 def open_destination(config: HubSpotConfig, context: Context) -> Destination:
@@ -41,9 +51,17 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
             f"Destination {context.name!r} needs a library that is not installed.",
             hint="Run: pip install 'tailrace[hubspot]'",
         )
-    from tailrace_destinations.hubspot.adapter import HubSpotDestination  # noqa: PLC0415  the library is slow to import
+    # The library is slow to import.
+    from tailrace_destinations.hubspot.adapter import HubSpotDestination  # noqa: PLC0415
+    from tailrace_destinations.hubspot.events import EventDestination  # noqa: PLC0415
+    from tailrace_destinations.hubspot.lists import ListDestination  # noqa: PLC0415
 
-    return HubSpotDestination(config, context, capabilities(config))
+    records, can = HubSpotDestination(config, context, capabilities(config)), kinds(config, context.object)
+    if context.object.startswith(LIST):
+        return ListDestination(records, context, can)
+    if context.object.startswith(EVENT):
+        return EventDestination(records, context, can, records.zone)
+    return records
 
 
 def account_hint(config: HubSpotConfig) -> str:
@@ -59,4 +77,5 @@ plugin = Plugin(
     capabilities=capabilities,
     account_hint=account_hint,
     requires=_REQUIRES,
+    kinds=kinds,
 )

@@ -13,15 +13,19 @@ from tailrace_destinations.hubspot import accounting
 from tailrace_destinations.hubspot.client import Client
 from tailrace_destinations.hubspot.encode import decode
 from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, parts, row_outcome
+from tailrace_destinations.hubspot.linkkinds import LinkKinds
+from tailrace_destinations.hubspot.links import Links
+from tailrace_destinations.hubspot.linkwriter import LinkWriter
 from tailrace_destinations.hubspot.schema import RECORD_ID, STANDARD_OBJECTS, Properties, read_properties
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names, fold, key_text, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tailrace.destination import Capabilities, Context, ObjectSchema
+    from tailrace.destination import Capabilities, Context, Field, Lookup, ObjectSchema
     from tailrace.values import Value
     from tailrace_destinations.hubspot.config import HubSpotConfig
+    from tailrace_destinations.hubspot.links import Associations
 
 _READ_SIZE: Final = 100
 _REMOVALS: Final = frozenset({Operation.DELETE, Operation.ARCHIVE})
@@ -40,18 +44,21 @@ class HubSpotDestination:
 
     def __init__(self, config: HubSpotConfig, context: Context, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
-        self._zone = ZoneInfo(config.timezone) if config.timezone else None
-        self._client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
+        self.zone = ZoneInfo(config.timezone) if config.timezone else None
+        """Of timestamps that have none."""
+        self.client = Client(config, context.calls, ca_bundle(config.ca_file, context.project_dir))
         self._properties: dict[str, Properties] = {}
         self._lock = threading.Lock()
+        self._kinds = LinkKinds(self.client, self._known)
+        self._links = Links(self._kinds, LinkWriter(self.client), self.find)
 
     def check(self) -> Account:
         """Ask whose token it is; the quota comes with the answer's headers."""
-        reply = self._client.request("GET", "/account-info/v3/details", write=False)
+        reply = self.client.request("GET", "/account-info/v3/details", write=False)
         portal = reply.body.get("portalId")
         if portal is None:
             raise AccessDenied("HubSpot did not say whose token it is.", hint="Check base_url and access_token.")
-        self._client.zone = _zone(reply.body.get("timeZone"))
+        self.client.zone = _zone(reply.body.get("timeZone"))
         left = reply.headers.get("x-hubspot-ratelimit-daily-remaining", "")
         most = reply.headers.get("x-hubspot-ratelimit-daily", "")
         return Account(
@@ -76,20 +83,30 @@ class HubSpotDestination:
 
     def _ask_properties(self, object: str) -> Properties:
         try:
-            reply = self._client.request("GET", f"/crm/v3/properties/{quote(object, safe='')}", write=False)
+            reply = self.client.request("GET", f"/crm/v3/properties/{quote(object, safe='')}", write=False)
         except (ObjectNotFound, Refused) as error:
             raise ObjectNotFound(
                 f"HubSpot has no object {object!r}{close_names(object, STANDARD_OBJECTS)}",
                 code=error.code,
                 hint="Custom objects go by their type id (2-123) or full name (p123_name), and need a scope.",
             ) from None
-        return read_properties(object, parts(reply.body, "results"), self._zone)
+        return read_properties(object, parts(reply.body, "results"), self.zone)
+
+    def describe_lookups(self, object: str, lookups: Mapping[str, Lookup]) -> dict[str, Field | str]:
+        """References are associations, whatever their field is called."""
+        return self._kinds.describe(object, lookups)
 
     def push(self, batch: Batch) -> list[Outcome]:
         """Send a batch of at most 100 rows; outcomes go by trace id or key, never by position."""
+        referring = batch.operation not in _REMOVALS and any(
+            batch.lookups.keys() & row.values.keys() for row in batch.rows
+        )
+        return self._links.push(batch, self._write) if referring else self._write(batch, {})
+
+    def _write(self, batch: Batch, associations: Associations) -> list[Outcome]:
         refused = self._repeated(batch)
         inputs: dict[str, Mapping[str, Any]] = {}
-        encode = self._input_maker(batch)
+        encode = self._input_maker(batch, associations)
         for row in batch.rows:
             if row.marker not in refused:
                 try:
@@ -107,14 +124,14 @@ class HubSpotDestination:
         message = f"another row of the batch has the same {'/'.join(batch.match) or 'record id'}; send neither or one"
         return {marker: rejected(marker, "DUPLICATE_VALUE", message) for marker, key in keys.items() if key in double}
 
-    def _input_maker(self, batch: Batch) -> _Inputs:
+    def _input_maker(self, batch: Batch, associations: Associations) -> _Inputs:
         properties = None if batch.operation in _REMOVALS else self._known(batch.object)
-        return _Inputs(batch, properties)
+        return _Inputs(batch, properties, associations)
 
     def _send(self, batch: Batch, rows: Sequence[Row], inputs: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         path = f"/crm/v3/objects/{quote(batch.object, safe='')}/batch/{_PATHS[batch.operation]}"
         try:
-            reply = self._client.request("POST", path, {"inputs": inputs}, write=True)
+            reply = self.client.request("POST", path, {"inputs": inputs}, write=True)
         except Refused as error:
             if len(rows) > 1:
                 raise
@@ -152,7 +169,7 @@ class HubSpotDestination:
             body["idProperty"] = match
         path = f"/crm/v3/objects/{quote(object, safe='')}/batch/read"
         try:
-            reply = self._client.request("POST", path, body, write=False)
+            reply = self.client.request("POST", path, body, write=False)
         except Refused as error:
             if error.code == NOT_FOUND:
                 return []
@@ -166,7 +183,7 @@ class HubSpotDestination:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._client.close()
+        self.client.close()
 
 
 _MORE_EMAILS: Final = "hs_additional_emails"
@@ -214,8 +231,9 @@ def _zone(name: object) -> ZoneInfo | None:
 class _Inputs:
     """Makes the inputs of one batch's request."""
 
-    def __init__(self, batch: Batch, properties: Properties | None) -> None:
+    def __init__(self, batch: Batch, properties: Properties | None, associations: Associations) -> None:
         self._batch = batch
+        self._associations = associations
         self._properties = properties
         self._make = {
             Operation.UPSERT: self._upsert,
@@ -241,7 +259,12 @@ class _Inputs:
 
     def _create(self, row: Row) -> dict[str, Any]:
         keys = {name: key_text(value) for name, value in zip(self._batch.match, row.match, strict=True)}
-        return {"objectWriteTraceId": row.marker, "associations": [], "properties": self._texts(row.values) | keys}
+        made_with = list(self._associations.get(row.marker, ()))
+        return {
+            "objectWriteTraceId": row.marker,
+            "associations": made_with,
+            "properties": self._texts(row.values) | keys,
+        }
 
     def _update(self, row: Row) -> dict[str, Any]:
         return {**self._remove(row), "objectWriteTraceId": row.marker, "properties": self._texts(row.values)}

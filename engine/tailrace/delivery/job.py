@@ -41,6 +41,8 @@ class Job:
     """Whether a row whose record is gone is written anew, or skipped."""
     settle: float
     """Seconds after a lost answer before the record is looked up; longer than a request can linger at the vendor."""
+    unlinks: bool = False
+    """Whether rows tell what their references were to before."""
 
 
 class JournalLike(Protocol):

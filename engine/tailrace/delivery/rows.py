@@ -37,6 +37,8 @@ def make_rows(job: Job, frame: pl.DataFrame, action: str) -> list[Row]:
     match = [o if _whole(o) else n for o, n in zip(old, new, strict=True)] if action in ADDRESSED else new
     values = _values(job, frame, action, old, new)
     ids = frame["record_id"].to_list()
+    if job.unlinks and job.lookups:
+        return list(map(Row, markers, keys, match, values, ids, _before(job, frame, values)))
     return list(map(Row, markers, keys, match, values, ids))
 
 
@@ -133,6 +135,18 @@ def _changed(job: Job, frame: pl.DataFrame) -> list[dict[str, Value]]:
             for row, value in zip(where.to_list(), _column(job, frame[where.to_list()], f"n:{name}"), strict=True):
                 values[row][name] = value
     return values
+
+
+def _before(job: Job, frame: pl.DataFrame, values: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
+    """What references were to, of those that are written."""
+    before: list[dict[str, Value]] = [{} for _ in range(frame.height)]
+    for name in job.lookups:
+        if f"o:{name}" not in frame.columns or not frame[f"o:{name}"].is_not_null().any():
+            continue
+        for row, value, held in zip(before, values, _column(job, frame, f"o:{name}"), strict=True):
+            if name in value and held is not None:
+                row[name] = held
+    return before
 
 
 def _moved(

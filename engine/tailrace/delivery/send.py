@@ -204,8 +204,9 @@ class _Attempt:
             for outcome in self._destination.push(self.batch):
                 if got.setdefault(outcome.marker, outcome).status != outcome.status:
                     contradicted.add(outcome.marker)
-        except AnswerLost:
-            self.lost += 1
+        except DestinationError as error:
+            if isinstance(error, AnswerLost) or error.partly:
+                self.lost += 1
             raise
         finally:
             self._take(got, contradicted, lost)

@@ -41,8 +41,11 @@ def after_lost(outcome: Outcome, answers: int) -> Outcome:
     """The outcome of a row that was sent before without an answer, so often.
 
     A refusal says nothing of the earlier try, which may have been carried out: the row is of unknown outcome, and
-    sent again by the next run. What that is told then, is told of one try alone.
+    sent again by the next run. What that is told then, is told of one try alone. The same goes for a row that was
+    written in part.
     """
+    if outcome.partly and outcome.status == "rejected":
+        return replace(outcome, status="unknown", recovery=None)
     if not answers:
         return outcome
     if outcome.status == "rejected" and outcome.recovery in {None, "retry"}:

@@ -15,16 +15,28 @@ if TYPE_CHECKING:
     from tailrace.project.config import FieldMap, SyncConfig
 
 
-def faults(config: SyncConfig, schema: ObjectSchema, types: Mapping[str, LogicalType] | None = None) -> dict[str, str]:
+def faults(
+    config: SyncConfig,
+    schema: ObjectSchema,
+    types: Mapping[str, LogicalType] | None = None,
+    links: Mapping[str, Field | str] | None = None,
+) -> dict[str, str]:
     """Each mapped or match field that cannot be written as the sync asks, with what is wrong.
 
-    `types` are the logical types of the model's `f:` and `m:` columns; without them types are not judged.
+    `types` are the logical types of the model's `f:` and `m:` columns; without them types are not judged. `links` are
+    references that are no fields of the object, as `tailrace.destination.Linking` describes them.
     """
-    known = types or {}
+    known, links = types or {}, links or {}
     found = {name: _match_fault(schema, name, known.get(f"m:{name}"), config) for name in config.match}
     for name, spec in config.fields.items():
-        found[name] = found.get(name) or _field_fault(schema, name, spec, known.get(f"f:{name}"), config)
-    return {name: fault for name, fault in found.items() if fault}
+        kind = known.get(f"f:{name}")
+        if name in links:
+            found[name] = _link_fault(name, links[name], spec, kind, config)
+        else:
+            found[name] = found.get(name) or _field_fault(schema, name, spec, kind, config)
+    if schema.one_of and not set(schema.one_of) & config.fields.keys():
+        found["fields"] = f"map at least one of {', '.join(schema.one_of)}"
+    return {name: fault for name, fault in {"object": schema.fault, **found}.items() if fault}
 
 
 def missing_required(config: SyncConfig, schema: ObjectSchema) -> tuple[str, ...]:
@@ -62,6 +74,16 @@ def _field_fault(
     if field is None:
         return _absent(schema, name)
     return _write_fault(name, field, spec, config) or (None if spec.lookup else _type_fault(field, kind))
+
+
+def _link_fault(
+    name: str, link: Field | str, spec: FieldMap, kind: LogicalType | None, config: SyncConfig
+) -> str | None:
+    if isinstance(link, str):
+        return link
+    if spec.write == "empty":
+        return "the destination cannot tell whether such a reference is empty, so write: empty means nothing here"
+    return _write_fault(name, link, spec, config) or _type_fault(link, kind)
 
 
 def _write_fault(name: str, field: Field, spec: FieldMap, config: SyncConfig) -> str | None:

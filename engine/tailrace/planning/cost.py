@@ -109,18 +109,22 @@ def estimate(
     calls = sum(way.calls for way in ways) + finds
     within = None
     if quota.usable is not None and calls > quota.usable:
-        within = _within(ways, max(0, quota.usable - finds), capabilities.bulk, batch_size)
+        within = _within(ways, max(0, quota.usable - finds), capabilities.bulk)
     told = tuple(ways) if capabilities.bulk is not None else ()
     return Cost(calls, quota.left, shortest(calls, rates), told, quota.reserved, within)
 
 
-def _within(ways: list[Way], usable: int, bulk: Bulk | None, batch_size: int) -> int:
+def _within(ways: list[Way], usable: int, bulk: Bulk | None) -> int:
     """For about how many rows so many calls are enough, in the order in which they are sent."""
     reached = 0
     for way in sorted(ways, key=lambda way: SENT.index(way.action)):
         if way.calls > usable:
             jobs = way.by == "jobs" and bulk is not None
-            some = usable // (bulk.calls + POLLS) * bulk.rows if jobs and bulk is not None else usable * batch_size
+            some = (
+                usable // (bulk.calls + POLLS) * bulk.rows
+                if jobs and bulk is not None
+                else usable * way.rows // way.calls
+            )
             return reached + min(way.rows, some)
         reached, usable = reached + way.rows, usable - way.calls
     return reached
@@ -141,7 +145,9 @@ def _ways(rows: Rows, config: SyncConfig, capabilities: Capabilities, batch_size
         else:
             many = 0
         why = "" if bulk is None or many else bulk.why_not
-        yield Way(action, size - many, "batches", math.ceil((size - many) / batch_size), why)
+        links = capabilities.lookup_calls * sum(spec.lookup is not None for spec in config.fields.values())
+        each = 1 if action in {"delete", "archive"} else capabilities.batch_calls + links
+        yield Way(action, size - many, "batches", each * math.ceil((size - many) / batch_size), why)
 
 
 def _in_jobs(config: SyncConfig, capabilities: Capabilities, action: str) -> pl.Expr | None:

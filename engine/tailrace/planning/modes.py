@@ -73,6 +73,11 @@ def needed_operations(config: SyncConfig) -> frozenset[Operation]:
 
 def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     """Why an adapter cannot carry this sync out; empty when it can."""
+    modes = capabilities.modes
+    if modes is not None and config.mode not in modes:
+        return [f"mode {config.mode} means nothing for {config.object}; it takes {' or '.join(sorted(modes))}"]
+    if config.mode == "mirror" and config.on_delete == "clear" and not capabilities.fields:
+        return [f"on_delete: clear means nothing for {config.object}, which has no fields; it takes delete or keep"]
     known = capabilities.operations | (capabilities.bulk.operations if capabilities.bulk else frozenset())
     can = ", ".join(sorted(known))
     found = [
@@ -81,6 +86,8 @@ def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     ]
     if any(spec.lookup for spec in config.fields.values()) and not capabilities.lookups:
         found.append("this destination has no references between records, so a field cannot be a lookup")
+    if any(spec.label or spec.primary for spec in config.fields.values()) and not capabilities.labels:
+        found.append("references have no kinds at this destination, so a lookup has neither label nor primary")
     if config.mode == "insert" and not capabilities.find:
         found.append("this destination cannot look records up, so mode insert cannot tell which exist")
     if any(spec.write == "empty" for spec in config.fields.values()) and not capabilities.find:

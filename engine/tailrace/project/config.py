@@ -169,6 +169,7 @@ class ProjectConfig(Model):
 
 
 _SOURCES = ("column", "sql", "value")
+_TRUE_PRIMARY: dict[str, Any] = {"required": ["primary"], "properties": {"primary": {"const": True}}}
 
 
 class FieldMap(Model):
@@ -180,6 +181,8 @@ class FieldMap(Model):
                 {"oneOf": [given("column"), given("sql"), {"required": ["value"]}]},
                 {"if": given("lookup"), "then": given("by", without=("hash",)), "else": {"not": given("by")}},
                 {"if": given("hash"), "then": given("column")},
+                {"if": given("label"), "then": {**given("lookup"), "not": _TRUE_PRIMARY}},
+                {"if": _TRUE_PRIMARY, "then": given("lookup")},
             ]
         }
     )
@@ -189,6 +192,10 @@ class FieldMap(Model):
     value: str | int | float | bool | None = None
     lookup: Filled | None = None
     by: Filled | None = None
+    label: Filled | None = None
+    """The label of the reference."""
+    primary: bool = False
+    """Whether the reference is the one that counts among several."""
     hash: Literal["sha256"] | None = None
     nulls: Literal["clear", "skip"] = "clear"
     write: Literal["always", "create", "empty"] = "always"
@@ -199,6 +206,10 @@ class FieldMap(Model):
             raise ValueError("a field takes its value from exactly one of column, sql, value")
         if (self.lookup is None) != (self.by is None):
             raise ValueError("lookup and by go together")
+        if self.lookup is None and (self.label is not None or self.primary):
+            raise ValueError("label and primary go with lookup")
+        if self.label is not None and self.primary:
+            raise ValueError("a reference has either a label or primary: true; map a second field for the other")
         if self.hash and self.column is None:
             raise ValueError("hash goes with column")
         if self.lookup and self.hash:
@@ -298,6 +309,10 @@ class Schedule(Model):
         return self
 
 
+_KIND = "^[a-z]+:[^/]"
+"""Names of objects of a special kind, such as `list:VIP`; which of them have no fields, only the adapter knows."""
+
+
 class ArchiveFields(Model):
     """Records whose rows left the model stay, with these fields set: `{archive: {Active__c: false}}`."""
 
@@ -348,7 +363,10 @@ class SyncConfig(Model):
                 {
                     "if": {"properties": {"mode": {"const": "delete"}}},
                     "then": {"not": {"required": ["fields"]}},
-                    "else": {"required": ["fields"], "properties": {"fields": {"minProperties": 1}}},
+                    "else": {
+                        "if": {"properties": {"object": {"pattern": _KIND}}, "required": ["object"]},
+                        "else": {"required": ["fields"], "properties": {"fields": {"minProperties": 1}}},
+                    },
                 },
             ]
         }
@@ -376,14 +394,19 @@ class SyncConfig(Model):
     batch_size: Count | None = None
     tags: tuple[Filled, ...] = ()
 
-    def misfits(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield what does not fit together: the keys that lead there, and the words that follow their names."""
+    def misfits(self, *, fields: bool = True) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what does not fit together: the keys that lead there, and the words that follow their names.
+
+        `fields` tells whether the object has any.
+        """
         for key, modes in _MEANT_FOR.items():
             if key in self.model_fields_set and self.mode not in modes:
                 yield (key,), f"means something with mode {' or '.join(modes)} only; this sync has mode {self.mode}"
         if self.mode == "delete" and "fields" in self.model_fields_set:
             yield ("fields",), "mean nothing with mode delete, which writes no fields"
-        if self.mode != "delete" and not self.fields:
+        if self.fields and not fields:
+            yield ("fields",), f"mean nothing for {self.object}, which has none; leave them out"
+        if self.mode != "delete" and fields and not self.fields:
             yield ("fields",), f"must map at least one field with mode {self.mode}"
         if isinstance(self.on_delete, ArchiveFields):
             for name in self.on_delete.archive:

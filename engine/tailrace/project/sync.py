@@ -65,7 +65,7 @@ class Sync:
     def lookups(self) -> Mapping[str, Lookup]:
         """The fields that are references to other records."""
         return {
-            name: Lookup(field.lookup, field.by)
+            name: Lookup(field.lookup, field.by, field.label, field.primary)
             for name, field in self.config.fields.items()
             if field.lookup is not None and field.by is not None
         }

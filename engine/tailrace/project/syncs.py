@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from tailrace.destination import Plugin
+from tailrace.destination import Capabilities, Plugin
 from tailrace.errors import Problem
 from tailrace.project.adapters import option_keys
 from tailrace.project.config import SyncConfig, SyncOptions
@@ -202,18 +202,22 @@ class _Judge:
 
     def fit(self, config: SyncConfig, plugin: Plugin | None) -> None:
         """What the keys mean together."""
-        for path, words in config.misfits():
-            self.problem(self.section.at_key(*path), f"{self.section.name(path)} {words}")
         end = self.draft.valid.get(config.destination)
-        if plugin and end and not config.match and config.mode != "append" and self.needs_match(plugin, end):
+        able = self.able(config, plugin, end)
+        for path, words in config.misfits(fields=able is None or able.fields):
+            self.problem(self.section.at_key(*path), f"{self.section.name(path)} {words}")
+        if able and not config.match and config.mode != "append" and able.match == "required":
             words = f"`match` is missing: mode {config.mode} needs the field that identifies a record in "
             self.problem(self.section.at(), f"{words}{config.destination}")
 
-    def needs_match(self, plugin: Plugin, end: Any) -> bool:
+    def able(self, config: SyncConfig, plugin: Plugin | None, end: Any) -> Capabilities | None:
+        """What the destination can do with the object; None when that is not known."""
+        if plugin is None or not end:
+            return None
         try:
-            return plugin.capabilities(end).match == "required"
+            return plugin.able(end, config.object)
         except Exception:  # noqa: BLE001  planning asks again, and reports what is wrong
-            return False
+            return None
 
 
 # Possessive throughout: each character is looked at once, whatever the text.

@@ -37,6 +37,7 @@ def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType
         on_unknown=config.on_unknown,
         recreate=config.deleted_in_destination == "recreate",
         settle=target.config.settle,
+        unlinks=target.capabilities.unlinks,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
-from tailrace.destination import DELETED
+from tailrace.destination import DELETED, Linking
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.judging import Judge, Judgement, Mapped, Wish
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tailrace.changes import ChangeSet
-    from tailrace.destination import Account, Destination, ObjectSchema
+    from tailrace.destination import Account, Destination, Field, ObjectSchema
     from tailrace.project import Sync
     from tailrace.state import RowIssue
     from tailrace.values import LogicalType
@@ -71,6 +71,8 @@ class Asked:
     who: Account
     schema: ObjectSchema
     judged: Judgement = field(default_factory=Judgement)
+    links: Mapping[str, Field | str] = field(default_factory=dict)
+    """References that are no fields of the object."""
 
     @property
     def account(self) -> str:
@@ -79,7 +81,7 @@ class Asked:
 
     def faults(self, sync: Sync, types: Mapping[str, LogicalType] | None) -> dict[str, str]:
         """What is wrong with the mapping, by field; `types` are those of the model's columns where they are known."""
-        return faults(sync.config, self.schema, types) | dict(self.judged.faults)
+        return faults(sync.config, self.schema, types, self.links) | dict(self.judged.faults)
 
 
 def ask(
@@ -102,9 +104,17 @@ def ask(
     account = retries.call(destination.check, idempotent=True, briefly=True)
     session.state.remember_account(target.name, target.hint, account)
     schema = retries.call(lambda: destination.describe(sync.config.object), idempotent=True, briefly=True)
-    if not isinstance(destination, Judge):
-        return Asked(account, schema)
-    return Asked(account, schema, retries.call(lambda: destination.judge(wish(sync)), idempotent=True, briefly=True))
+    judged = Judgement()
+    links: Mapping[str, Field | str] = {}
+    if isinstance(destination, Judge):
+        judge: Judge = destination
+        judged = retries.call(lambda: judge.judge(wish(sync)), idempotent=True, briefly=True)
+    if (lookups := sync.lookups()) and isinstance(destination, Linking):
+        linking: Linking = destination
+        links = retries.call(
+            lambda: linking.describe_lookups(sync.config.object, lookups), idempotent=True, briefly=True
+        )
+    return Asked(account, schema, judged, links)
 
 
 def wish(sync: Sync) -> Wish:
@@ -171,7 +181,7 @@ def make_plan(
         contract=asked.faults(sync, changes.types) if asked else None,
         old_known=snapshot.values == "clear",
         unsure=unsure(changes, snapshot),
-        notes=(*notes, *_notes(session, sync, snapshot, asked)),
+        notes=(*notes, *_notes(session, sync, target, snapshot, asked)),
     )
     basis = _basis(session, sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
@@ -314,8 +324,9 @@ def _basis(session: Session, sync: Sync, snapshot: Snapshot, account: str | None
     )
 
 
-def _notes(session: Session, sync: Sync, snapshot: Snapshot, asked: Asked | None) -> tuple[str, ...]:
-    notes = []
+def _notes(session: Session, sync: Sync, target: Target, snapshot: Snapshot, asked: Asked | None) -> tuple[str, ...]:
+    known = asked.schema.note if asked else ""
+    notes = [note for note in (target.capabilities.about, known) if note]
     if not snapshot.generation:
         notes += [_new_identity(snapshot.identity, other) for other in session.store.others(snapshot.identity)]
     if asked is not None:

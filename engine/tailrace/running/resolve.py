@@ -119,9 +119,13 @@ class _Resolution:
             case "skip":
                 return verdict(frame, "acknowledged", "SKIP", SKIPPED)
             case "look_up" if self._session.state.run(saved.run_id).mode != "append":
-                creates, updates = frame.filter(pl.col("op") == "insert"), frame.filter(pl.col("op") != "insert")
-                found = self._looked_up(self._past_job(saved, identity), creates)
-                return pl.concat([found, _sent_again(updates, "RESEND", UNSEEN)])
+                job = self._past_job(saved, identity)
+                told = pl.col("op") == "insert"
+                if job.unlinks and job.lookups:
+                    # That a record is there does not tell whether its references are, unless it was created with them.
+                    told &= pl.col("action") == "create"
+                found = self._looked_up(job, frame.filter(told))
+                return pl.concat([found, _sent_again(frame.filter(~told), "RESEND", UNSEEN)])
             case "look_up":
                 return self._looked_up(self._past_job(saved, identity), frame)
 

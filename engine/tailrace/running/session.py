@@ -181,10 +181,10 @@ class Session:
         config = self.project.config.destinations[sync.config.destination]
         plugin = self._plugins[config.type]
         need(*plugin.requires, extra=plugin.name, what=f"destination {sync.config.destination} ({plugin.name})")
-        able = plugin.capabilities(config)
+        able = plugin.able(config, sync.config.object)
         if plugin.bulk is not None:
             able = replace(able, bulk=plugin.bulk(config, sync.options))
-        found = refusals(sync.config, able)
+        found = [*refusals(sync.config, able), *self._unkept(sync, able)]
         if found:
             raise UsageError(f"{sync.name}: {'; '.join(found)}", hint=f"see {sync.path}")
         wanted = sync.config.batch_size or config.batch_size or able.batch_size
@@ -197,6 +197,14 @@ class Session:
             concurrency=config.concurrency or able.concurrency,
             rates=able.rates if config.rate is None else _replaced(able.rates, config.rate),
         )
+
+    def _unkept(self, sync: Sync, able: Capabilities) -> list[str]:
+        """What the destination must be told of the past, and a snapshot without values does not keep."""
+        config = sync.config.snapshot or self.project.config.snapshot
+        if not (able.unlinks and sync.lookups() and config.values == "hashed"):
+            return []
+        words = "this destination must be told which record a reference was to before, which a snapshot with "
+        return [f"{words}values: hashed does not keep; give the sync a snapshot of its own with values: clear"]
 
     def limiter(self, target: Target, *, read_only: bool = False, stop: threading.Event | None = None) -> Limiter:
         """What a run may send to the account: of one budget for all syncs and processes. `stop` ends a wait."""
@@ -235,6 +243,9 @@ class Session:
             calls=calls if lease is None else Fenced(calls, lease),
             project_dir=str(self.project.root),
             options=sync.options,
+            sync=sync.name,
+            object=sync.config.object,
+            mode=sync.config.mode,
         )
         opened = target.plugin.open(target.config, context)
         try:

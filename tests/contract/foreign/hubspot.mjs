@@ -70,6 +70,65 @@ const company = await client.crm.companies.basicApi.create({ properties: { name:
 const pair = { _from: { id: first.results[0].id }, to: { id: company.id } };
 const linked = await client.crm.associations.v4.batchApi.createDefault("contacts", "companies", { inputs: [pair] });
 seen.linked = linked.results.map((r) => r.associationSpec.associationTypeId);
+const v4 = client.crm.associations.v4;
+const labelled = await v4.schema.definitionsApi.create("contacts", "companies", { label: "Payer", name: "payer" });
+const payer = { associationCategory: labelled.results[0].category, associationTypeId: labelled.results[0].typeId };
+await v4.batchApi.create("contacts", "companies", { inputs: [{ ...pair, types: [payer] }] });
+const kinds = async () => {
+  const page = await v4.batchApi.getPage("contacts", "companies", { inputs: [{ id: pair._from.id }] });
+  return page.results.map((r) => r.to.map((t) => t.associationTypes.map((k) => k.label)));
+};
+seen.kinds = [await kinds()];
+await v4.batchApi.archiveLabels("contacts", "companies", { inputs: [{ ...pair, types: [payer] }] });
+seen.kinds.push(await kinds());
+await v4.batchApi.archive("contacts", "companies", { inputs: [{ _from: pair._from, to: [pair.to] }] });
+seen.kinds.push(await kinds());
+const labels = await v4.schema.definitionsApi.getAll("contacts", "companies");
+seen.labels = labels.results.map((r) => [r.category, r.typeId === payer.associationTypeId || r.typeId, r.label ?? null]);
+const born = await contacts.batchApi.create({
+  inputs: [{
+    properties: { lastname: "Born" },
+    associations: [{ to: { id: company.id }, types: [{ associationCategory: "HUBSPOT_DEFINED", associationTypeId: 1 }] }],
+  }],
+});
+const bornWith = await v4.batchApi.getPage("contacts", "companies", { inputs: [{ id: born.results[0].id }] });
+seen.born = bornWith.results[0].to.map((t) => [String(t.toObjectId) === company.id, t.associationTypes.map((k) => k.typeId)]);
+const lists = client.crm.lists;
+const vips = await lists.listsApi.create({ name: "VIPs", objectTypeId: "0-1", processingType: "MANUAL" });
+const listId = vips.list.listId;
+const members = lists.membershipsApi;
+const [ann, bob] = first.results.map((r) => r.id).sort();
+const joined = await members.add(listId, [ann, bob, "1"]);
+const again = await members.add(listId, [ann]);
+const changed = await members.addAndRemove(listId, { recordIdsToAdd: [], recordIdsToRemove: [bob] });
+seen.members = [joined.recordsIdsAdded.length, joined.recordIdsMissing, again.recordsIdsAdded, changed.recordIdsRemoved.length];
+const page = await members.getPage(listId);
+seen.page = page.results.map((r) => r.recordId === ann);
+const hits = await lists.listsApi.doSearch({ query: "vip", count: 10, offset: 0, listIds: [], processingTypes: [], additionalProperties: [] });
+seen.hits = hits.lists.map((l) => [l.name, l.processingType, l.objectTypeId]);
+const named = await lists.listsApi.getByName("VIPs", "0-1");
+seen.size = named.list.size;
+const active = await lists.listsApi.create({ name: "Active", objectTypeId: "0-1", processingType: "DYNAMIC" });
+try {
+  await members.add(active.list.listId, [ann]);
+} catch (error) {
+  seen.dynamic = error.code;
+}
+const defined = await client.apiRequest({
+  method: "POST",
+  path: "/events/v3/event-definitions",
+  body: { name: "order_paid", label: "Order paid", primaryObject: "CONTACT",
+    propertyDefinitions: [{ name: "amount", label: "Amount", type: "number" }] },
+});
+const eventName = (await defined.json()).fullyQualifiedName;
+const occurrence = (uuid, more) => ({ eventName, email: "a@x.io", properties: { amount: "12.50" }, uuid, ...more });
+await client.events.send.basicApi.send(occurrence("u-1"));
+await client.events.send.batchApi.send({ inputs: [occurrence("u-1"), occurrence("u-2", { occurredAt: new Date(0) })] });
+try {
+  await client.events.send.batchApi.send({ inputs: [occurrence("u-3"), occurrence("u-4", { properties: { size: "1" } })] });
+} catch (error) {
+  seen.event = [error.code, error.body.errors[0].code];
+}
 const details = await client.apiRequest({ method: "GET", path: "/account-info/v3/details" });
 seen.portal = typeof (await details.json()).portalId;
 console.log(JSON.stringify(seen));

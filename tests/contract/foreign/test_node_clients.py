@@ -100,6 +100,25 @@ def test_hubspot_api_client(folder, server):
         "all": 2,
         "unique": ["email", "hs_object_id", "warehouse_id"],
         "made": ["shop_id", True],
-        "linked": [279],
+        "linked": [279, 280],
+        "kinds": [[[[None, "Primary", "Payer"]]], [[[None, "Primary"]]], []],
+        "labels": [
+            ["HUBSPOT_DEFINED", 279, None],
+            ["HUBSPOT_DEFINED", 1, "Primary"],
+            ["USER_DEFINED", True, "Payer"],
+        ],
+        "born": [[True, [279, 1]]],
+        "members": [2, ["1"], [], 1],
+        "page": [True],
+        "hits": [["VIPs", "MANUAL", "0-1"]],
+        "size": 1,
+        "dynamic": 400,
+        "event": [400, "PROPERTY_DOESNT_EXIST"],
         "portal": "number",
     }
+    sent = server.control.hubspot.records("events")
+    assert [(each["uuid"], each["properties"]) for each in sent] == [
+        ("u-1", {"amount": "12.50"}),
+        ("u-2", {"amount": "12.50"}),
+    ]
+    assert sent[1]["occurredAt"] == "1970-01-01T00:00:00.000Z"

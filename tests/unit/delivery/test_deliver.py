@@ -637,3 +637,26 @@ def test_a_record_left_deleted_frees_its_match_value(bench, plan):
     ]
     assert (report.skipped, report.acknowledged) == (1, 1)
     assert bench.records()["a"][0] == "Eve"
+
+
+def test_a_row_that_was_written_in_part_is_unknown_with_the_code_of_what_was_refused(bench, plan):
+    """It is not asked for again in this run; a rejection would tell that nothing was written."""
+    destination = bench.destination()
+    push = destination.push
+
+    def halfway(batch):
+        return [replace(outcome, status="rejected", code="HALF", message="no", partly=True) for outcome in push(batch)]
+
+    destination.push = halfway
+    report = bench.run(plan({}), destination)
+    assert statuses(report) == {0: "unknown"}
+    assert report.errors[0].code == "HALF"
+    assert bench.pushes() == [("upsert", 1)]
+
+
+@pytest.mark.parametrize("error", [Retriable("busy", retry_after=1), AccessDenied("no more")])
+def test_an_error_after_a_part_was_written_leaves_rows_unknown(bench, plan, error):
+    """Where it stays, nobody may take the batch for unsent."""
+    error.partly = True
+    bench.store.fail(error, times=None)
+    assert statuses(bench.run(plan({}, {}))) == dict.fromkeys(range(2), "unknown")

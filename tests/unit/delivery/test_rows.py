@@ -8,7 +8,7 @@ import pytest
 
 from tailrace.actions import operation
 from tailrace.delivery.rows import make_batch, make_rows, part_of
-from tailrace.destination import Operation
+from tailrace.destination import Lookup, Operation
 from tailrace.values import LogicalType
 
 
@@ -87,3 +87,15 @@ def test_batch_ids_name_their_rows(bench, plan):
         make_batch(bench.job, Operation.UPDATE, rows, 1),
     ]
     assert len({whole.id, *(batch.id for batch in others)}) == 5
+
+
+@pytest.mark.parametrize("action", ["update", "clear", "upsert"])
+def test_references_tell_what_they_were_to_before(bench, plan, action):
+    """Only those that are written, and only to adapters that ask for it."""
+    frame = plan({"changed": ("name",)}, {"changed": ("size",)}, {"changed": ("name",)}, action=action)
+    frame = frame.with_columns(pl.Series("o:name", ["x", "y", None]))
+    bench.wants(lookups={"name": Lookup("other", "ext")})
+    assert [row.before for row in make_rows(bench.job, frame, action)] == [{}] * 3
+    bench.wants(unlinks=True)
+    written = {"name": "y"} if action != "update" else {}
+    assert [row.before for row in make_rows(bench.job, frame, action)] == [{"name": "x"}, written, {}]

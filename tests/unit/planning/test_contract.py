@@ -89,3 +89,21 @@ def test_a_missing_field_has_all_that_is_near_and_why_it_may_be_unseen():
     assert faults(config({"TIER_c": "x"}), schema)["TIER_c"] == (
         "X has no such field, or nobody may see it; did you mean Tier__c or Tier2__c?"
     )
+
+
+LOOKUP = {"boss": {"lookup": "Account", "by": "No", "column": "b"}}
+
+
+def test_references_beside_the_object_are_judged_by_what_the_adapter_says_of_them():
+    """Their names are no fields; their keys must fit, and what cannot be is told in the adapter's words."""
+    link = Field("boss", "association", TEXT)
+    assert faults(config(LOOKUP), SCHEMA, {"f:boss": LogicalType("string")}, {"boss": link}) == {}
+    assert "association" in faults(config(LOOKUP), SCHEMA, {"f:boss": LogicalType("bool")}, {"boss": link})["boss"]
+    assert faults(config(LOOKUP), SCHEMA, None, {"boss": "not like this"}) == {"boss": "not like this"}
+    assert "no such field" in faults(config(LOOKUP), SCHEMA)["boss"]
+
+
+def test_whether_a_reference_beside_the_object_is_empty_cannot_be_told():
+    """So it cannot be written only where it is."""
+    fields = {"boss": {**LOOKUP["boss"], "write": "empty"}}
+    assert "write: empty" in faults(config(fields), SCHEMA, None, {"boss": Field("boss", "association", TEXT)})["boss"]

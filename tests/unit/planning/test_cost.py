@@ -33,7 +33,7 @@ BULK = Bulk(frozenset(Operation), 2_000, 1_000, 6)
 )
 def test_what_is_left_of_a_quota_is_enough_for_some_rows(usable, ways, rows):
     """In the order of sending: deletes are last, and a job that cannot be paid for whole is not begun."""
-    assert _within(ways, usable, BULK, 10) == rows
+    assert _within(ways, usable, BULK) == rows
 
 
 def test_the_reserve_is_of_the_whole_quota():

@@ -80,6 +80,8 @@ def able(**changes):
         ({"mode": "insert"}, able(find=False), "mode insert"),
         ({"match": {}}, able(), "needs match"),
         ({"fields": {"a": {"column": "c", "lookup": "O", "by": "x"}}}, able(lookups=False), "lookup"),
+        ({"fields": {"a": {"column": "c", "lookup": "O", "by": "x", "label": "L"}}}, able(lookups=True), "label"),
+        ({"fields": {"a": {"column": "c", "lookup": "O", "by": "x", "primary": True}}}, able(lookups=True), "label"),
         ({"fields": {"a": {"column": "c", "write": "empty"}}}, able(find=False), "write: empty"),
         ({"fields": {"a": {"column": "c", "write": "create"}}}, able(find=False), "write: create"),
     ],

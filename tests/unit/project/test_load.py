@@ -120,6 +120,12 @@ def test_all_problems_of_all_files_come_at_once(faults):
         ),
         ({"fields": "{a: {column: x, value: 1}}"}, "7:13: `fields.a`: a field takes its value from exactly one"),
         ({"fields": "{a: {lookup: x, column: y}}"}, "7:13: `fields.a`: lookup and by go together"),
+        ({"fields": "{a: {label: x, column: y}}"}, "7:13: `fields.a`: label and primary go with lookup"),
+        ({"fields": "{a: {primary: true, column: y}}"}, "7:13: `fields.a`: label and primary go with lookup"),
+        (
+            {"fields": "{a: {lookup: x, by: z, label: l, primary: true, column: y}}"},
+            "7:13: `fields.a`: a reference has either a label or primary: true",
+        ),
         ({"fields": "{a: {hash: sha256, value: y}}"}, "7:13: `fields.a`: hash goes with column"),
         ({"batch_size": 0}, "8:13: `batch_size` should be 1 or more"),
         ({"batch_size": "many"}, "8:13: `batch_size` should be a whole number"),
@@ -380,15 +386,20 @@ def test_the_views_of_a_sync(load):
     """Projection, diff and lookups are read off the mapping."""
     fields = (
         "{a: x, b: {column: y, nulls: skip}, c: {value: 1, write: create}, d: {sql: z, write: empty},"
-        " e: {lookup: Account, by: No, column: acc}}"
+        " e: {lookup: Account, by: No, column: acc}, g: {lookup: O, by: No, label: Boss, column: o},"
+        " h: {lookup: O, by: No, primary: true, column: o}}"
     )
     people = load({"syncs/people.yml": sync(key="[id, part]", fields=fields)}).syncs["people"]
-    assert people.projection().names == ("k:id", "k:part", "m:ext", "f:a", "f:b", "f:c", "f:d", "f:e")
-    assert people.lookups() == {"e": Lookup("Account", "No")}
+    assert people.projection().names == ("k:id", "k:part", "m:ext", "f:a", "f:b", "f:c", "f:d", "f:e", "f:g", "f:h")
+    assert people.lookups() == {
+        "e": Lookup("Account", "No"),
+        "g": Lookup("O", "No", label="Boss"),
+        "h": Lookup("O", "No", primary=True),
+    }
     assert people.diff_spec({"ext", "other"}) == DiffSpec(
         key=("id", "part"),
         match=("ext",),
-        fields=("a", "b", "c", "d", "e"),
+        fields=("a", "b", "c", "d", "e", "g", "h"),
         skip_nulls=frozenset({"b"}),
         create_only=frozenset({"c"}),
         fill_empty=frozenset({"d"}),

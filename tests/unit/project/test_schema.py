@@ -58,6 +58,8 @@ SYNC = {
         "d": {"sql": "z", "write": "empty"},
         "e": {"lookup": "Account", "by": "No", "column": "acc"},
         "f": {"value": None},
+        "g": {"lookup": "Account", "by": "No", "label": "Boss", "primary": False, "column": "acc"},
+        "h": {"lookup": "Account", "by": "No", "primary": True, "column": "acc"},
     },
     "on_delete": "archive",
     "schedule": {"cron": "*/15 * * * *", "timezone": "Europe/Berlin"},

@@ -32,7 +32,9 @@ HUB_PATHS = [
     *(f"{OBJECTS}/batch/{call}" for call in ("create", "update", "upsert", "read", "archive")),
     f"{OBJECTS}/search", f"{OBJECTS}/gdpr-delete", OBJECTS, "/crm/v3/properties/contacts",
     "/crm/v4/associations/contacts/companies/batch/create", "/crm/v4/associations/contacts/companies/batch/read",
-    "/crm/v4/associations/contacts/companies/batch/archive", "/oauth/v2/private-apps/get/access-token-info",
+    "/crm/v4/associations/contacts/companies/batch/archive", "/crm/v4/associations/contacts/companies/labels",
+    "/crm/v3/lists", "/crm/v3/lists/search", "/events/v3/send", "/events/v3/send/batch", "/events/v3/event-definitions",
+    "/crm/v4/associations/contacts/companies/batch/labels/archive", "/oauth/v2/private-apps/get/access-token-info",
 ]  # fmt: skip
 
 

@@ -132,7 +132,8 @@ def _unauthorized(category: str, message: str) -> HubSpotError:
 
 
 def _searches(request: Request) -> bool:
-    return request.url.path.endswith("/search")
+    path = request.url.path
+    return path.endswith("/search") and not path.startswith("/crm/v3/lists/")
 
 
 def _writes(request: Request) -> bool:

@@ -17,6 +17,8 @@ from tailrace.sandbox.hubspot.associations import association_routes
 from tailrace.sandbox.hubspot.batch import Batches
 from tailrace.sandbox.hubspot.definitions import definition_routes
 from tailrace.sandbox.hubspot.errors import HubSpotError
+from tailrace.sandbox.hubspot.events import Events, event_routes
+from tailrace.sandbox.hubspot.lists import Lists, list_routes
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.rows import object_routes
 from tailrace.sandbox.options import HubSpotOptions
@@ -32,14 +34,18 @@ class HubSpot(Vendor):
         super().__init__()
         self.portal = Portal(options)
         self.access = Access(options.plan, limited=rate_limits)
-        self.batches = Batches(self.faults, return_trace_ids=options.return_trace_ids)
+        self.lists = Lists(self.portal)
+        self.events = Events(self.portal, self.faults)
+        self.batches = Batches(self.portal, self.faults, return_trace_ids=options.return_trace_ids)
 
     def app(self) -> Starlette:
         """All routes."""
         routes: list[Route] = [
             *object_routes(self.portal, self.batches),
             *definition_routes(self.portal),
-            *association_routes(self.portal),
+            *association_routes(self.portal, self.faults),
+            *list_routes(self.lists),
+            *event_routes(self.events),
             *account_routes(self.portal, self.access),
         ]
         handlers = {HubSpotError: _refusal, HTTPException: _no_route}
@@ -60,13 +66,19 @@ class HubSpot(Vendor):
         return self.access.headers(request)
 
     def records(self, object: str | None = None) -> Any:
-        """Live records by object: id and properties of each."""
+        """Live records by object: id and properties of each; `associations`, `lists` and `events` are no objects."""
+        special = {"associations": self.portal.links.shown, "lists": self.lists.shown, "events": self._sent}
+        if object in special:
+            return special[object]()
         if object is None:
             return {name: self.records(name) for name in self.portal.stores}
         if object not in self.portal.stores:
             raise LookupError(object)
         shown = self.portal.stores[object].records.values()
         return [{"id": r.id, "archived": r.archived, "properties": r.properties} for r in shown]
+
+    def _sent(self) -> Any:
+        return self.events.sent
 
     def counters(self) -> dict[str, Any]:
         """Requests by method, rows written, peaks."""
@@ -90,6 +102,8 @@ class HubSpot(Vendor):
     def reset(self) -> None:
         """Forget records, counters, faults and expired tokens."""
         self.portal.reset()
+        self.lists.clear()
+        self.events.clear()
         self.access.expired.clear()
         self.access.reset()
         self.faults.clear()
@@ -97,11 +111,14 @@ class HubSpot(Vendor):
 
     def dump(self) -> dict[str, Any]:
         """The portal's state."""
-        return self.portal.dump()
+        return self.portal.dump() | {"lists": self.lists.dump(), "events": self.events.dump()}
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """The portal's state from `dump`."""
         self.portal.restore(data)
+        if "lists" in data:  # older states have none
+            self.lists.restore(data["lists"])
+            self.events.restore(data["events"])
 
 
 async def _refusal(_request: Request, error: Exception) -> Response:

@@ -1,30 +1,23 @@
-"""Routes of version 4 associations: create, with or without types, archive and read, in batches."""
+"""Routes of version 4 associations: create, with or without types, archive and read, in batches; and their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tailrace.sandbox.faults import Faults
 from tailrace.sandbox.hubspot.batch import Answer, answer
 from tailrace.sandbox.hubspot.errors import HubSpotError, invalid
+from tailrace.sandbox.hubspot.linktypes import Kind
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.rows import body_of
 from tailrace.sandbox.web import json_response
 
 MOST = {"create": 2000, "archive": 100, "read": 1000, "default": 2000}
-DEFAULT_TYPES = {
-    ("contacts", "companies"): 279,
-    ("companies", "contacts"): 280,
-    ("contacts", "deals"): 4,
-    ("deals", "contacts"): 3,
-    ("companies", "deals"): 342,
-    ("deals", "companies"): 341,
-}
-CUSTOM_TYPE = 449
 CREATED = 201
 NOTHING_FOUND = "crm.associations.NO_ASSOCIATIONS_FOUND"
 
@@ -32,8 +25,9 @@ NOTHING_FOUND = "crm.associations.NO_ASSOCIATIONS_FOUND"
 class Associations:
     """The handlers."""
 
-    def __init__(self, portal: Portal) -> None:
+    def __init__(self, portal: Portal, faults: Faults) -> None:
         self._portal = portal
+        self._faults = faults
 
     async def create(self, request: Request) -> Response:
         """POST typed associations."""
@@ -41,13 +35,15 @@ class Associations:
         return _batch_response(self._linked(request, pairs))
 
     async def default(self, request: Request) -> Response:
-        """POST associations of the two objects' default type."""
-        kind = self._default(request)
-        pairs = [{**pair, "types": [kind]} for pair in await self._pairs(request, "default")]
+        """POST associations of the two objects' unlabelled kind; the answer has both directions."""
+        here, there = self._ends(request)
+        kind, back = self._portal.links.types.unlabelled(here, there)
+        pairs = [{**pair, "types": [kind.spec()]} for pair in await self._pairs(request, "default")]
         status, body = self._linked(request, pairs)
         body["results"] = [
-            {"from": {"id": str(link["fromObjectId"])}, "to": {"id": str(link["toObjectId"])}, "associationSpec": kind}
+            {"from": {"id": str(link[start])}, "to": {"id": str(link[end])}, "associationSpec": each.spec()}
             for link in body["results"]
+            for start, end, each in (("fromObjectId", "toObjectId", kind), ("toObjectId", "fromObjectId", back))
         ]
         return json_response(body, 200 if status == CREATED else status)
 
@@ -56,8 +52,16 @@ class Associations:
         here, there = self._ends(request)
         for pair in await self._pairs(request, "archive"):
             for start, end in _ends_of(pair):
-                self._portal.links.pop((here, there, start, end), None)
-                self._portal.links.pop((there, here, end, start), None)
+                self._portal.links.remove((here, there, start, end))
+        return Response(status_code=204)
+
+    async def archive_labels(self, request: Request) -> Response:
+        """POST pairs with the kinds to take away."""
+        here, there = self._ends(request)
+        for pair in await self._pairs(request, "archive"):
+            kinds = [kind for kind, _ in self._kinds(here, there, pair)]
+            for start, end in _ends_of(pair):
+                self._portal.links.remove((here, there, start, end), kinds)
         return Response(status_code=204)
 
     async def read(self, request: Request) -> Response:
@@ -66,7 +70,7 @@ class Associations:
         results, errors = [], []
         for pair in await self._pairs(request, "read"):
             record_id = str(pair.get("id"))
-            targets = list(self._targets(here, there, record_id))
+            targets = self._targets(here, there, record_id)
             if targets:
                 results.append({"from": {"id": record_id}, "to": targets})
             else:
@@ -74,6 +78,17 @@ class Associations:
                 entry = {"status": "error", "category": "OBJECT_NOT_FOUND", "subCategory": NOTHING_FOUND}
                 errors.append(entry | {"message": message, "context": {"fromObjectId": [record_id]}})
         return _batch_response(answer(results, errors, 200))
+
+    async def labels(self, request: Request) -> Response:
+        """GET the kinds of association there are between two objects."""
+        here, there = self._ends(request)
+        return json_response({"results": [kind.describe() for kind, _ in self._portal.links.types.kinds(here, there)]})
+
+    async def add_label(self, request: Request) -> Response:
+        """POST a label of the account's own."""
+        here, there = self._ends(request)
+        made = self._portal.links.types.add(here, there, await body_of(request))
+        return json_response({"results": [kind.describe() for kind in made]})
 
     def _ends(self, request: Request) -> tuple[str, str]:
         store, params = self._portal.store, request.path_params
@@ -88,38 +103,49 @@ class Associations:
             raise invalid(f"At most {MOST[call]} inputs at once.")
         return pairs
 
+    def _kinds(self, here: str, there: str, pair: Mapping[str, Any]) -> list[tuple[Kind, Kind]]:
+        named = pair.get("types")
+        if not isinstance(named, list) or not named:
+            raise invalid("Invalid input JSON: some required fields were not set: [types]")
+        return [self._portal.links.types.named(here, there, spec) for spec in named]
+
     def _linked(self, request: Request, pairs: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
         here, there = self._ends(request)
+        # A kind that does not exist refuses the whole request.
+        wanted = [(pair, self._kinds(here, there, pair)) for pair in pairs]
         results, errors = [], []
-        for pair in pairs:
+        for pair, kinds in wanted:
             try:
-                results.append(self._link(here, there, pair))
+                results.append(self._link(here, there, pair, kinds))
             except HubSpotError as error:
-                errors.append({"status": "error", "category": "OBJECT_NOT_FOUND"} | {"message": error.body["message"]})
+                known = {key: error.body[key] for key in ("category", "message", "context") if key in error.body}
+                errors.append({"status": "error"} | known)
             except (KeyError, TypeError) as error:
                 raise invalid(f"Invalid input JSON: association {pair} is not understood.") from error
         return answer(results, errors, CREATED)
 
-    def _link(self, here: str, there: str, pair: Mapping[str, Any]) -> dict[str, Any]:
+    def _link(self, here: str, there: str, pair: Mapping[str, Any], kinds: list[tuple[Kind, Kind]]) -> dict[str, Any]:
         start, end = str(pair["from"]["id"]), str(pair["to"]["id"])
+        context = {"fromObjectId": [start], "toObjectId": [end]}
         for name, record_id in ((here, start), (there, end)):
             if self._portal.store(name).get(record_id) is None:
-                raise HubSpotError(404, "OBJECT_NOT_FOUND", f"{name} {record_id} does not exist")
-        types = [{"category": t["associationCategory"], "typeId": t["associationTypeId"]} for t in pair["types"]]
-        for link in ((here, there, start, end), (there, here, end, start)):
-            known = self._portal.links.setdefault(link, [])
-            known.extend(kind for kind in types if kind not in known)
-        object_ids = {"fromObjectId": int(start), "toObjectId": int(end)}
-        return {"fromObjectTypeId": here, "toObjectTypeId": there, "labels": []} | object_ids
+                raise HubSpotError(404, "OBJECT_NOT_FOUND", f"{name} {record_id} does not exist", context=context)
+        fault = self._faults.for_row("associations", {"from": start, "to": end})
+        if fault is not None:
+            raise HubSpotError(400, fault.code, fault.message, context=context)
+        self._portal.links.add((here, there, start, end), kinds)
+        labels = [kind.label for kind, _ in kinds if kind.label]
+        ids = {"fromObjectId": int(start), "toObjectId": int(end)}
+        return {"fromObjectTypeId": here, "toObjectTypeId": there, "labels": labels} | ids
 
-    def _targets(self, here: str, there: str, record_id: str) -> Iterator[dict[str, Any]]:
-        for (a, b, start, end), types in self._portal.links.items():
-            if (a, b, start) == (here, there, record_id):
-                yield {"toObjectId": int(end), "associationTypes": [kind | {"label": None} for kind in types]}
-
-    def _default(self, request: Request) -> dict[str, Any]:
-        kind = DEFAULT_TYPES.get(self._ends(request), CUSTOM_TYPE)
-        return {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind}
+    def _targets(self, here: str, there: str, record_id: str) -> list[dict[str, Any]]:
+        if self._portal.store(here).get(record_id) is None:
+            return []
+        return [
+            {"toObjectId": int(end), "associationTypes": [kind.describe() for kind in kinds]}
+            for end, kinds in self._portal.links.targets(here, there, record_id)
+            if self._portal.store(there).get(end) is not None
+        ]
 
 
 def _ends_of(pair: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -135,13 +161,16 @@ def _batch_response(outcome: Answer) -> Response:
     return json_response(body, status)
 
 
-def association_routes(portal: Portal) -> list[Route]:
+def association_routes(portal: Portal, faults: Faults) -> list[Route]:
     """Routes under /crm/v4/associations."""
-    made = Associations(portal)
-    prefix = "/crm/v4/associations/{here}/{there}/batch"
+    made = Associations(portal, faults)
+    prefix = "/crm/v4/associations/{here}/{there}"
     return [
-        Route(prefix + "/create", made.create, methods=["POST"]),
-        Route(prefix + "/associate/default", made.default, methods=["POST"]),
-        Route(prefix + "/archive", made.archive, methods=["POST"]),
-        Route(prefix + "/read", made.read, methods=["POST"]),
+        Route(f"{prefix}/batch/create", made.create, methods=["POST"]),
+        Route(f"{prefix}/batch/associate/default", made.default, methods=["POST"]),
+        Route(f"{prefix}/batch/archive", made.archive, methods=["POST"]),
+        Route(f"{prefix}/batch/labels/archive", made.archive_labels, methods=["POST"]),
+        Route(f"{prefix}/batch/read", made.read, methods=["POST"]),
+        Route(f"{prefix}/labels", made.labels, methods=["GET"]),
+        Route(f"{prefix}/labels", made.add_label, methods=["POST"]),
     ]

@@ -22,6 +22,8 @@ from tailrace.sandbox.hubspot.errors import (
     invalid,
     invalid_properties,
 )
+from tailrace.sandbox.hubspot.inline import inline_links
+from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.properties import Property, ValueFaultError
 from tailrace.sandbox.hubspot.records import Record, Store, now
 
@@ -38,6 +40,8 @@ class Change:
     record: Record | None
     values: dict[str, str]
     trace: str | None
+    associations: Any = None
+    """What the record is to be created with, as the request has it."""
 
 
 class MissingError(Exception):
@@ -55,7 +59,8 @@ class RefusedError(Exception):
 class Batches:
     """The batch calls, for all objects of a portal."""
 
-    def __init__(self, faults: Faults, *, return_trace_ids: bool) -> None:
+    def __init__(self, portal: Portal, faults: Faults, *, return_trace_ids: bool) -> None:
+        self._portal = portal
         self._faults = faults
         self._return_trace_ids = return_trace_ids
         self._order = random.Random(20_260_101)  # noqa: S311 - only shuffles results
@@ -159,7 +164,16 @@ class Batches:
         if owner is not None or not claims.isdisjoint(unique):
             raise RefusedError(conflict(store.type.singular, owner or "unknown"))
         claims.update(unique)
-        return Change(record, values, item.get("objectWriteTraceId"))
+        made = Change(record, values, item.get("objectWriteTraceId"), item.get("associations"))
+        self._check_links(store, made)
+        return made
+
+    def _check_links(self, store: Store, change: Change) -> None:
+        if change.record is None and change.associations:
+            try:
+                inline_links(self._portal, store.type.name, change.associations)
+            except HubSpotError as error:
+                raise RefusedError(RowError(error.status, error.body["category"], str(error))) from error
 
     def _injected(self, store: Store, item: Input) -> None:
         if not self._faults.rows:
@@ -176,6 +190,8 @@ class Batches:
             record = change.record
             if record is None:
                 written = store.create(change.values, moment)
+                for there, end, kinds in inline_links(self._portal, store.type.name, change.associations):
+                    self._portal.links.add((store.type.name, there, written.id, end), kinds)
             else:
                 written = store.update(record, change.values, moment)
             result = written.show()

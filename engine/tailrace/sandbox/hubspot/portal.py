@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailrace.sandbox.hubspot.errors import HubSpotError
+from tailrace.sandbox.hubspot.links import Links
 from tailrace.sandbox.hubspot.objects import ObjectType, custom_object, standard_objects
 from tailrace.sandbox.hubspot.records import Record, Store
 from tailrace.sandbox.options import HubSpotOptions
 
 FIRST_ID = 512
 FIRST_CUSTOM_TYPE = 2_000_101
-
-Link = tuple[str, str, str, str]
-"""An association: the two objects' names, and the two records' ids."""
 
 
 class Portal:
@@ -24,7 +22,7 @@ class Portal:
     def __init__(self, options: HubSpotOptions) -> None:
         self.options = options
         self.stores: dict[str, Store] = {}
-        self.links: dict[Link, list[dict[str, Any]]] = {}
+        self.links = Links()
         self._last_id = FIRST_ID - 1
         self._names: dict[str, str] = {}
         for made in standard_objects():
@@ -69,14 +67,17 @@ class Portal:
                 name: [[r.id, r.properties, r.created, r.updated, r.archived] for r in store.records.values()]
                 for name, store in self.stores.items()
             },
-            "links": [[list(link), types] for link, types in self.links.items()],
+            "link_types": self.links.types.dump(),
+            "links": self.links.dump(),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
         """The reverse of `dump`."""
         self.declare({name: {"properties": list(props)} for name, props in data["properties"].items()})
         self._last_id = int(data["last_id"])
-        self.links = {(a, b, c, d): types for (a, b, c, d), types in data["links"]}
+        if "link_types" in data:  # older states have associations in a form without their kinds
+            self.links.types.restore(data["link_types"])
+            self.links.restore(data["links"])
         for name, rows in data["records"].items():
             store = self.store(name)
             store.records = {
