@@ -150,7 +150,7 @@ class EventDestination:
 
     def _ask(self, object: str) -> Definition:
         """The event of that name, full or short. ObjectNotFound when there is none."""
-        name = object.removeprefix(EVENT)
+        name = object.removeprefix(EVENT).strip()
         listed = list(self._listed())
         for entry in listed:
             if name in {entry.get("fullyQualifiedName"), entry.get("name")}:

@@ -19,9 +19,9 @@ EVENT_BATCH: Final = 500
 def able(records: Capabilities, object: str, batch_size: int | None) -> Capabilities:
     """What can be done with an object of that name; `records` is what can be done with CRM objects."""
     if object.startswith(LIST):
-        return _of_list(records, object.removeprefix(LIST))
+        return _of_list(records, object.removeprefix(LIST).strip())
     if object.startswith(EVENT):
-        return _of_event(records, object.removeprefix(EVENT), batch_size)
+        return _of_event(records, object.removeprefix(EVENT).strip(), batch_size)
     return records
 
 

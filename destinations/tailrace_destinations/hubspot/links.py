@@ -126,8 +126,9 @@ class Links:
             rows = {marker: id_ for marker, id_ in ids.items() if name in wanted[marker].now and marker not in faults}
             gone, made = _pairs(rows, wanted, name)
             kinds = self._kinds.between(batch.object, lookup.object)
-            shared = sum(other.object == lookup.object for other in batch.lookups.values()) > 1
-            self._writer.remove(batch.object, lookup, kinds, gone.values(), shared=shared)
+            others = [other for each, other in batch.lookups.items() if each != name]
+            theirs = any(other.primary and other.object == lookup.object for other in others)
+            self._writer.remove(batch.object, lookup, kinds, gone.values(), primary_kept=theirs)
             failed = self._writer.create(batch.object, lookup, kinds, list(made.values()))
             faults |= {marker: failed[pair] for marker, pair in made.items() if pair in failed}
             self._forget(parent for _, parent in failed)

@@ -50,11 +50,11 @@ class LinkWriter:
         missing = [pair for pair in rest if wanted not in held.get(pair, ())]
         return {pair: _fault_of(pair, errors) for pair in missing}
 
-    def remove(self, here: str, lookup: Lookup, kinds: Between, pairs: Iterable[Pair], *, shared: bool) -> None:
+    def remove(self, here: str, lookup: Lookup, kinds: Between, pairs: Iterable[Pair], *, primary_kept: bool) -> None:
         """Take away associations that a reference made, at most 1,000; one that is gone is fine.
 
-        Labels that it did not make stay, and so does the association that they are of. `shared` tells that other
-        references are to the same object, so that a primary company may be theirs.
+        Labels that it did not make stay, and so does the association that they are of. `primary_kept` tells that
+        another reference keeps the primary company, so that it stays too.
         """
         wanted, gone = _known(kinds.meant(lookup)), list(dict.fromkeys(pairs))
         held = self._held(here, lookup.object, [start for start, _ in gone]) if gone else {}
@@ -63,7 +63,7 @@ class LinkWriter:
         for pair in gone:
             present = held.get(pair, set())
             own = {wanted, *kinds.unlabelled}
-            if not shared and lookup.label is None and kinds.primary is not None:
+            if not primary_kept and lookup.label is None and kinds.primary is not None:
                 own.add(kinds.primary)  # the first company becomes the primary one by itself
             labelled = lookup.label is not None
             if not present or (labelled and wanted not in present):

@@ -65,7 +65,7 @@ class ListDestination:
 
     def describe(self, object: str) -> ObjectSchema:
         """The properties that records are found by; a list that HubSpot keeps itself says what to do instead."""
-        found = self._ask(object.removeprefix(LIST))
+        found = self._ask(object.removeprefix(LIST).strip())
         with self._lock:
             self._definition = found
         known = self._records.describe(found.type_id).fields
@@ -164,7 +164,7 @@ class ListDestination:
     def _known(self, object: str) -> ListDefinition:
         with self._lock:
             if self._definition is None:
-                self._definition = self._ask(object.removeprefix(LIST))
+                self._definition = self._ask(object.removeprefix(LIST).strip())
             return self._definition
 
     def _ask(self, name: str) -> ListDefinition:

@@ -181,6 +181,16 @@ def test_the_primary_company_outlives_an_ordinary_reference_to_it(portal):
     assert portal.links() == {("ann", "acme"): {1, 279}, ("ann", "bolt"): {279}}
 
 
+def test_a_company_that_hubspot_made_primary_is_let_go_beside_a_label(portal):
+    """No reference of the sync keeps it primary."""
+    payer, lookups = portal.label("Payer"), {"boss": COMPANY, "payer": PAYER}
+    ann = portal.push("upsert", {"id": "ann", "boss": "acme", "payer": "bolt"}, lookups=lookups)[0].record_id
+    portal.companies("other")
+    row = {"id": "ann", "record_id": ann, "boss": "other"}
+    portal.push("update", row, lookups=lookups, before={"ann": {"boss": "acme"}})
+    assert portal.links() == {("ann", "bolt"): {279, payer}, ("ann", "other"): {279}}
+
+
 def test_the_old_goes_before_the_new_comes(portal, monkeypatch):
     """An account may permit one association only."""
     ann = portal.push("upsert", {"id": "ann", "boss": "acme"})[0].record_id

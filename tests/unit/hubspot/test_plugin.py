@@ -1,11 +1,13 @@
 import subprocess
 import sys
 
+import jsonschema
 import pytest
 from pydantic import ValidationError
 
 from tailrace.destination import Context, Operation, Rate
 from tailrace.errors import UsageError
+from tailrace.project.schema import schemas
 from tailrace.project.types import Secret
 from tailrace_destinations import hubspot
 from tailrace_destinations.hubspot.config import HubSpotConfig
@@ -68,3 +70,28 @@ def test_account_hint_tells_apps_apart_without_secrets(monkeypatch):
     hints = [hubspot.plugin.account_hint(config(access_token=f"${{env:{name}}}")) for name in ("TOKEN_A", "TOKEN_B")]
     assert hints == ["https://api.hubapi.com ${env:TOKEN_A}", "https://api.hubapi.com ${env:TOKEN_B}"]
     assert hubspot.plugin.account_hint(config()) == "https://api.hubapi.com ***"
+
+
+@pytest.mark.parametrize(
+    ("object", "fields", "valid"),
+    [
+        ("list:VIP", None, True),
+        ("contacts", None, False),
+        ("contacts", {"firstname": "name"}, True),
+        ("contacts", {"boss": {"lookup": "companies", "by": "id", "column": "c", "label": "Boss"}}, True),
+        ("contacts", {"boss": {"column": "c", "label": "Boss"}}, False),
+        ("contacts", {"boss": {"lookup": "o", "by": "id", "column": "c", "label": "Boss", "primary": True}}, False),
+    ],
+)
+def test_editors_know_lists_and_references(object, fields, valid):
+    """The JSON Schema of syncs wants fields of records and none of lists, and knows what goes with a lookup."""
+    sync = {
+        "model": "m",
+        "destination": "hub",
+        "object": object,
+        "mode": "mirror",
+        "key": "id",
+        "match": {"email": "e"},
+    }
+    sync |= {"fields": fields} if fields else {}
+    assert jsonschema.Draft202012Validator(schemas()["sync"]).is_valid(sync) is valid
