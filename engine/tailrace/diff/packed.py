@@ -1,14 +1,15 @@
 """A large set of 64-bit hashes in five bytes a member, beside a table of fixed size.
 
-As in `tailrace.diff.hashset` a table over the top bits tells where the members with each prefix begin. There are so
-many prefixes that they need not be stored with the members: what a member has beside its prefix is kept in two
-arrays, one of 32 bits and one of 7, whose bytes have room for the mark of a member that was taken. A look-up waits for
+As in `tailrace.diff.hashset` a table over the top bits tells where the members with each prefix begin: counted within
+a block of prefixes, beside a small table of where each block begins, so that two bytes do. There are so many prefixes
+that they need not be stored with the members: what a member has beside its prefix is kept in two arrays, one of 32
+bits and one of 7, whose bytes have room for the mark of a member that was taken. A look-up waits for
 memory more than for anything else, so that the mark costs least where it stands beside what is read anyway.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _PREFIX_BITS = 25
 _REST_BITS = np.uint64(7)
 _REST, _TAKEN = np.uint8(127), np.uint8(128)
+_BLOCK_BITS = 8
 _ENOUGH = 1 << 24
 """Fewer members take no more room in a set that is not packed."""
 
@@ -39,11 +41,11 @@ class PackedSet:
         self._shift = np.uint64(64 - bits)
         self._rest = np.empty(members.size, np.uint8)
         members.sort()
-        numbers = np.zeros(1 << bits, np.uint16)
+        numbers = np.zeros((1 << bits) + (1 << _BLOCK_BITS), np.uint16)
         self._repeated = self._squeeze(members, numbers)
         self._middle = _halved(members)
-        self._starts = np.zeros(numbers.size + 1, np.uint32)  # only now, as most memory is needed before
-        np.cumsum(numbers, out=self._starts[1:])
+        self._within = numbers
+        self._blocks = _summed(numbers.reshape(-1, 1 << _BLOCK_BITS))
 
     def __len__(self) -> int:
         return int(self._rest.size)
@@ -54,7 +56,9 @@ class PackedSet:
         Where it is none, the position means nothing.
         """
         prefixes = (hashes >> self._shift).view(np.int64)
-        at, end = self._starts.take(prefixes, mode="clip"), self._starts[1:].take(prefixes, mode="clip")
+        at = self._start(prefixes)
+        prefixes += 1
+        end = self._start(prefixes)
         asked, rest = (hashes >> _REST_BITS).astype(np.uint32), hashes.astype(np.uint8) & _REST
         found = self._middle.take(at, mode="clip")
         behind = np.flatnonzero(found < asked)
@@ -76,6 +80,12 @@ class PackedSet:
             behind = behind[~equal[behind]]
         return at, equal
 
+    def _start(self, prefixes: NDArray[np.int64]) -> Positions:
+        """How many members have a lesser prefix than these."""
+        found = self._blocks.take(prefixes >> _BLOCK_BITS, mode="clip")
+        found += self._within.take(prefixes, mode="clip")
+        return found
+
     def repeated(self) -> Hashes:
         """Members that are there more than once, each once."""
         return self._repeated
@@ -92,18 +102,24 @@ class PackedSet:
         parts = [np.empty(0, np.uint64)]
         for begin in range(0, len(self), PIECE):
             places = np.flatnonzero(self._rest[begin : begin + PIECE] <= _REST) + begin
-            parts.append(self._members(places.astype(np.uint32)))
+            if places.size:
+                parts.append(self._members(places))
         return np.concatenate(parts)
 
-    def _members(self, places: Positions) -> Hashes:
-        prefixes = (np.searchsorted(self._starts, places, side="right") - 1).astype(np.uint64)
+    def _members(self, places: NDArray[np.int64]) -> Hashes:
+        """The members at some ascending positions, near to each other."""
+        first, last = np.searchsorted(self._blocks, places[[0, -1]], side="right") - 1
+        begin = first << _BLOCK_BITS
+        starts = self._start(np.arange(begin, (last + 1) << _BLOCK_BITS))
+        prefixes = (np.searchsorted(starts, places, side="right") - 1 + begin).astype(np.uint64)
         stored: Hashes = self._middle[places].astype(np.uint64) << _REST_BITS | self._rest[places] & _REST
-        return stored | prefixes << self._shift
+        stored |= prefixes << self._shift
+        return stored
 
     def _squeeze(self, members: Hashes, numbers: NDArray[np.uint16]) -> Hashes:
         """Part ascending members into their last bits, and those between, which overwrite what was read.
 
-        Counts the members of each prefix, and gives those that are there more than once.
+        Counts the members of each prefix, one place behind it, and gives those that are there more than once.
         """
         middle, twice = members.view(np.uint32), [np.empty(0, np.uint64)]
         before = np.empty(0, np.uint64)
@@ -132,14 +148,26 @@ def members_of(hashes: Hashes) -> Members:
 
 
 def _count(prefixes: Hashes, numbers: NDArray[np.uint16]) -> None:
-    """Add how often each of some ascending prefixes is there."""
+    """Add how often each of some ascending prefixes is there, one place behind it."""
     firsts = np.flatnonzero(np.diff(prefixes, prepend=~prefixes[:1]))
     counts = np.diff(firsts, append=prefixes.size)
-    at = prefixes[firsts].view(np.int64)
-    total = numbers[at] + counts
-    if total.max() > np.iinfo(np.uint16).max:
-        raise ValueError(f"{total.max()} members have one prefix: they are not spread evenly")
-    numbers[at] = total.astype(np.uint16)
+    at = prefixes[firsts].view(np.int64) + 1
+    numbers[at] = _short(numbers[at] + counts)
+
+
+def _summed(numbers: NDArray[np.uint16]) -> Positions:
+    """Replace numbers by their running sums within each row; gives the sum of all rows before each."""
+    totals = numbers.sum(axis=1, dtype=np.uint32)
+    _short(totals)
+    np.cumsum(numbers, axis=1, out=numbers)
+    before: Positions = np.cumsum(totals, dtype=np.uint32) - totals
+    return before
+
+
+def _short(numbers: NDArray[Any]) -> NDArray[np.uint16]:
+    if numbers.max() > np.iinfo(np.uint16).max:
+        raise ValueError(f"{numbers.max()} members have one prefix, or nearly: they are not spread evenly")
+    return numbers.astype(np.uint16)
 
 
 def _halved(members: Hashes) -> Positions:
