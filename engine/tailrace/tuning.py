@@ -15,7 +15,8 @@ def prepare() -> None:
 
     Its allocator, jemalloc, has four arenas a core, and what is freed in one is of no use to the others; and it keeps
     pages that it has told the system it could take. With fewer arenas and no such pages, comparing a million rows of
-    which half have changed takes 412 to 427 MiB instead of 448 to 488, and no more processor time.
+    which half have changed takes 412 to 427 MiB instead of 448 to 488. Giving pages back after two seconds instead of
+    half of one takes a tenth less time of the processor with fifty million rows, and 40 MiB more.
     """
     half = str(max(1, (os.cpu_count() or 1) // 2))
     os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", half)
