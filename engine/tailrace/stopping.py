@@ -22,6 +22,9 @@ Half of what a request may take by default: whoever waits for so long will not h
 patience too (Docker after 10 s unless told otherwise, Kubernetes after 30, systemd after 90). A run that they kill, or
 that this ends, is recovered by the next one.
 """
+ASKED = threading.Event()
+"""Set by Ctrl-C in the program. What it raises may get lost, as where a library that is being loaded catches all
+errors, or makes another one of it."""
 Phase: TypeAlias = Literal["planning", "sending", "saving"]
 
 

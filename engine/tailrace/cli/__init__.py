@@ -13,14 +13,13 @@ from types import FrameType
 from tailrace.cli.streams import prepare_streams, stdout
 from tailrace.errors import TailraceError, os_message
 from tailrace.failpoints import VARIABLE, arm
+from tailrace.stopping import ASKED
 from tailrace.tuning import prepare
 
 STOPPED = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
 """Exit codes of a program that was ended by a signal, as shells have them."""
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
 GLOBAL_FLAGS = ("--yes", "--log-values")
-_asked = threading.Event()
-"""Set by Ctrl-C: a library it is raised in may make any other error of it."""
 
 
 def run() -> None:
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report(error)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - told, in a form that may be passed on
-        if _asked.is_set():
+        if ASKED.is_set():
             sys.exit(128 + signal.SIGINT)
         if isinstance(error, OSError):
             report(TailraceError(os_message(error), hint="nothing more was written; fix the cause and run again"))
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    _asked.set()
+    ASKED.set()
     raise KeyboardInterrupt
 
 

@@ -17,7 +17,7 @@ import typer
 from tailrace.cli.streams import complain, stdout
 from tailrace.discretion import discreet, trace
 from tailrace.errors import TailraceError, UsageError
-from tailrace.stopping import GRACE_S, Phase, Stop, StopNow
+from tailrace.stopping import ASKED, GRACE_S, Phase, Stop, StopNow
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -170,6 +170,7 @@ def graceful() -> Iterator[Stop]:
         # Who watched may be gone by the same Ctrl-C, such as `tee`: that must not break off what is in flight.
         complain(f"\n{_STOPPING[stop.phase]}; press Ctrl-C again to stop now")
         if stop.phase == "planning":
+            ASKED.set()
             raise StopNow
 
     def over(_number: int, _frame: FrameType | None) -> None:

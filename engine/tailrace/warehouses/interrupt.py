@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Final, TypeVar
 
+from tailrace.stopping import ASKED, StopNow
+
 T = TypeVar("T")
 _LOOK_S: Final = 0.2
 """Seconds between two looks for signals: polars has them continue a wait that Python would have them end."""
@@ -26,11 +28,14 @@ def interruptibly(act: Callable[[], T], cancel: Callable[[], object]) -> T:
     thread = threading.Thread(target=_into, args=(done, act), name="query", daemon=True)
     thread.start()
     try:
-        while not done.done():
+        while not (done.done() or ASKED.is_set()):
             wait([done], timeout=_LOOK_S)
     except BaseException:
         _end(thread, cancel)
         raise
+    if ASKED.is_set():
+        _end(thread, cancel)
+        raise StopNow
     return done.result()
 
 
