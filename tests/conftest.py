@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 import tempfile
 import warnings
 from pathlib import Path
@@ -12,6 +13,9 @@ import sqlalchemy as sa
 from tailrace import redact
 
 pytest.register_assert_rewrite("tailrace.testing")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is where a shell runs this in the background, and the commands that tests start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
 
