@@ -107,6 +107,14 @@ def test_the_plan_tells_its_share_of_the_calls_left_today(counted):
     assert cost["quota_share"] == round(33 / cost["quota_left"], 6)
 
 
+def test_after_a_run_the_plan_knows_what_its_calls_left(counted):
+    """The last word of the run counts, however soon after the one before it came, and not that of the sign-in."""
+    counted.org.limit(daily=50_000)
+    assert counted.run("run", "people").code == 0
+    cost = counted.run("plan", "people", "--json").json["plans"][0]["cost"]
+    assert cost["quota_left"] == 50_000 - counted.org.counters()["daily_used"]
+
+
 @pytest.mark.parametrize("left", [10, 16, 19, 24, 30])
 def test_a_quota_spent_in_the_middle_is_a_clean_stop(counted, left):
     """Wherever it happens, polls included: the run is partial, and the next ones bring every row over once."""

@@ -119,6 +119,10 @@ class Limiter:
         if (quota_left, quota_max) != (None, None):
             self._view.observe(quota_left, quota_max)
 
+    def tell(self) -> None:
+        """To be called when an account is left: the last word on its quota is kept for plans and for others."""
+        self._view.tell()
+
     def pause(self, seconds: float) -> None:
         """Permit nothing for so long, and less for a while after: the vendor said that we are too fast."""
         self._view.pause(seconds, self._shortest)

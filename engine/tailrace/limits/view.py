@@ -81,6 +81,13 @@ class View:
                 self._report = replace(self._report, most=most)
             self.standing.report(left, most, self._now())
 
+    def tell(self) -> None:
+        """Tell the others what is new with us: no permit may follow that would."""
+        with self._lock:
+            if self._report is not None or self._uncounted:
+                with self._books():
+                    pass
+
     def pause(self, seconds: float, shortest: float) -> None:
         """Tell all that the vendor wants a pause. `shortest` is the account's shortest window, in seconds."""
         with self._lock, self._books() as books:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.destination import Calls, Capabilities, Context, Destination, Plugin, Rate, plugins
 from tailrace.diff.digests import Digests
-from tailrace.errors import UsageError
+from tailrace.errors import TailraceError, UsageError
 from tailrace.extras import need
 from tailrace.planning import refusals
 from tailrace.project import LoadedProject, Sync
@@ -237,7 +237,8 @@ class Session:
 
         `stop` ends a wait for a permit.
         """
-        calls: Calls = self.limiter(target, read_only=read_only, stop=stop)
+        limiter = self.limiter(target, read_only=read_only, stop=stop)
+        calls: Calls = limiter
         context = Context(
             name=target.name,
             calls=calls if lease is None else Fenced(calls, lease),
@@ -252,6 +253,8 @@ class Session:
             yield opened
         finally:
             opened.close()
+            with suppress(TailraceError):  # what may be wrong with the state database is told where it matters
+                limiter.tell()
 
 
 def _replaced(rates: tuple[Rate, ...], given: tuple[Rate, ...]) -> tuple[Rate, ...]:
