@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from tailrace.destination import Account, Batch, Operation, Outcome, Record, Row, rejected
@@ -16,6 +15,7 @@ from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code,
 from tailrace_destinations.hubspot.linkkinds import LinkKinds
 from tailrace_destinations.hubspot.links import Links
 from tailrace_destinations.hubspot.linkwriter import LinkWriter
+from tailrace_destinations.hubspot.paths import ACCOUNT
 from tailrace_destinations.hubspot.schema import RECORD_ID, STANDARD_OBJECTS, Properties, read_properties
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names, fold, key_text, repeated
 
@@ -54,7 +54,7 @@ class HubSpotDestination:
 
     def check(self) -> Account:
         """Ask whose token it is; the quota comes with the answer's headers."""
-        reply = self.client.request("GET", "/account-info/v3/details", write=False)
+        reply = self.client.request("GET", ACCOUNT, write=False)
         portal = reply.body.get("portalId")
         if portal is None:
             raise AccessDenied("HubSpot did not say whose token it is.", hint="Check base_url and access_token.")
@@ -83,7 +83,7 @@ class HubSpotDestination:
 
     def _ask_properties(self, object: str) -> Properties:
         try:
-            reply = self.client.request("GET", f"/crm/v3/properties/{quote(object, safe='')}", write=False)
+            reply = self.client.request("GET", self.client.paths.properties(object), write=False)
         except (ObjectNotFound, Refused) as error:
             raise ObjectNotFound(
                 f"HubSpot has no object {object!r}{close_names(object, STANDARD_OBJECTS)}",
@@ -129,7 +129,7 @@ class HubSpotDestination:
         return _Inputs(batch, properties, associations)
 
     def _send(self, batch: Batch, rows: Sequence[Row], inputs: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-        path = f"/crm/v3/objects/{quote(batch.object, safe='')}/batch/{_PATHS[batch.operation]}"
+        path = self.client.paths.objects(batch.object, f"batch/{_PATHS[batch.operation]}")
         try:
             reply = self.client.request("POST", path, {"inputs": inputs}, write=True)
         except Refused as error:
@@ -167,9 +167,8 @@ class HubSpotDestination:
         body: dict[str, Any] = {"properties": sorted(wanted), "inputs": [{"id": key} for key in keys]}
         if match != RECORD_ID:
             body["idProperty"] = match
-        path = f"/crm/v3/objects/{quote(object, safe='')}/batch/read"
         try:
-            reply = self.client.request("POST", path, body, write=False)
+            reply = self.client.request("POST", self.client.paths.objects(object, "batch/read"), body, write=False)
         except Refused as error:
             if error.code == NOT_FOUND:
                 return []

@@ -18,7 +18,8 @@ from hubspot.crm.objects.exceptions import ApiException
 
 from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, StopRun
 from tailrace.redact import redact
-from tailrace_destinations.hubspot.errors import Reply, fault
+from tailrace_destinations.hubspot.errors import Reply, fault, refusal_in
+from tailrace_destinations.hubspot.paths import Paths
 from tailrace_destinations.plain import HTTP_OK, innermost
 
 if TYPE_CHECKING:
@@ -45,16 +46,18 @@ class Client:
         self._lock = threading.Lock()
         self._api: Any = None
         self._headers: dict[str, str] = {}
+        self.paths: Final = Paths(config.api_version)
         self.zone: ZoneInfo | None = None
         """The account's time zone, once known: its day is what daily limits count by."""
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, write: bool) -> Reply:
-        """Send one request and return its 2xx answer; any other answer is raised as the error it means."""
+        """Send one request and return its answer; one that refuses it is raised as the error it means."""
         self._calls.spend(write=write)
         reply = self._send(method, path, body, write=write)
         self._observe(reply)
-        if reply.status not in HTTP_OK:
-            raise fault(reply, write=write, zone=self.zone)
+        told = refusal_in(reply)
+        if told is not None:
+            raise fault(told, write=write, zone=self.zone)
         return reply
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, *, write: bool) -> Reply:

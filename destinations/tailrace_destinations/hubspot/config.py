@@ -11,6 +11,7 @@ from tailrace.project.config import DestinationConfig
 from tailrace.project.types import Secret
 from tailrace_destinations.plain import BaseUrl, ZoneName
 
+ApiVersion: TypeAlias = Literal["v3", "2026-09"]
 Plan: TypeAlias = Literal["free", "starter", "professional", "enterprise"]
 DAY: Final = 86_400.0
 BURST_SECONDS: Final = 10.0
@@ -34,6 +35,8 @@ class HubSpotConfig(DestinationConfig):
     """Sets the rate limit; the lowest one unless told."""
     limit_increases: Annotated[int, Field(ge=0, le=2)] = 0
     """API limit increases (add-ons) that the account has bought."""
+    api_version: ApiVersion = "v3"
+    """`2026-09` enforces the account's rules of required properties on what is written."""
     base_url: BaseUrl = "https://api.hubapi.com"
     timezone: ZoneName | None = None
     """Zone of timestamps that have none; without it they do not fit datetime properties."""

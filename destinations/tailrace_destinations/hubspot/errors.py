@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from tailrace.errors import (
     StopRun,
 )
 from tailrace.redact import redact
-from tailrace_destinations.plain import HTTP_SERVER_FAULT, retry_after_seconds
+from tailrace_destinations.plain import HTTP_OK, HTTP_SERVER_FAULT, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,17 @@ class Refused(BatchRejected):
     def __init__(self, message: str, *, code: str | None, body: Mapping[str, Any]) -> None:
         super().__init__(message, code=code)
         self.body = body
+
+
+def refusal_in(reply: Reply) -> Reply | None:
+    """The answer as one that refuses the request; None where it does not, whatever its status says.
+
+    An answer of status 2xx that is an error and has no results is taken for a bad request.
+    """
+    if reply.status not in HTTP_OK:
+        return reply
+    refuses = reply.body.get("status") == "error" and "results" not in reply.body
+    return replace(reply, status=int(HTTPStatus.BAD_REQUEST)) if refuses else None
 
 
 def fault(reply: Reply, *, write: bool, zone: ZoneInfo | None = None) -> DestinationError:
@@ -200,8 +211,14 @@ def _collides(codes: set[str], message: str, match: tuple[str, ...]) -> bool:
 
 
 def _full_message(error: Mapping[str, Any]) -> str:
-    details = [str(detail["message"]) for detail in _dicts(error.get("errors")) if detail.get("message")]
-    message = "; ".join(details) or str(error.get("message") or "HubSpot gave no reason")
+    details = [
+        _naming(str(detail["message"]), detail) for detail in _dicts(error.get("errors")) if detail.get("message")
+    ]
+    return _naming("; ".join(details) or str(error.get("message") or "HubSpot gave no reason"), error)
+
+
+def _naming(message: str, error: Mapping[str, Any]) -> str:
+    """The message, with the properties that it is about if it does not name them."""
     named = _context(error, "propertyName")
     return f"{message} ({', '.join(named)})" if named and not any(name in message for name in named) else message
 

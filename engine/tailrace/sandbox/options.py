@@ -53,6 +53,9 @@ class HubSpotOptions:
     """Whether results of batch calls repeat the `objectWriteTraceId` they were sent with."""
     search_lag: float = 0.0
     """Seconds until a written record can be found by search."""
+    required: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Rules by object of what records must have, such as `{"deals": [{"if": {"dealstage": "closedlost"}, "then":
+    ["description"]}]}`; enforced on what is written by version 2026-09 and later."""
     objects: Mapping[str, Any] = field(default_factory=dict)
 
 

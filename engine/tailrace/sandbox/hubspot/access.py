@@ -133,7 +133,7 @@ def _unauthorized(category: str, message: str) -> HubSpotError:
 
 def _searches(request: Request) -> bool:
     path = request.url.path
-    return path.endswith("/search") and not path.startswith("/crm/v3/lists/")
+    return path.endswith("/search") and not path.startswith(("/crm/v3/lists/", "/crm/lists/"))
 
 
 def _writes(request: Request) -> bool:

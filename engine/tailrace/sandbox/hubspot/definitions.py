@@ -12,6 +12,7 @@ from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.properties import from_json
 from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.versions import DATED
 from tailrace.sandbox.web import json_response
 
 MOST_UNIQUE = 10
@@ -81,7 +82,7 @@ class Definitions:
 def definition_routes(portal: Portal) -> list[Route]:
     """Routes under /crm/v3/properties, the dated versions, and /crm-object-schemas."""
     made = Definitions(portal)
-    prefixes = ("/crm/v3/properties/{object}", "/crm/properties/{version}/{object}")
+    prefixes = ("/crm/v3/properties/{object}", f"/crm/properties/{DATED}/{{object}}")
     routes = [("", made.list, "GET"), ("", made.create, "POST"), ("/{name}", made.get, "GET")]
     return [
         *(Route(prefix + path, handler, methods=[method]) for prefix in prefixes for path, handler, method in routes),
