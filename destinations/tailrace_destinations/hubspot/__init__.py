@@ -66,6 +66,9 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
 
 def account_hint(config: HubSpotConfig) -> str:
     """Where the account is reached, and the reference to its token: the limits are those of the token's app."""
+    if config.auth is not None:
+        return f"{config.base_url} {config.auth.client_id} {config.auth.refresh_token.masked}"
+    assert config.access_token is not None  # noqa: S101  the configuration has exactly one
     return f"{config.base_url} {config.access_token.masked}"
 
 

@@ -57,7 +57,7 @@ class HubSpotDestination:
         reply = self.client.request("GET", ACCOUNT, write=False)
         portal = reply.body.get("portalId")
         if portal is None:
-            raise AccessDenied("HubSpot did not say whose token it is.", hint="Check base_url and access_token.")
+            raise AccessDenied("HubSpot did not say whose token it is.", hint="Check base_url and the token.")
         self.client.zone = _zone(reply.body.get("timeZone"))
         left = reply.headers.get("x-hubspot-ratelimit-daily-remaining", "")
         most = reply.headers.get("x-hubspot-ratelimit-daily", "")
@@ -66,6 +66,7 @@ class HubSpotDestination:
             name=str(reply.body.get("accountType") or ""),
             quota_left=int(left) if left.isdigit() else None,
             quota_max=int(most) if most.isdigit() else None,
+            notes=(self.client.sign_in_note,) if self.client.sign_in_note else (),
         )
 
     def describe(self, object: str) -> ObjectSchema:

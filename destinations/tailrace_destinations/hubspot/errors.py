@@ -82,9 +82,9 @@ def fault(reply: Reply, *, write: bool, zone: ZoneInfo | None = None) -> Destina
     code, words = error_code(reply.body), _words(reply)
     match reply.status:
         case 401:
-            return AccessDenied(words, code=code, hint="Check access_token: it is wrong, expired or was revoked.")
+            return AccessDenied(words, code=code, hint="Check the token: it is wrong, expired or was revoked.")
         case 403:
-            return AccessDenied(words, code=code, hint="Give the private app the scopes it lacks, then run again.")
+            return AccessDenied(words, code=code, hint="Give the app the scopes it lacks, then run again.")
         case 429:
             return _throttled(reply, words, code, zone)
         case 423:
