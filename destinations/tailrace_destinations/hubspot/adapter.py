@@ -12,6 +12,7 @@ from tailrace_destinations.hubspot import accounting
 from tailrace_destinations.hubspot.client import Client
 from tailrace_destinations.hubspot.encode import decode
 from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, parts, row_outcome
+from tailrace_destinations.hubspot.judge import judge
 from tailrace_destinations.hubspot.linkkinds import LinkKinds
 from tailrace_destinations.hubspot.links import Links
 from tailrace_destinations.hubspot.linkwriter import LinkWriter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tailrace.destination import Capabilities, Context, Field, Lookup, ObjectSchema
+    from tailrace.judging import Judgement, Wish
     from tailrace.values import Value
     from tailrace_destinations.hubspot.config import HubSpotConfig
     from tailrace_destinations.hubspot.links import Associations
@@ -75,6 +77,15 @@ class HubSpotDestination:
         with self._lock:
             self._properties[object] = found
         return found.schema
+
+    def judge(self, wish: Wish) -> Judgement:
+        """What a mapping asks that the fields alone do not tell."""
+        return judge(wish, self._known(wish.object), lambda: self._archived(wish.object))
+
+    def _archived(self, object: str) -> frozenset[str]:
+        """The properties that were put away."""
+        reply = self.client.request("GET", f"{self.client.paths.properties(object)}?archived=true", write=False)
+        return frozenset(str(entry.get("name")) for entry in parts(reply.body, "results") if entry.get("archived"))
 
     def _known(self, object: str) -> Properties:
         with self._lock:

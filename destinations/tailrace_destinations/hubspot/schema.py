@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tailrace.destination import Field, ObjectSchema
+from tailrace_destinations.hubspot.choices import Choices, read_choices
 from tailrace_destinations.hubspot.encode import Encoder, accepts, encoder
 from tailrace_destinations.plain import plain_text
 
@@ -28,6 +29,9 @@ class Properties:
 
     schema: ObjectSchema
     encoders: Mapping[str, Encoder]
+    choices: Mapping[str, Choices] = field(default_factory=dict)
+    """Of enumerations that take nothing but their options."""
+    calculated: frozenset[str] = frozenset()
 
     def encoder(self, name: str) -> Encoder:
         """The property's encoder; one that HubSpot does not list takes plain texts, and HubSpot judges."""
@@ -41,12 +45,17 @@ class Properties:
 
 def read_properties(object: str, listed: Iterable[Mapping[str, Any]], zone: ZoneInfo | None) -> Properties:
     """Make sense of what the properties API lists."""
-    entries = [entry for entry in listed if entry.get("name")]
-    fields = {str(entry["name"]): _field(object, entry, zone) for entry in entries}
-    encoders = {
-        str(entry["name"]): encoder(str(entry.get("type")), str(entry.get("fieldType")), zone) for entry in entries
-    }
-    return Properties(ObjectSchema(object, fields), encoders)
+    entries = {str(entry["name"]): entry for entry in listed if entry.get("name") and not entry.get("archived")}
+    fields = {name: _field(object, entry, zone) for name, entry in entries.items()}
+    choices = {name: found for name, entry in entries.items() if (found := read_choices(entry)) is not None}
+    encoders = {name: _encoder(entry, choices.get(name), zone) for name, entry in entries.items()}
+    calculated = frozenset(name for name, entry in entries.items() if entry.get("calculated"))
+    return Properties(ObjectSchema(object, fields), encoders, choices, calculated)
+
+
+def _encoder(entry: Mapping[str, Any], choices: Choices | None, zone: ZoneInfo | None) -> Encoder:
+    encode = encoder(str(entry.get("type")), str(entry.get("fieldType")), zone)
+    return encode if choices is None else lambda value: choices.fit(encode(value))
 
 
 def _field(object: str, entry: Mapping[str, Any], zone: ZoneInfo | None) -> Field:

@@ -84,6 +84,8 @@ class ObjectType:
     singular: str
     shown: tuple[str, ...]
     properties: dict[str, Property] = field(default_factory=dict)
+    archived: dict[str, Property] = field(default_factory=dict)
+    """Those that were put away: nothing can be written to them."""
 
     @property
     def modified(self) -> str:
@@ -93,6 +95,12 @@ class ObjectType:
     def add(self, *properties: Property) -> None:
         """Add properties, in place of those of the same name."""
         self.properties |= {prop.name: prop for prop in properties}
+        for prop in properties:
+            self.archived.pop(prop.name, None)
+
+    def archive(self, name: str) -> None:
+        """Put a property away."""
+        self.archived[name] = self.properties.pop(name)
 
     def declare(self, data: Mapping[str, Any]) -> None:
         """Add properties as the API describes them; ValueError when one cannot be."""

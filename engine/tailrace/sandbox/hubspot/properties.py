@@ -109,7 +109,12 @@ def from_json(data: Mapping[str, Any], group: str) -> Property:
 
 def _option(option: Mapping[str, Any], order: int) -> dict[str, Any]:
     value = option["value"]
-    return {"value": value, "label": option.get("label", value), "displayOrder": order, "hidden": False}
+    return {
+        "value": value,
+        "label": option.get("label", value),
+        "displayOrder": order,
+        "hidden": bool(option.get("hidden")),
+    }
 
 
 def _checker(prop: Property) -> Check:
