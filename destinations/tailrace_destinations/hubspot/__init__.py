@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tailrace.destination import Capabilities, Context, Destination, Operation, Plugin
 from tailrace.errors import UsageError
-from tailrace_destinations.hubspot.config import HubSpotConfig, rates
+from tailrace_destinations.hubspot.config import HubSpotConfig, HubSpotOptions, rates
 from tailrace_destinations.hubspot.kinds import EVENT, LIST, able
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
             f"Destination {context.name!r} needs a library that is not installed.",
             hint="Run: pip install 'tailrace[hubspot]'",
         )
+    options = context.options
+    if ":" in context.object and isinstance(options, HubSpotOptions) and options != HubSpotOptions():
+        given = ", ".join(name for name in sorted(options.model_fields_set))
+        raise UsageError(f"{given} means nothing for {context.object}, which has no properties of records to write.")
     # The library is slow to import.
     from tailrace_destinations.hubspot.adapter import HubSpotDestination  # noqa: PLC0415
     from tailrace_destinations.hubspot.events import EventDestination  # noqa: PLC0415
@@ -79,6 +83,7 @@ plugin = Plugin(
     open=open_destination,
     capabilities=capabilities,
     account_hint=account_hint,
+    options=HubSpotOptions,
     requires=_REQUIRES,
     kinds=kinds,
 )

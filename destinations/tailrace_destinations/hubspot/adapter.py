@@ -16,6 +16,7 @@ from tailrace_destinations.hubspot.judge import judge
 from tailrace_destinations.hubspot.linkkinds import LinkKinds
 from tailrace_destinations.hubspot.links import Links
 from tailrace_destinations.hubspot.linkwriter import LinkWriter
+from tailrace_destinations.hubspot.making import Maker, announce, propose
 from tailrace_destinations.hubspot.paths import ACCOUNT
 from tailrace_destinations.hubspot.schema import RECORD_ID, STANDARD_OBJECTS, Properties, read_properties
 from tailrace_destinations.plain import Unfit, ca_bundle, close_names, fold, key_text, repeated
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from tailrace.destination import Capabilities, Context, Field, Lookup, ObjectSchema
     from tailrace.judging import Judgement, Wish
-    from tailrace.values import Value
+    from tailrace.making import Make
+    from tailrace.values import LogicalType, Value
     from tailrace_destinations.hubspot.config import HubSpotConfig
     from tailrace_destinations.hubspot.links import Associations
 
@@ -52,6 +54,8 @@ class HubSpotDestination:
         self._properties: dict[str, Properties] = {}
         self._lock = threading.Lock()
         self._kinds = LinkKinds(self.client, self._known)
+        self._creates = getattr(context.options, "create_fields", False)
+        self._maker = Maker(self.client, self.zone)
         self._links = Links(self._kinds, LinkWriter(self.client), self.find)
 
     def check(self) -> Account:
@@ -86,6 +90,24 @@ class HubSpotDestination:
         """The properties that were put away."""
         reply = self.client.request("GET", f"{self.client.paths.properties(object)}?archived=true", write=False)
         return frozenset(str(entry.get("name")) for entry in parts(reply.body, "results") if entry.get("archived"))
+
+    def missing(self, object: str, names: Sequence[str]) -> dict[str, Make]:
+        """With `create_fields`, the properties that are not there."""
+        known = self._known(object).schema.fields if self._creates else {}
+        return {name: self._make(name) for name in names if name not in known} if self._creates else {}
+
+    def _make(self, name: str) -> Make:
+        return lambda logical: propose(name, logical, self.zone)
+
+    def announce(self, object: str, fields: Mapping[str, Field]) -> str:
+        """Which properties a run would make."""
+        return announce(object, fields, self._known(object).schema.fields)
+
+    def make_fields(self, object: str, types: Mapping[str, LogicalType]) -> None:
+        """Make properties, and see what they are."""
+        self._maker.make(object, self._known(object), types)
+        self.describe(object)
+        self._maker.verify(object, self._known(object), types)
 
     def _known(self, object: str) -> Properties:
         with self._lock:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 
 from tailrace.destination import Rate
-from tailrace.project.config import DestinationConfig, given
+from tailrace.project.config import DestinationConfig, SyncOptions, given
 from tailrace.project.model import Model
 from tailrace.project.types import Filled, Secret
 from tailrace_destinations.plain import BaseUrl, ZoneName
@@ -65,6 +65,13 @@ class HubSpotConfig(DestinationConfig):
         if (self.access_token is None) == (self.auth is None):
             raise ValueError("give either access_token, of a private app, or auth, of an OAuth app")
         return self
+
+
+class HubSpotOptions(SyncOptions):
+    """Keys a sync to HubSpot may have besides the common ones."""
+
+    create_fields: bool = False
+    """Whether properties that the mapping names and the account lacks are made by a run."""
 
 
 def rates(config: HubSpotConfig) -> tuple[Rate, ...]:

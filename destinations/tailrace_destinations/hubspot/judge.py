@@ -57,7 +57,7 @@ def _match(wish: Wish, properties: Properties) -> Iterator[tuple[str, str]]:
             words = f"several records of {wish.object} may have one {name}, so it cannot be a match (there: {usable})"
             yield (
                 name,
-                f"{words}; or make a property for it in HubSpot, and choose 'Require unique values' as you make it",
+                f"{words}; or make one in HubSpot, and choose 'Require unique values' then",
             )
 
 

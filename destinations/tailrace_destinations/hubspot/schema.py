@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,8 @@ class Properties:
     choices: Mapping[str, Choices] = field(default_factory=dict)
     """Of enumerations that take nothing but their options."""
     calculated: frozenset[str] = frozenset()
+    group: str = ""
+    """The group that most properties people write are in."""
 
     def encoder(self, name: str) -> Encoder:
         """The property's encoder; one that HubSpot does not list takes plain texts, and HubSpot judges."""
@@ -50,7 +53,13 @@ def read_properties(object: str, listed: Iterable[Mapping[str, Any]], zone: Zone
     choices = {name: found for name, entry in entries.items() if (found := read_choices(entry)) is not None}
     encoders = {name: _encoder(entry, choices.get(name), zone) for name, entry in entries.items()}
     calculated = frozenset(name for name, entry in entries.items() if entry.get("calculated"))
-    return Properties(ObjectSchema(object, fields), encoders, choices, calculated)
+    return Properties(ObjectSchema(object, fields), encoders, choices, calculated, _group(entries.values(), fields))
+
+
+def _group(entries: Iterable[Mapping[str, Any]], fields: Mapping[str, Field]) -> str:
+    groups = Counter(str(entry.get("groupName") or "") for entry in entries if fields[str(entry["name"])].updateable)
+    groups.pop("", None)
+    return max(groups, key=lambda name: groups[name], default="")
 
 
 def _encoder(entry: Mapping[str, Any], choices: Choices | None, zone: ZoneInfo | None) -> Encoder:

@@ -88,6 +88,8 @@ class Access:
             raise _unauthorized("EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired.")
         if token.startswith("read") and _writes(request):
             raise _forbidden(request)
+        if token.startswith("records") and _writes(request) and "/properties/" in request.url.path:
+            raise _forbidden(request, "schemas")
 
     def expire(self) -> None:
         """All tokens seen so far are no longer good."""
@@ -163,7 +165,7 @@ def _writes(request: Request) -> bool:
     return request.method not in {"GET", "HEAD"} and not reading
 
 
-def _forbidden(request: Request) -> HubSpotError:
+def _forbidden(request: Request, kind: str = "objects") -> HubSpotError:
     parts = request.url.path.split("/")
     name = parts[4] if len(parts) > 4 else "contacts"  # noqa: PLR2004 - /crm/v3/objects/{object}
     message = (
@@ -172,6 +174,6 @@ def _forbidden(request: Request) -> HubSpotError:
     )
     needed = {
         "message": "One or more of the following scopes are required.",
-        "context": {"requiredGranularScopes": [f"crm.objects.{name}.write"]},
+        "context": {"requiredGranularScopes": [f"crm.{kind}.{name}.write"]},
     }
     return HubSpotError(403, "MISSING_SCOPES", message, errors=[needed])
