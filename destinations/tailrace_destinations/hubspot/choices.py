@@ -26,6 +26,8 @@ class Choices:
     shown: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     """Internal values by label, in lower case."""
+    ordered: tuple[str, ...] = ()
+    """Internal values in the order in which HubSpot shows them."""
     several: bool = False
     """Whether a text is a list of values with `;` between them."""
 
@@ -58,6 +60,12 @@ class Choices:
         return f"; there are {', '.join(self.shown[:_LISTED])}{more}" if self.shown else ""
 
 
+def _place(option: Mapping[str, Any]) -> int:
+    place = option.get("displayOrder")
+    # Those without a place come last, as HubSpot has it.
+    return place if isinstance(place, int) and place >= 0 else 1_000_000
+
+
 def read_choices(entry: Mapping[str, Any]) -> Choices | None:
     """The options of a property as the properties API lists it; None where any value will do."""
     if entry.get("type") != "enumeration" or entry.get("externalOptions"):
@@ -75,5 +83,6 @@ def read_choices(entry: Mapping[str, Any]) -> Choices | None:
         tuple(str(option["value"]) for option in options),
         shown,
         {label: value for label, value in labels.items() if label and value},
+        tuple(str(option["value"]) for option in sorted(options, key=_place)),
         several=entry.get("fieldType") == "checkbox",
     )

@@ -72,6 +72,8 @@ class HubSpotOptions(SyncOptions):
 
     create_fields: bool = False
     """Whether properties that the mapping names and the account lacks are made by a run."""
+    lifecycle_backwards: bool = False
+    """Whether a lifecycle stage before the one that a record has is written, by clearing that one first."""
 
 
 def rates(config: HubSpotConfig) -> tuple[Rate, ...]:

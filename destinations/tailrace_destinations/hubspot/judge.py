@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tailrace.destination import Operation
 from tailrace.judging import Judgement, Mapped, Refusal, Wish
+from tailrace_destinations.hubspot.stages import BACKWARDS, FORWARD_ONLY, STAGE
 from tailrace_destinations.plain import Unfit
 
 if TYPE_CHECKING:
@@ -19,8 +20,13 @@ _MAKES: Final = frozenset({Operation.UPSERT, Operation.CREATE})
 _WRITES: Final = _MAKES | {Operation.UPDATE}
 
 
-def judge(wish: Wish, properties: Properties, archived: Callable[[], frozenset[str]]) -> Judgement:
-    """Faults and notes of a mapping. `archived` asks which properties the account has put away."""
+def judge(
+    wish: Wish, properties: Properties, archived: Callable[[], frozenset[str]], *, backwards: bool = False
+) -> Judgement:
+    """Faults and notes of a mapping.
+
+    `archived` asks which properties the account has put away; `backwards` is whether lifecycle stages may move back.
+    """
     plain = [mapped for mapped in wish.fields if mapped.lookup is None]
     faults = dict(_faults(wish, plain, properties, archived))
     closed = {
@@ -28,7 +34,7 @@ def judge(wish: Wish, properties: Properties, archived: Callable[[], frozenset[s
         for mapped in plain
         if mapped.name in properties.choices and not mapped.constant
     }
-    return Judgement(faults, tuple(_notes(wish, plain, properties)), closed)
+    return Judgement(faults, tuple(_notes(wish, plain, properties, backwards=backwards)), closed)
 
 
 def _faults(
@@ -71,7 +77,9 @@ def _constant(mapped: Mapped, properties: Properties) -> str | None:
     return _refusal(properties.encoder(mapped.name))(mapped.value) if mapped.constant else None
 
 
-def _notes(wish: Wish, plain: list[Mapped], properties: Properties) -> Iterator[str]:
+def _notes(wish: Wish, plain: list[Mapped], properties: Properties, *, backwards: bool) -> Iterator[str]:
+    if wish.operations & {Operation.UPSERT, Operation.UPDATE} and any(mapped.name == STAGE for mapped in plain):
+        yield BACKWARDS if backwards else FORWARD_ONLY
     for mapped in plain:
         field = properties.schema.fields.get(mapped.name)
         if field is not None and field.unique and wish.operations & _WRITES:

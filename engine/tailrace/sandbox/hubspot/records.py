@@ -10,6 +10,9 @@ from typing import Any
 from tailrace.sandbox.hubspot.objects import ObjectType
 from tailrace.sandbox.hubspot.properties import appended, iso
 
+FORWARD_ONLY = "lifecyclestage"
+"""A property that takes a value before the one it has, and does not keep it; it must be cleared first."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -96,6 +99,8 @@ class Store:
         """Write normalised values; an empty one clears."""
         self._unindex(record)
         for name, value in values.items():
+            if name == FORWARD_ONLY and self._back(record, value):
+                continue  # HubSpot says nothing of it
             if not value:
                 record.properties.pop(name, None)
             elif value[0] == ";" and self.type.properties[name].field_type == "checkbox":
@@ -107,6 +112,13 @@ class Store:
         self._index(record)
         self.writes += 1
         return record
+
+    def _back(self, record: Record, value: str) -> bool:
+        """Whether that stage comes before the one the record has."""
+        prop = self.type.properties.get(FORWARD_ONLY)
+        order = [option["value"] for option in prop.options] if prop else []
+        held = record.properties.get(FORWARD_ONLY)
+        return bool(value) and held in order and value in order and order.index(value) < order.index(held)
 
     def archive(self, record: Record, now: str) -> None:
         """Move the record to the recycle bin."""
