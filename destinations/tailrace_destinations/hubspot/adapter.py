@@ -49,7 +49,7 @@ class HubSpotDestination:
         self._maker = Maker(self.client, self.zone)
         self._reader = Reader(self.client, self._known)
         stages = Stages(self._reader, self._known) if self._options.lifecycle_backwards else None
-        self._writer = Writer(self.client, self._known, stages)
+        self._writer = Writer(self.client, self._known, self._reader, stages)
         self._links = Links(self._kinds, LinkWriter(self.client), self._reader.find)
 
     def check(self) -> Account:

@@ -80,6 +80,10 @@ def _constant(mapped: Mapped, properties: Properties) -> str | None:
 def _notes(wish: Wish, plain: list[Mapped], properties: Properties, *, backwards: bool) -> Iterator[str]:
     if wish.operations & {Operation.UPSERT, Operation.UPDATE} and any(mapped.name == STAGE for mapped in plain):
         yield BACKWARDS if backwards else FORWARD_ONLY
+    skipping = [mapped.name for mapped in plain if mapped.skips_nulls]
+    if Operation.UPSERT in wish.operations and tuple(wish.match) == ("email",) and skipping:
+        words = "HubSpot does not support partial upserts by e-mail: of new rows all mapped fields are sent, and those "
+        yield f"{words}with nulls: skip ({', '.join(skipping)}) may be emptied in contacts that are there already"
     for mapped in plain:
         field = properties.schema.fields.get(mapped.name)
         if field is not None and field.unique and wish.operations & _WRITES:

@@ -12,7 +12,7 @@ from tailrace_destinations.hubspot.schema import RECORD_ID
 from tailrace_destinations.plain import Unfit, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tailrace.values import Value
     from tailrace_destinations.hubspot.client import Client
@@ -68,6 +68,12 @@ class Reader:
                 raise Retriable(f"HubSpot could not read some records: {fault.get('message')}", code=error_code(fault))
         return parts(reply.body, "results")
 
+    def keys(self, object: str, match: str, ids: Iterable[str]) -> dict[str, frozenset[str]]:
+        """By record id the match values, as HubSpot compares them, that mean the record; at most 100 ids."""
+        fields = [match, _MORE_EMAILS] if match == "email" else [match]
+        found = self.read(object, RECORD_ID, list(dict.fromkeys(ids)), fields)
+        return {str(result.get("id")): frozenset(_keys(result, match)) for result in found}
+
 
 def key_of(value: Value, match: str) -> str | None:
     """A match value as HubSpot compares it; None for one that can name no record."""
@@ -75,6 +81,14 @@ def key_of(value: Value, match: str) -> str | None:
         return fold(value, ignore_case=match == "email") or None
     except Unfit:
         return None
+
+
+def _keys(result: Mapping[str, Any], match: str) -> list[str]:
+    """The match values, as HubSpot compares them, that mean a record."""
+    held = result.get("properties") or {}
+    texts = [str(result.get("id"))] if match == RECORD_ID else [held.get(match) or ""]
+    texts += str(held.get(_MORE_EMAILS) or "").split(";") if match == "email" else []
+    return [key for key in dict.fromkeys(fold(text, ignore_case=match == "email") for text in texts) if key]
 
 
 def _records(
@@ -85,11 +99,8 @@ def _records(
     properties: Properties | None,
 ) -> Iterator[Record]:
     """A record for each asked value that means it; a contact answers to its further addresses too."""
-    held = result.get("properties") or {}
-    id_ = str(result.get("id"))
-    texts = [id_] if match == RECORD_ID else [held.get(match) or ""]
-    texts += str(held.get(_MORE_EMAILS) or "").split(";") if match == "email" else []
+    held, id_ = result.get("properties") or {}, str(result.get("id"))
     values = {name: decode(held.get(name), properties.type_of(name)) for name in fields} if properties else {}
-    for key in dict.fromkeys(fold(text, ignore_case=match == "email") for text in texts):
+    for key in _keys(result, match):
         for value in asked.get(key, ()):
             yield Record(id_, value, values)

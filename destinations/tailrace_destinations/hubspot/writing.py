@@ -9,6 +9,7 @@ from tailrace.destination import Operation, Outcome, Row, rejected
 from tailrace.errors import DestinationError
 from tailrace_destinations.hubspot import accounting
 from tailrace_destinations.hubspot.errors import Refused, row_outcome
+from tailrace_destinations.hubspot.existing import Existing
 from tailrace_destinations.hubspot.inputs import Inputs
 from tailrace_destinations.hubspot.reading import key_of
 from tailrace_destinations.hubspot.stages import STAGE, Stages
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tailrace.destination import Batch
     from tailrace_destinations.hubspot.client import Client
     from tailrace_destinations.hubspot.links import Associations
+    from tailrace_destinations.hubspot.reading import Reader
     from tailrace_destinations.hubspot.schema import Properties
 
 REMOVALS: Final = frozenset({Operation.DELETE, Operation.ARCHIVE})
@@ -36,13 +38,35 @@ _PATHS: Final = {
 class Writer:
     """Writes records of one account. `known` describes objects; `stages` tells lifecycle stages that move back."""
 
-    def __init__(self, client: Client, known: Callable[[str], Properties], stages: Stages | None = None) -> None:
+    def __init__(
+        self, client: Client, known: Callable[[str], Properties], reader: Reader, stages: Stages | None = None
+    ) -> None:
         self._client = client
         self._known = known
+        self._existing = Existing(reader, self._update)
         self._stages = stages
 
     def write(self, batch: Batch, associations: Associations) -> list[Outcome]:
         """Send a batch of at most 100 rows; outcomes go by trace id or key, never by position."""
+        inputs, refused = self._encoded(batch, associations)
+        sent = [row for row in batch.rows if row.marker in inputs]
+        cleared = self._cleared(batch, sent) if self._stages is not None else {}
+        refused |= {marker: each for marker, each in cleared.items() if each.status == "rejected"}
+        sent = [row for row in sent if row.marker not in refused]
+        written = False
+        try:
+            answered = self._send(batch, sent, [inputs[row.marker] for row in sent]) if sent else []
+            written = any(each.status == "acknowledged" for each in answered)
+            answered = self._existing.resolved(batch, answered)
+        except DestinationError as error:
+            error.partly = error.partly or written or bool(cleared)
+            raise
+        return [*refused.values(), *(_partly(each) if each.marker in cleared else each for each in answered)]
+
+    def _encoded(
+        self, batch: Batch, associations: Associations
+    ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Outcome]]:
+        """By marker the inputs of the rows that can be sent, and outcomes of those that cannot."""
         refused = _repeated(batch)
         inputs: dict[str, Mapping[str, Any]] = {}
         encode = self._input_maker(batch, associations)
@@ -52,16 +76,7 @@ class Writer:
                     inputs[row.marker] = encode(row)
                 except Unfit as unfit:
                     refused[row.marker] = rejected(row.marker, unfit.code, str(unfit))
-        sent = [row for row in batch.rows if row.marker in inputs]
-        cleared = self._cleared(batch, sent) if self._stages is not None else {}
-        refused |= {marker: each for marker, each in cleared.items() if each.status == "rejected"}
-        sent = [row for row in sent if row.marker not in refused]
-        try:
-            answered = self._send(batch, sent, [inputs[row.marker] for row in sent]) if sent else []
-        except DestinationError as error:
-            error.partly = error.partly or bool(cleared)
-            raise
-        return [*refused.values(), *(_partly(each) if each.marker in cleared else each for each in answered)]
+        return inputs, refused
 
     def _cleared(self, batch: Batch, rows: Sequence[Row]) -> dict[str, Outcome]:
         """Clear the lifecycle stages that are to move back; outcomes of the rows that this is about."""
@@ -71,12 +86,16 @@ class Writer:
         if not records:
             return {}
         update = replace(batch, operation=Operation.UPDATE, rows=tuple(records.values()), lookups={})
-        encode = self._input_maker(update, {})
-        answered = self._send(update, update.rows, [encode(row) for row in update.rows])
+        answered = self._update(update)
         by_record = {row.record_id: each for row in update.rows for each in answered if each.marker == row.marker}
         outcomes = {marker: replace(by_record[id_], marker=marker) for marker, id_ in back.items()}
         # What is gone by now, the write itself will tell.
         return {marker: _unclear(each) for marker, each in outcomes.items() if each.recovery != "missing"}
+
+    def _update(self, batch: Batch) -> list[Outcome]:
+        """Send updates of records whose values were encoded before."""
+        encode = self._input_maker(batch, {})
+        return self._send(batch, batch.rows, [encode(row) for row in batch.rows])
 
     def _input_maker(self, batch: Batch, associations: Associations) -> Inputs:
         properties = None if batch.operation in REMOVALS else self._known(batch.object)

@@ -86,7 +86,10 @@ class Batches:
             if prop.name == "hs_object_id":
                 return _located(store, prop, item), {}
             value = normalised_id(prop, item["id"])
-            return store.find(prop.name, value), {prop.name: value}
+            found = store.find(prop.name, value)
+            # By a further address of a contact no record is meant, and none can be made.
+            further = found is not None and prop.name == "email" and found.properties.get("email") != value
+            return None if further else found, {prop.name: value}
 
         return self._write(store, inputs, locate, 200, upsert=True, strict=strict)
 
@@ -127,11 +130,13 @@ class Batches:
         strict: bool = False,
     ) -> Answer:
         changes, refused, missing = self._check(store, inputs, locate, strict=strict)
-        traced = all(item.get("objectWriteTraceId") for item in inputs)
+        trace_ids = self._portal.options.trace_ids
+        traced = trace_ids != "ignored" and all(item.get("objectWriteTraceId") for item in inputs)
         if refused and not traced:
             raise refused[0][1].request_error()
         results = self._apply(store, changes, upsert=upsert)
-        errors = [error.entry(trace) for trace, error in refused] + _missing_errors(store, missing)
+        errors = [error.entry(trace if trace_ids == "honoured" else None) for trace, error in refused]
+        errors += _missing_errors(store, missing)
         return answer(results, errors, status)
 
     def _check(

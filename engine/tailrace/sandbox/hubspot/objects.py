@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailrace.sandbox.hubspot.properties import Property, from_json
+from tailrace.sandbox.hubspot.properties import FURTHER_EMAILS, Property, from_json
 
 Options = tuple[str, ...]
 
@@ -161,6 +161,7 @@ def _custom(group: str) -> list[Property]:
 def _contact(group: str) -> list[Property]:
     return [
         Property("email", "string", hubspot_defined=True, unique=True, group=group),
+        Property(FURTHER_EMAILS, "string", hubspot_defined=True, group=group),
         Property("phone", "string", "phonenumber", hubspot_defined=True, group=group),
         Property("mobilephone", "string", "phonenumber", hubspot_defined=True, group=group),
         Property("date_of_birth", "string", hubspot_defined=True, group=group),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tailrace.sandbox.hubspot.objects import ObjectType
-from tailrace.sandbox.hubspot.properties import appended, iso
+from tailrace.sandbox.hubspot.properties import FURTHER_EMAILS, appended, iso
 
 FORWARD_ONLY = "lifecyclestage"
 """A property that takes a value before the one it has, and does not keep it; it must be cleared first."""
@@ -135,13 +135,19 @@ class Store:
 
     def _index(self, record: Record) -> None:
         for name, index in self._unique.items():
-            if value := record.properties.get(name):
+            for value in _meaning(record, name):
                 index[value] = record.id
 
     def _unindex(self, record: Record) -> None:
         for name, index in self._unique.items():
-            if value := record.properties.get(name):
+            for value in _meaning(record, name):
                 index.pop(value, None)
+
+
+def _meaning(record: Record, name: str) -> list[str]:
+    """The values of a unique property that mean a record."""
+    further = record.properties.get(FURTHER_EMAILS, "").lower().split(";") if name == "email" else []
+    return [value for value in (record.properties.get(name, ""), *further) if value]
 
 
 def now() -> str:
