@@ -60,7 +60,9 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
     from tailrace_destinations.hubspot.events import EventDestination  # noqa: PLC0415
     from tailrace_destinations.hubspot.lists import ListDestination  # noqa: PLC0415
 
-    records, can = HubSpotDestination(config, context, capabilities(config)), kinds(config, context.object)
+    can = kinds(config, context.object)
+    special = context.object.startswith((LIST, EVENT))
+    records = HubSpotDestination(config, context, capabilities(config) if special else can)
     if context.object.startswith(LIST):
         return ListDestination(records, context, can)
     if context.object.startswith(EVENT):

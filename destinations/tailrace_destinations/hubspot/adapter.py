@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from tailrace.destination import Account, Batch, Outcome, Record
+from tailrace.destination import Account, Batch, Operation, Outcome, Record
 from tailrace.errors import AccessDenied, ObjectNotFound
 from tailrace_destinations.hubspot.client import Client
 from tailrace_destinations.hubspot.config import HubSpotOptions
@@ -25,7 +25,7 @@ from tailrace_destinations.hubspot.writing import REMOVALS, Writer
 from tailrace_destinations.plain import ca_bundle, close_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tailrace.destination import Capabilities, Context, Field, Lookup, ObjectSchema
     from tailrace.judging import Judgement, Wish
@@ -127,8 +127,10 @@ class HubSpotDestination:
         """References are associations, whatever their field is called."""
         return self._kinds.describe(object, lookups)
 
-    def push(self, batch: Batch) -> list[Outcome]:
+    def push(self, batch: Batch) -> Iterable[Outcome]:
         """Send a batch of at most 100 rows; outcomes go by trace id or key, never by position."""
+        if batch.operation is Operation.HARD_DELETE:
+            return self._writer.erase(batch)
         referring = batch.operation not in REMOVALS and any(
             batch.lookups.keys() & row.values.keys() for row in batch.rows
         )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tailrace.destination import Batch
 
+DELETES: Final = frozenset({Operation.DELETE, Operation.ARCHIVE, Operation.HARD_DELETE})
 NOT_FOUND: Final = "OBJECT_NOT_FOUND"
 _LOCK_SECONDS: Final = 2.0  # "wait at least 2 seconds" after a 423
 _BURST_SECONDS: Final = 10.0
@@ -181,7 +182,7 @@ def row_outcome(row: Row, error: Mapping[str, Any], batch: Batch) -> Outcome:
     code = error_code(error) or "REJECTED"
     codes = {code, str(error.get("category"))}
     message = redact(_shorten(_full_message(error)))
-    if NOT_FOUND in codes and batch.operation in {Operation.DELETE, Operation.ARCHIVE}:
+    if NOT_FOUND in codes and batch.operation in DELETES:
         return Outcome(row.marker, "acknowledged", row.record_id)
     existing = _EXISTING_ID.search(message)
     recovery = _recovery(codes, message, batch)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tailrace.destination import Field, ObjectSchema
 from tailrace_destinations.hubspot.choices import Choices, read_choices
 from tailrace_destinations.hubspot.encode import Encoder, accepts, encoder
+from tailrace_destinations.hubspot.kinds import CONTACTS
 from tailrace_destinations.plain import plain_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ STANDARD_OBJECTS: Final = (
     "meetings", "notes", "tasks",
 )  # fmt: skip
 _TEXT_LENGTH: Final = 65_536  # characters a text property holds
-_CONTACTS: Final = frozenset({"contacts", "contact", "0-1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _field(object: str, entry: Mapping[str, Any], zone: ZoneInfo | None) -> Fiel
     name, type_, field_type = str(entry["name"]), str(entry.get("type")), str(entry.get("fieldType"))
     writable = not (entry.get("calculated") or (entry.get("modificationMetadata") or {}).get("readOnlyValue"))
     # HubSpot keeps one contact per e-mail address without calling the property unique.
-    by_email = name == "email" and object in _CONTACTS
+    by_email = name == "email" and object in CONTACTS
     return Field(
         name=name,
         vendor_type=f"{type_}/{field_type}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tailrace.destination import Operation, Outcome, Row, rejected
+from tailrace.destination import Operation, Outcome, Row, acknowledged, rejected
 from tailrace.errors import DestinationError
 from tailrace_destinations.hubspot import accounting
 from tailrace_destinations.hubspot.errors import Refused, row_outcome
@@ -16,7 +16,7 @@ from tailrace_destinations.hubspot.stages import STAGE, Stages
 from tailrace_destinations.plain import Unfit, repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tailrace.destination import Batch
     from tailrace_destinations.hubspot.client import Client
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from tailrace_destinations.hubspot.schema import Properties
 
 REMOVALS: Final = frozenset({Operation.DELETE, Operation.ARCHIVE})
+"""Into the recycle bin, by batches."""
 _PATHS: Final = {
     Operation.UPSERT: "upsert",
     Operation.CREATE: "create",
     Operation.UPDATE: "update",
-    # Both are the recycle bin, from which a record can be restored. HubSpot's permanent deletion is never used.
+    # Both are the recycle bin, from which a record can be restored.
     Operation.DELETE: "archive",
     Operation.ARCHIVE: "archive",
 }
@@ -62,6 +63,23 @@ class Writer:
             error.partly = error.partly or written or bool(cleared)
             raise
         return [*refused.values(), *(_partly(each) if each.marker in cleared else each for each in answered)]
+
+    def erase(self, batch: Batch) -> Iterator[Outcome]:
+        """Delete contacts for good, one request each; outcomes as they come.
+
+        They go by record id: an address that no contact has would be put on a list of those that may not come back.
+        """
+        path = self._client.paths.objects(batch.object, "gdpr-delete")
+        for row in batch.rows:
+            if row.record_id is None:
+                yield rejected(row.marker, "NO_RECORD_ID", "the record id is not known")
+                continue
+            try:
+                self._client.request("POST", path, {"objectId": row.record_id}, write=True)
+            except Refused as error:
+                yield row_outcome(row, error.body, batch)
+            else:
+                yield acknowledged(row.marker, row.record_id)
 
     def _encoded(
         self, batch: Batch, associations: Associations

@@ -129,7 +129,8 @@ class Store:
 
     def purge(self, record: Record) -> None:
         """Delete the record for good."""
-        self._unindex(record)
+        if not record.archived:
+            self._unindex(record)
         del self.records[record.id]
         self.writes += 1
 

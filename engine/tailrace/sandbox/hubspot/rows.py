@@ -109,12 +109,15 @@ class Rows:
         return Response(status_code=204)
 
     async def purge(self, request: Request) -> Response:
-        """POST …/gdpr-delete: delete for good."""
+        """POST …/gdpr-delete: delete for good, also what is in the recycle bin."""
         store, body = self._store(request), await body_of(request)
         if not isinstance(body, dict) or not isinstance(body.get("objectId"), str):
             raise invalid("Invalid input JSON: some required fields were not set: [objectId]")
+        if store.type.name != "contacts":
+            raise invalid(f"Only contacts can be deleted by GDPR, not {store.type.name}.")
         prop = unique_property(store, body.get("idProperty"))
-        record = store.find(prop.name, normalised_id(prop, body["objectId"]))
+        value = normalised_id(prop, body["objectId"])
+        record = store.records.get(value) if prop.name == "hs_object_id" else store.find(prop.name, value)
         if record is not None:
             store.purge(record)
         return Response(status_code=204)
