@@ -113,11 +113,13 @@ def _refused(reply: Reply, words: str, code: str | None) -> DestinationError:
 def _throttled(reply: Reply, words: str, code: str | None, zone: ZoneInfo | None) -> DestinationError:
     policy = str(reply.body.get("policyName") or "")
     if policy == "DAILY" or (not policy and reply.headers.get("x-hubspot-ratelimit-daily-remaining") == "0"):
+        midnight = _next_midnight(zone)
+        anew = f"{midnight:%Y-%m-%d %H:%M} UTC, midnight of the account's time zone"
         return QuotaExhausted(
             words,
             code=policy or code,
-            hint="The account's daily limit is used up; it starts anew at midnight of the account's time zone.",
-            resume_after=_next_midnight(zone),
+            hint=f"The account's daily limit is used up; resume after {anew}, when it starts anew.",
+            resume_after=midnight,
         )
     wait = _asked_wait(reply)
     if wait is None:
