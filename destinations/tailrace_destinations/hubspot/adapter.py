@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from tailrace.destination import Account, Batch, Operation, Outcome, Record
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from tailrace.making import Make
     from tailrace.values import LogicalType, Value
     from tailrace_destinations.hubspot.config import HubSpotConfig
+
+
+_KINDS: Final = {"STANDARD": False, "SANDBOX": True, "DEVELOPER_TEST": True}
+"""Whether an account is one to try things on, by its accountType; others are not known to be either."""
 
 
 class HubSpotDestination:
@@ -64,6 +68,7 @@ class HubSpotDestination:
         return Account(
             id=str(portal),
             name=str(reply.body.get("accountType") or ""),
+            sandbox=_KINDS.get(str(reply.body.get("accountType"))),
             quota_left=int(left) if left.isdigit() else None,
             quota_max=int(most) if most.isdigit() else None,
             notes=(self.client.sign_in_note,) if self.client.sign_in_note else (),

@@ -80,6 +80,8 @@ def _constant(mapped: Mapped, properties: Properties) -> str | None:
 def _notes(wish: Wish, plain: list[Mapped], properties: Properties, *, backwards: bool) -> Iterator[str]:
     if wish.operations & {Operation.UPSERT, Operation.UPDATE} and any(mapped.name == STAGE for mapped in plain):
         yield BACKWARDS if backwards else FORWARD_ONLY
+    if Operation.HARD_DELETE in wish.operations:
+        yield "on_delete: gdpr_delete erases contacts for good, one request each, and it cannot be undone"
     skipping = [mapped.name for mapped in plain if mapped.skips_nulls]
     if Operation.UPSERT in wish.operations and tuple(wish.match) == ("email",) and skipping:
         words = "HubSpot does not support partial upserts by e-mail: of new rows all mapped fields are sent, and those "
