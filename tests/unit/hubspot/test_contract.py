@@ -154,3 +154,14 @@ def test_two_options_with_one_label():
 def test_properties_that_take_any_value(entry):
     """Without a list of options nothing is refused here."""
     assert read_choices(entry) is None
+
+
+def test_notes_on_what_cannot_be_undone_and_what_may_be_emptied(portal):
+    """Erasing contacts, and upserts by address that leave fields out, are told of."""
+    erasing = judged(portal, "firstname", operations=("upsert", "update", "hard_delete"))
+    assert any("cannot be undone" in note for note in erasing.notes)
+    skipping = Mapped("city", skips_nulls=True)
+    by_email = judged(portal, "firstname", skipping, match=("email",)).notes
+    assert any("nulls: skip (city)" in note for note in by_email)
+    assert judged(portal, "firstname", skipping).notes == ()
+    assert judged(portal, "firstname", match=("email",)).notes == ()
