@@ -27,7 +27,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce lint format typecheck bench bench-diff storm sweep soak sandbox lock clean
+.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -79,6 +79,9 @@ soak: $(STAMP)  ## let serve run for half an hour over a bad network, and look w
 
 live-salesforce: $(STAMP)  ## a smoke test against a real org that TAILRACE_LIVE_SF_* names; see docs/destinations/salesforce.md
 	$(BIN)/python -m pytest -m live tests/live/test_salesforce.py -rs $(ARGS)
+
+live-hubspot: $(STAMP)  ## a smoke test against a real account that TAILRACE_LIVE_HUBSPOT_* names; see docs/destinations/hubspot.md
+	$(BIN)/python -m pytest -m live tests/live/test_hubspot.py -rs $(ARGS)
 
 lint: $(STAMP)  ## ruff: rules and format
 	$(BIN)/ruff check .

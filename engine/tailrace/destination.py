@@ -111,6 +111,10 @@ class Capabilities:
     """Whether rows have fields to write: the members of a list, say, have none."""
     batch_calls: int = 1
     """Requests that a batch takes."""
+    row_calls: frozenset[Operation] = frozenset()
+    """Operations of which each row takes a request of its own."""
+    for_good: str = "hard_delete"
+    """The word of `on_delete` that asks for HARD_DELETE here, where there is such."""
     about: str = ""
     """What the object is and what writing to it means, where it is no object of records: shown in plans."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tailrace.destination import Capabilities, Context, Destination, Operation, Plugin
 from tailrace.errors import UsageError
-from tailrace_destinations.hubspot.config import HubSpotConfig, rates
+from tailrace_destinations.hubspot.config import HubSpotConfig, HubSpotOptions, rates
 from tailrace_destinations.hubspot.kinds import EVENT, LIST, able
 
 if TYPE_CHECKING:
@@ -51,12 +51,18 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
             f"Destination {context.name!r} needs a library that is not installed.",
             hint="Run: pip install 'tailrace[hubspot]'",
         )
+    options = context.options
+    if ":" in context.object and isinstance(options, HubSpotOptions) and options != HubSpotOptions():
+        given = ", ".join(name for name in sorted(options.model_fields_set))
+        raise UsageError(f"{given} means nothing for {context.object}, which has no properties of records to write.")
     # The library is slow to import.
     from tailrace_destinations.hubspot.adapter import HubSpotDestination  # noqa: PLC0415
     from tailrace_destinations.hubspot.events import EventDestination  # noqa: PLC0415
     from tailrace_destinations.hubspot.lists import ListDestination  # noqa: PLC0415
 
-    records, can = HubSpotDestination(config, context, capabilities(config)), kinds(config, context.object)
+    can = kinds(config, context.object)
+    special = context.object.startswith((LIST, EVENT))
+    records = HubSpotDestination(config, context, capabilities(config) if special else can)
     if context.object.startswith(LIST):
         return ListDestination(records, context, can)
     if context.object.startswith(EVENT):
@@ -66,6 +72,9 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
 
 def account_hint(config: HubSpotConfig) -> str:
     """Where the account is reached, and the reference to its token: the limits are those of the token's app."""
+    if config.auth is not None:
+        return f"{config.base_url} {config.auth.client_id} {config.auth.refresh_token.masked}"
+    assert config.access_token is not None  # noqa: S101  the configuration has exactly one
     return f"{config.base_url} {config.access_token.masked}"
 
 
@@ -76,6 +85,7 @@ plugin = Plugin(
     open=open_destination,
     capabilities=capabilities,
     account_hint=account_hint,
+    options=HubSpotOptions,
     requires=_REQUIRES,
     kinds=kinds,
 )

@@ -131,6 +131,9 @@ def settle_removal(batch: Batch, rows: Sequence[Row], body: Mapping[str, Any]) -
     """Outcomes of an archive: its answer names only what failed, and is usually empty (204)."""
     account = Account(batch, rows)
     account.take(body)
+    told = body.get("numErrors")
+    if isinstance(told, int) and told > len(parts(body, "errors")):
+        raise BatchRejected(f"HubSpot counts {told} errors and does not say which rows they are of", code="UNACCOUNTED")
     if account.stray_errors and len(rows) == 1:
         return [row_outcome(rows[0], account.stray_errors[0], batch)]
     if account.stray_errors:

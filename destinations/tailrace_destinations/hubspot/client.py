@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -16,9 +17,11 @@ import urllib3
 from hubspot import HubSpot
 from hubspot.crm.objects.exceptions import ApiException
 
-from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, StopRun
+from tailrace.errors import AnswerLost, DestinationError, Retriable, SessionExpired, StopRun
 from tailrace.redact import redact
-from tailrace_destinations.hubspot.errors import Reply, fault
+from tailrace_destinations.hubspot.errors import Reply, fault, refusal_in
+from tailrace_destinations.hubspot.paths import TOKEN, Paths
+from tailrace_destinations.hubspot.tokens import Tokens
 from tailrace_destinations.plain import HTTP_OK, innermost
 
 if TYPE_CHECKING:
@@ -45,19 +48,37 @@ class Client:
         self._lock = threading.Lock()
         self._api: Any = None
         self._headers: dict[str, str] = {}
+        self._tokens = Tokens(config, self._post_form)
+        self.paths: Final = Paths(config.api_version)
         self.zone: ZoneInfo | None = None
         """The account's time zone, once known: its day is what daily limits count by."""
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, write: bool) -> Reply:
-        """Send one request and return its 2xx answer; any other answer is raised as the error it means."""
+        """Send one request and return its answer; one that refuses it is raised as the error it means."""
+        token = self._tokens.current()
         self._calls.spend(write=write)
-        reply = self._send(method, path, body, write=write)
+        reply = self._send(method, path, write=write, body=body, headers={"Authorization": f"Bearer {token}"})
         self._observe(reply)
-        if reply.status not in HTTP_OK:
-            raise fault(reply, write=write, zone=self.zone)
-        return reply
+        told = refusal_in(reply)
+        if told is None:
+            return reply
+        error = fault(told, write=write, zone=self.zone)
+        if told.status == HTTPStatus.UNAUTHORIZED and self._tokens.forget(token):
+            raise SessionExpired(error.message, code=error.code)
+        raise error
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, *, write: bool) -> Reply:
+    @property
+    def sign_in_note(self) -> str | None:
+        """What `check` tells of how the account is signed in to."""
+        return self._tokens.note
+
+    def _post_form(self, form: Mapping[str, str]) -> Reply:
+        """Send a form to the token endpoint; signing in writes nothing."""
+        self._calls.spend(write=False)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", TOKEN, write=False, post_params=dict(form), headers=headers)
+
+    def _send(self, method: str, path: str, *, write: bool, headers: Mapping[str, str], **content: Any) -> Reply:
         api = self._connect()
         url = self._config.base_url + path
         timeout = (min(_CONNECT_SECONDS, self._config.timeout), self._config.timeout)
@@ -65,8 +86,8 @@ class Client:
             response = api.request(
                 method,
                 url,
-                headers=dict(self._headers),
-                body=body,
+                headers={**self._headers, **headers},
+                **content,
                 _preload_content=False,
                 _request_timeout=timeout,
             )
@@ -78,22 +99,12 @@ class Client:
         except urllib3.exceptions.HTTPError as error:
             raise _transport_fault(error, self._config.base_url, write=write) from None
 
-    def _token(self) -> str:
-        token = self._config.access_token.reveal()
-        if not (token.isascii() and token.isprintable() and token.strip()):
-            raise AccessDenied(
-                "The HubSpot access_token is empty or holds characters no token has.",
-                hint="Check what the reference in access_token points to.",
-            )
-        return token
-
     def _connect(self) -> Any:
         with self._lock:
             if self._api is None:
-                token = self._token()
                 api = HubSpot(**self._settings()).crm.objects.batch_api.api_client
                 json_type = {"Content-Type": "application/json", "Accept": "application/json"}
-                self._headers = {**api.default_headers, **json_type, "Authorization": f"Bearer {token}"}
+                self._headers = {**api.default_headers, **json_type}
                 self._api = api
             return self._api
 

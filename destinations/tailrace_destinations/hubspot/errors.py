@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from tailrace.errors import (
     StopRun,
 )
 from tailrace.redact import redact
-from tailrace_destinations.plain import HTTP_SERVER_FAULT, retry_after_seconds
+from tailrace_destinations.plain import HTTP_OK, HTTP_SERVER_FAULT, retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tailrace.destination import Batch
 
+DELETES: Final = frozenset({Operation.DELETE, Operation.ARCHIVE, Operation.HARD_DELETE})
 NOT_FOUND: Final = "OBJECT_NOT_FOUND"
 _LOCK_SECONDS: Final = 2.0  # "wait at least 2 seconds" after a 423
 _BURST_SECONDS: Final = 10.0
@@ -66,14 +67,25 @@ class Refused(BatchRejected):
         self.body = body
 
 
+def refusal_in(reply: Reply) -> Reply | None:
+    """The answer as one that refuses the request; None where it does not, whatever its status says.
+
+    An answer of status 2xx that is an error and has no results is taken for a bad request.
+    """
+    if reply.status not in HTTP_OK:
+        return reply
+    refuses = reply.body.get("status") == "error" and "results" not in reply.body
+    return replace(reply, status=int(HTTPStatus.BAD_REQUEST)) if refuses else None
+
+
 def fault(reply: Reply, *, write: bool, zone: ZoneInfo | None = None) -> DestinationError:
     """The error that says how to go on after an answer other than 2xx. `zone` is the account's, for its midnight."""
     code, words = error_code(reply.body), _words(reply)
     match reply.status:
         case 401:
-            return AccessDenied(words, code=code, hint="Check access_token: it is wrong, expired or was revoked.")
+            return AccessDenied(words, code=code, hint="Check the token: it is wrong, expired or was revoked.")
         case 403:
-            return AccessDenied(words, code=code, hint="Give the private app the scopes it lacks, then run again.")
+            return AccessDenied(words, code=code, hint="Give the app the scopes it lacks, then run again.")
         case 429:
             return _throttled(reply, words, code, zone)
         case 423:
@@ -101,11 +113,13 @@ def _refused(reply: Reply, words: str, code: str | None) -> DestinationError:
 def _throttled(reply: Reply, words: str, code: str | None, zone: ZoneInfo | None) -> DestinationError:
     policy = str(reply.body.get("policyName") or "")
     if policy == "DAILY" or (not policy and reply.headers.get("x-hubspot-ratelimit-daily-remaining") == "0"):
+        midnight = _next_midnight(zone)
+        anew = f"{midnight:%Y-%m-%d %H:%M} UTC, midnight of the account's time zone"
         return QuotaExhausted(
             words,
             code=policy or code,
-            hint="The account's daily limit is used up; it starts anew at midnight of the account's time zone.",
-            resume_after=_next_midnight(zone),
+            hint=f"The account's daily limit is used up; resume after {anew}, when it starts anew.",
+            resume_after=midnight,
         )
     wait = _asked_wait(reply)
     if wait is None:
@@ -170,7 +184,7 @@ def row_outcome(row: Row, error: Mapping[str, Any], batch: Batch) -> Outcome:
     code = error_code(error) or "REJECTED"
     codes = {code, str(error.get("category"))}
     message = redact(_shorten(_full_message(error)))
-    if NOT_FOUND in codes and batch.operation in {Operation.DELETE, Operation.ARCHIVE}:
+    if NOT_FOUND in codes and batch.operation in DELETES:
         return Outcome(row.marker, "acknowledged", row.record_id)
     existing = _EXISTING_ID.search(message)
     recovery = _recovery(codes, message, batch)
@@ -200,8 +214,14 @@ def _collides(codes: set[str], message: str, match: tuple[str, ...]) -> bool:
 
 
 def _full_message(error: Mapping[str, Any]) -> str:
-    details = [str(detail["message"]) for detail in _dicts(error.get("errors")) if detail.get("message")]
-    message = "; ".join(details) or str(error.get("message") or "HubSpot gave no reason")
+    details = [
+        _naming(str(detail["message"]), detail) for detail in _dicts(error.get("errors")) if detail.get("message")
+    ]
+    return _naming("; ".join(details) or str(error.get("message") or "HubSpot gave no reason"), error)
+
+
+def _naming(message: str, error: Mapping[str, Any]) -> str:
+    """The message, with the properties that it is about if it does not name them."""
     named = _context(error, "propertyName")
     return f"{message} ({', '.join(named)})" if named and not any(name in message for name in named) else message
 

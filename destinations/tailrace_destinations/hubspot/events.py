@@ -31,6 +31,7 @@ from tailrace.jsonform import to_json
 from tailrace_destinations.hubspot.encode import Encoder, accepts, encoder
 from tailrace_destinations.hubspot.errors import Refused, parts, row_outcome
 from tailrace_destinations.hubspot.kinds import EVENT
+from tailrace_destinations.hubspot.paths import EVENTS
 from tailrace_destinations.plain import Unfit, close_names, key_text, plain_text
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ OCCURRED: Final = "occurredAt"
 UUID: Final = "uuid"
 OWN: Final = (*TARGETS, OCCURRED, UUID)
 """Fields that are no properties of the event."""
-_PATH: Final = "/events/v3"
 _LISTED: Final = 100
 _NAMESPACE: Final = uuid.UUID("5f0d1b0e-54a5-5c5e-9d3c-1f6c9f4d2a77")
 _TEXT: Final[frozenset[Kind]] = frozenset({"string", "int64"})
@@ -104,7 +104,7 @@ class EventDestination:
 
     def _send(self, batch: Batch, rows: Sequence[Row], inputs: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
         try:
-            body = self._client.request("POST", f"{_PATH}/send/batch", {"inputs": [*inputs.values()]}, write=True).body
+            body = self._client.request("POST", f"{EVENTS}/send/batch", {"inputs": [*inputs.values()]}, write=True).body
         except Refused as error:
             if len(rows) > 1:
                 raise
@@ -164,7 +164,7 @@ class EventDestination:
     def _listed(self) -> Iterator[Mapping[str, Any]]:
         after = ""
         while True:
-            path = f"{_PATH}/event-definitions?includeProperties=true&limit={_LISTED}{after}"
+            path = f"{EVENTS}/event-definitions?includeProperties=true&limit={_LISTED}{after}"
             body = self._client.request("GET", path, write=False).body
             yield from parts(body, "results")
             more = ((body.get("paging") or {}).get("next") or {}).get("after")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 LIST: Final = "list:"
 EVENT: Final = "event:"
+CONTACTS: Final = frozenset({"contacts", "contact", "0-1"})
 EVENT_BATCH: Final = 500
 """Most events of one request."""
 
@@ -22,7 +23,19 @@ def able(records: Capabilities, object: str, batch_size: int | None) -> Capabili
         return _of_list(records, object.removeprefix(LIST).strip())
     if object.startswith(EVENT):
         return _of_event(records, object.removeprefix(EVENT).strip(), batch_size)
-    return records
+    return _of_contacts(records) if object in CONTACTS else records
+
+
+def _of_contacts(records: Capabilities) -> Capabilities:
+    """Contacts alone can be deleted for good; it takes a request for each."""
+    more = frozenset({Operation.HARD_DELETE})
+    return replace(
+        records,
+        operations=records.operations | more,
+        idempotent=records.idempotent | more,
+        row_calls=more,
+        for_good="gdpr_delete",
+    )
 
 
 def _of_list(records: Capabilities, name: str) -> Capabilities:

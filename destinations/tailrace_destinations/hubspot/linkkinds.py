@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import quote
 
 from tailrace.destination import Field
 from tailrace.errors import ObjectNotFound, StopRun
@@ -92,9 +91,10 @@ class LinkKinds:
         """The kinds between two objects. ObjectNotFound when there is no such object."""
         with self._lock:
             if (here, there) not in self._between:
-                path = f"/crm/v4/associations/{quote(here, safe='')}/{quote(there, safe='')}/labels"
                 try:
-                    reply = self._client.request("GET", path, write=False)
+                    reply = self._client.request(
+                        "GET", self._client.paths.associations(here, there, "labels"), write=False
+                    )
                 except Refused as error:
                     raise ObjectNotFound(error.message, code=error.code) from None
                 self._between[here, there] = read_kinds(parts(reply.body, "results"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import quote
 
 from tailrace.errors import Retriable, StopRun
 from tailrace.redact import redact
@@ -106,7 +105,7 @@ class LinkWriter:
     def _post(
         self, here: str, there: str, call: str, inputs: Sequence[Mapping[str, Any]], *, write: bool = True
     ) -> Mapping[str, Any]:
-        path = f"/crm/v4/associations/{quote(here, safe='')}/{quote(there, safe='')}/batch/{call}"
+        path = self._client.paths.associations(here, there, f"batch/{call}")
         try:
             return self._client.request("POST", path, {"inputs": list(inputs)}, write=write).body
         except Refused as error:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tailrace.values import Value
     from tailrace_destinations.hubspot.adapter import HubSpotDestination
 
-_PATH: Final = "/crm/v3/lists"
 _FOUND: Final = 500
 """Most lists of one page of a search."""
 _SHOWN: Final = 250
@@ -118,7 +117,7 @@ class ListDestination:
         ]
 
     def _change(self, found: ListDefinition, add: Iterable[str], remove: Iterable[str]) -> _Change:
-        path = f"{_PATH}/{quote(found.id, safe='')}/memberships/add-and-remove"
+        path = self._client.paths.lists(f"{quote(found.id, safe='')}/memberships/add-and-remove")
         body = {"recordIdsToAdd": list(dict.fromkeys(add)), "recordIdsToRemove": sorted(remove)}
         try:
             return _read_change(self._client.request("PUT", path, body, write=True).body)
@@ -153,7 +152,7 @@ class ListDestination:
     def _pages(self, found: ListDefinition) -> Iterator[str]:
         after = ""
         while True:
-            path = f"{_PATH}/{quote(found.id, safe='')}/memberships?limit={_SHOWN}{after}"
+            path = self._client.paths.lists(f"{quote(found.id, safe='')}/memberships?limit={_SHOWN}{after}")
             body = self._client.request("GET", path, write=False).body
             yield from (str(member["recordId"]) for member in parts(body, "results") if member.get("recordId"))
             more = ((body.get("paging") or {}).get("next") or {}).get("after")
@@ -190,7 +189,7 @@ class ListDestination:
 
     def _by_id(self, list_id: str) -> ListDefinition | None:
         try:
-            body = self._client.request("GET", f"{_PATH}/{list_id}", write=False).body
+            body = self._client.request("GET", self._client.paths.lists(list_id), write=False).body
         except (ObjectNotFound, Refused):
             return None
         held = body.get("list")
@@ -200,9 +199,8 @@ class ListDestination:
         """Lists whose names have the words, by the thousand at most: names are told from what is near."""
         offset = 0
         for _ in range(2):
-            body = self._client.request(
-                "POST", f"{_PATH}/search", {"query": words, "count": _FOUND, "offset": offset}, write=False
-            ).body
+            asked = {"query": words, "count": _FOUND, "offset": offset}
+            body = self._client.request("POST", self._client.paths.lists("search"), asked, write=False).body
             found = parts(body, "lists")
             yield from map(_definition, found)
             if not body.get("hasMore") or not found:

@@ -173,7 +173,9 @@ def _for_good(config: SyncConfig, rows: Rows) -> tuple[str, ...]:
     if not gone:
         return ()
     records = "1 record is" if gone == 1 else f"{gone:,} records are"
-    return (f"{records} deleted for good (on_delete: hard_delete): no recycle bin has them, nobody can restore them",)
+    return (
+        f"{records} deleted for good (on_delete: {config.on_delete}): no recycle bin has them, nobody can restore them",
+    )
 
 
 def _guards(config: SyncConfig, changes: ChangeSet, rows: Rows, around: Surroundings) -> tuple[GuardResult, ...]:

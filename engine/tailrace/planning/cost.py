@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from tailrace.actions import ADDRESSED, SENT, able, only_jobs
+from tailrace.actions import ADDRESSED, SENT, able, only_jobs, operation
 from tailrace.destination import Bulk, Capabilities, Rate
 
 if TYPE_CHECKING:
@@ -146,8 +146,9 @@ def _ways(rows: Rows, config: SyncConfig, capabilities: Capabilities, batch_size
             many = 0
         why = "" if bulk is None or many else bulk.why_not
         links = capabilities.lookup_calls * sum(spec.lookup is not None for spec in config.fields.values())
-        each = 1 if action in {"delete", "archive"} else capabilities.batch_calls + links
-        yield Way(action, size - many, "batches", each * math.ceil((size - many) / batch_size), why)
+        each = 1 if action in {"delete", "hard_delete", "archive"} else capabilities.batch_calls + links
+        batches = size - many if operation(action) in capabilities.row_calls else math.ceil((size - many) / batch_size)
+        yield Way(action, size - many, "batches", each * batches, why)
 
 
 def _in_jobs(config: SyncConfig, capabilities: Capabilities, action: str) -> pl.Expr | None:

@@ -63,6 +63,8 @@ def actions(config: SyncConfig) -> dict[Op, Action]:
 def _removal(on_delete: OnDelete | ArchiveFields) -> Action:
     if isinstance(on_delete, ArchiveFields):
         return "retire"
+    if on_delete == "gdpr_delete":
+        return "hard_delete"
     return "delete" if on_delete == "keep" else on_delete
 
 
@@ -84,6 +86,9 @@ def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
         f"this destination cannot {operation} records, which {_cause(config, operation)} needs; it can {can}"
         for operation in sorted(needed_operations(config) - known)
     ]
+    if not found and "hard_delete" in actions(config).values() and config.on_delete != capabilities.for_good:
+        word = capabilities.for_good
+        found.append(f"to delete records for good is on_delete: {word} here, and it must be written out so")
     if any(spec.lookup for spec in config.fields.values()) and not capabilities.lookups:
         found.append("this destination has no references between records, so a field cannot be a lookup")
     if any(spec.label or spec.primary for spec in config.fields.values()) and not capabilities.labels:

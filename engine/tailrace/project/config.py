@@ -38,7 +38,7 @@ from tailrace.project.types import (
 )
 
 Mode: TypeAlias = Literal["upsert", "update", "insert", "mirror", "append", "delete"]
-OnDelete: TypeAlias = Literal["delete", "hard_delete", "archive", "clear", "keep"]
+OnDelete: TypeAlias = Literal["delete", "hard_delete", "gdpr_delete", "archive", "clear", "keep"]
 OnDeleted: TypeAlias = Literal["recreate", "skip"]
 OnUnknown: TypeAlias = Literal["hold", "resend", "skip"]
 GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]

@@ -144,11 +144,8 @@ def _sync(session: Session, sync: Sync, accounts: list[Mapping[str, Any]], *, re
     if found:
         raise UsageError("\n  ".join(f"{sync.at(name)}: {name}: {fault}" for name, fault in found.items()))
     lines = [f"{sync.config.mode} → {target.name}.{sync.config.object} in {_named(account, target)}"]
-    lines += [
-        f"note: {note}"
-        for note in (*account.notes, *asked.judged.notes, target.capabilities.about, schema.note)
-        if note
-    ]
+    told = (*account.notes, *asked.judged.notes, *asked.made_note(types), target.capabilities.about, schema.note)
+    lines += [f"note: {note}" for note in told if note]
     lines += [
         f"note: {name} {FOLDED}" for name in sync.config.match if name in target.capabilities.case_insensitive_match
     ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tailrace.destination import DELETED, Linking
 from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import UsageError, WarehouseError
 from tailrace.judging import Judge, Judgement, Mapped, Wish
+from tailrace.making import Make, Making
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
 from tailrace.planning.cost import Quota
 from tailrace.planning.holds import Reason
@@ -62,6 +64,8 @@ class Planned:
     seconds: Mapping[str, float]
     changes: ChangeSet
     """All that differs, whatever the plan makes of it."""
+    makes: Mapping[str, LogicalType] = field(default_factory=dict)
+    """Fields to be made before the first row is sent, with the types of their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,10 @@ class Asked:
     judged: Judgement = field(default_factory=Judgement)
     links: Mapping[str, Field | str] = field(default_factory=dict)
     """References that are no fields of the object."""
+    makes: Mapping[str, Make] = field(default_factory=dict)
+    """Fields that the object lacks and a run would make."""
+    announce: Callable[[Mapping[str, Field]], str] = lambda _fields: ""
+    """What to tell of them."""
 
     @property
     def account(self) -> str:
@@ -81,7 +89,28 @@ class Asked:
 
     def faults(self, sync: Sync, types: Mapping[str, LogicalType] | None) -> dict[str, str]:
         """What is wrong with the mapping, by field; `types` are those of the model's columns where they are known."""
-        return faults(sync.config, self.schema, types, self.links) | dict(self.judged.faults)
+        made, refused = self._made(types)
+        schema = replace(self.schema, fields={**self.schema.fields, **made}) if made else self.schema
+        open_ = self.makes.keys() - made.keys()
+        found = faults(sync.config, schema, types, self.links)
+        found = {name: fault for name, fault in found.items() if name not in open_}
+        return found | refused | dict(self.judged.faults)
+
+    def made(self, types: Mapping[str, LogicalType] | None) -> dict[str, LogicalType]:
+        """The fields that a run makes, with the types of their columns; those whose types are known."""
+        return {name: types[f"f:{name}"] for name in self._made(types)[0]} if types else {}
+
+    def made_note(self, types: Mapping[str, LogicalType] | None) -> tuple[str, ...]:
+        """What to tell of the fields that a run makes."""
+        made = self._made(types)[0]
+        return (self.announce(made),) if made else ()
+
+    def _made(self, types: Mapping[str, LogicalType] | None) -> tuple[dict[str, Field], dict[str, str]]:
+        """By name the fields that are made, and why others cannot be."""
+        known = types or {}
+        found = {name: make(known[f"f:{name}"]) for name, make in self.makes.items() if f"f:{name}" in known}
+        made = {name: each for name, each in found.items() if not isinstance(each, str)}
+        return made, {name: each for name, each in found.items() if isinstance(each, str)}
 
 
 def ask(
@@ -114,7 +143,13 @@ def ask(
         links = retries.call(
             lambda: linking.describe_lookups(sync.config.object, lookups), idempotent=True, briefly=True
         )
-    return Asked(account, schema, judged, links)
+    asked = Asked(account, schema, judged, links)
+    if isinstance(destination, Making):
+        maker: Making = destination
+        name, plain = sync.config.object, [each for each in sync.config.fields if each not in lookups]
+        makes = retries.call(lambda: maker.missing(name, plain), idempotent=True, briefly=True)
+        asked = replace(asked, makes=makes, announce=partial(maker.announce, name))
+    return asked
 
 
 def wish(sync: Sync) -> Wish:
@@ -176,17 +211,18 @@ def make_plan(
     with opened(session, sync, clock) as rows:
         changes = diff(rows, snapshot, sync.diff_spec(folded), folder, options)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
+    told = asked.made_note(changes.types) if asked else ()
     around = replace(
         _surroundings(session, sync, target, issues, request),
         contract=asked.faults(sync, changes.types) if asked else None,
         old_known=snapshot.values == "clear",
         unsure=unsure(changes, snapshot),
-        notes=(*notes, *_notes(session, sync, target, snapshot, asked)),
+        notes=(*notes, *_notes(session, sync, target, snapshot, asked), *told),
     )
     basis = _basis(session, sync, snapshot, account, full=request.full)
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
     seconds = clock.seconds()
-    return Planned(plan, snapshot, issues, seconds, changes)
+    return Planned(plan, snapshot, issues, seconds, changes, asked.made(changes.types) if asked else {})
 
 
 def _surroundings(

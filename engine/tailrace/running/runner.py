@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, OnProgress, deliver
+from tailrace.delivery.retry import Retries
 from tailrace.errors import (
     LeaseLost,
     PlanStale,
@@ -21,6 +22,7 @@ from tailrace.errors import (
     TailraceError,
 )
 from tailrace.failpoints import reach
+from tailrace.making import Making
 from tailrace.planning.holds import told
 from tailrace.running import endings
 from tailrace.running.job import job
@@ -279,6 +281,7 @@ class _Run:
 
     def _deliver(self, lease: Lease, destination: Destination, planned: Planned) -> RunResult:
         plan = planned.plan
+        self._make_fields(destination, planned)
         identity = planned.snapshot.identity
         folder = planned.changes.origin.folder
         self.saving = True
@@ -307,6 +310,15 @@ class _Run:
         with during(self.request.stop, "saving"):
             self._settle(lease, planned, report)
         return delivered
+
+    def _make_fields(self, destination: Destination, planned: Planned) -> None:
+        """Make what the object lacks, where the sync says so."""
+        if planned.makes and isinstance(destination, Making):
+            maker: Making = destination
+            retries = Retries(self.session.limiter(self.target, stop=self.request.stop), stop=self.request.stop)
+            make = partial(maker.make_fields, self.sync.config.object, planned.makes)
+            retries.call(make, idempotent=True)
+            self.log.info("%s: made %d fields", self.sync.name, len(planned.makes))
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
         self._keep(lease, planned, report.outcomes, report.whole, planned.changes.origin)

@@ -92,7 +92,8 @@ class VendorControl:
     def limit(self, **limits: float | None) -> None:
         """Change limits; None is none.
 
-        Salesforce: `daily`, `polls`, `locks`, `rotates`. HubSpot: `burst` and `per`, `daily`, `search`.
+        Salesforce: `daily`, `polls`, `locks`, `rotates`. HubSpot: `burst` and `per`, `daily`, `search`,
+        `oauth`; `rotates` and `lifetime` are of OAuth tokens.
         """
         self._call("PUT", "/limits", limits)
 

@@ -51,8 +51,14 @@ class HubSpotOptions:
     plan: HubSpotPlan = "professional"
     return_trace_ids: bool = True
     """Whether results of batch calls repeat the `objectWriteTraceId` they were sent with."""
+    trace_ids: Literal["honoured", "ignored", "nameless"] = "honoured"
+    """What `objectWriteTraceId` does for a batch with a row at fault: the others are written and the error names the
+    row, or all are refused, or the others are written and the error names nobody."""
     search_lag: float = 0.0
     """Seconds until a written record can be found by search."""
+    required: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """Rules by object of what records must have, such as `{"deals": [{"if": {"dealstage": "closedlost"}, "then":
+    ["description"]}]}`; enforced on what is written by version 2026-09 and later."""
     objects: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -33,13 +33,13 @@ def calls():
 
 @pytest.fixture
 def connect(server, calls):
-    """Open destinations; keyword arguments go into the configuration."""
+    """Open destinations; keyword arguments go into the configuration, `options` are the sync's own keys."""
     opened = []
 
-    def connect(**settings):
+    def connect(options=None, **settings):
         given = {"type": "hubspot", "access_token": Secret.literal("pat-eu1-sandbox"), "base_url": server.hubspot_url}
         config = HubSpotConfig(**given | {"timeout": 10.0} | settings)
-        opened.append(plugin.open(config, Context("hub", calls, ".")))
+        opened.append(plugin.open(config, Context("hub", calls, ".", options)))
         return opened[-1]
 
     yield connect

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from tailrace.sandbox.hubspot.errors import HubSpotError
+from tailrace.sandbox.hubspot.grants import Grants
 from tailrace.sandbox.windows import Window
 
 PLANS = {
@@ -20,7 +21,10 @@ PLANS = {
 """Requests per 10 seconds of one private app, and per day of the account."""
 BURST_SECONDS = 10.0
 DAY = 86_400.0
+LIMITS = ("burst", "per", "daily", "search", "oauth")
+OF_GRANTS = ("rotates", "lifetime")
 SEARCHES_PER_SECOND = 5
+OAUTH_BURST = 110
 
 
 @dataclass(slots=True)
@@ -31,6 +35,8 @@ class Policy:
     per: float
     daily: int | None
     search: int | None
+    oauth: int | None = None
+    """Requests of one OAuth app, in place of `burst`."""
 
 
 class Access:
@@ -38,10 +44,12 @@ class Access:
 
     def __init__(self, plan: str, *, limited: bool) -> None:
         burst, daily = PLANS[plan]
-        self.policy = Policy(burst, BURST_SECONDS, daily, SEARCHES_PER_SECOND)
+        self.policy = Policy(burst, BURST_SECONDS, daily, SEARCHES_PER_SECOND, OAUTH_BURST)
         if not limited:
             self.policy = Policy(None, BURST_SECONDS, None, None)
+        self.grants = Grants()
         self.expired: set[str] = set()
+        self._seen: set[str] = set()
         self._windows: dict[str, Window] = {}
         self._search = Window(None, 1.0)
         self._daily = Window(None, DAY)
@@ -54,43 +62,59 @@ class Access:
         self._daily = Window(self.policy.daily, DAY)
 
     def change(self, data: Mapping[str, Any]) -> None:
-        """New limits, any of `burst`, `per`, `daily`, `search`; windows start anew."""
-        unknown = set(data) - {"burst", "per", "daily", "search"}
+        """New limits, any of `burst`, `per`, `daily`, `search`, `oauth`; windows start anew.
+
+        `rotates` and `lifetime` say of OAuth tokens whether refresh tokens are used up, and how many seconds access
+        tokens are good for.
+        """
+        unknown = sorted(set(data) - {*LIMITS, *OF_GRANTS})
         if unknown:
-            raise ValueError(f"unknown {', '.join(sorted(unknown))}; known are burst, per, daily, search")
+            raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join((*LIMITS, *OF_GRANTS))}")
         for name, value in data.items():
-            setattr(self.policy, name, value)
+            setattr(self.grants if name in OF_GRANTS else self.policy, name, value)
         self.reset()
 
     def check(self, request: Request) -> None:
         """HubSpotError when the request may not pass."""
         token = bearer(request)
-        window = self._windows.setdefault(token, Window(self.policy.burst, self.policy.per))
+        self._seen.add(token)
+        window = self._windows.setdefault(self._spender(token), Window(self._burst(token), self.policy.per))
         if _searches(request):
             self._spend(request, self._search, "SECONDLY")
         else:
             self._spend(request, window, "TEN_SECONDLY_ROLLING")
         self._spend(request, self._daily, "DAILY")
-        if token in self.expired:
+        if token in self.expired or self.grants.expired(token):
             raise _unauthorized("EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired.")
         if token.startswith("read") and _writes(request):
             raise _forbidden(request)
+        if token.startswith("records") and _writes(request) and "/properties/" in request.url.path:
+            raise _forbidden(request, "schemas")
 
     def expire(self) -> None:
         """All tokens seen so far are no longer good."""
-        self.expired |= set(self._windows)
+        self.expired |= self._seen
+
+    def _spender(self, token: str) -> str:
+        """Whose limit a request counts to: all tokens of an app share one."""
+        app = self.grants.app(token)
+        return token if app is None else f"app {app}"
+
+    def _burst(self, token: str) -> int | None:
+        return self.policy.burst if self.grants.app(token) is None else self.policy.oauth
 
     def headers(self, request: Request) -> dict[str, str]:
         """The rate limit headers; none for a search, or while there is no limit."""
-        window = self._windows.get(request.headers.get("authorization", "").partition(" ")[2])
-        if self.policy.burst is None or window is None or _searches(request):
+        token = request.headers.get("authorization", "").partition(" ")[2]
+        window = self._windows.get(self._spender(token))
+        if window is None or window.limit is None or _searches(request):
             return {}
         headers = {
-            "X-HubSpot-RateLimit-Max": str(self.policy.burst),
+            "X-HubSpot-RateLimit-Max": str(window.limit),
             "X-HubSpot-RateLimit-Remaining": str(window.left),
             "X-HubSpot-RateLimit-Interval-Milliseconds": str(int(self.policy.per * 1000)),
         }
-        if self.policy.daily is not None:
+        if self.policy.daily is not None and self.grants.app(token) is None:
             headers["X-HubSpot-RateLimit-Daily"] = str(self.policy.daily)
             headers["X-HubSpot-RateLimit-Daily-Remaining"] = str(self._daily.left)
         return headers
@@ -133,7 +157,7 @@ def _unauthorized(category: str, message: str) -> HubSpotError:
 
 def _searches(request: Request) -> bool:
     path = request.url.path
-    return path.endswith("/search") and not path.startswith("/crm/v3/lists/")
+    return path.endswith("/search") and not path.startswith(("/crm/v3/lists/", "/crm/lists/"))
 
 
 def _writes(request: Request) -> bool:
@@ -141,7 +165,7 @@ def _writes(request: Request) -> bool:
     return request.method not in {"GET", "HEAD"} and not reading
 
 
-def _forbidden(request: Request) -> HubSpotError:
+def _forbidden(request: Request, kind: str = "objects") -> HubSpotError:
     parts = request.url.path.split("/")
     name = parts[4] if len(parts) > 4 else "contacts"  # noqa: PLR2004 - /crm/v3/objects/{object}
     message = (
@@ -150,6 +174,6 @@ def _forbidden(request: Request) -> HubSpotError:
     )
     needed = {
         "message": "One or more of the following scopes are required.",
-        "context": {"requiredGranularScopes": [f"crm.objects.{name}.write"]},
+        "context": {"requiredGranularScopes": [f"crm.{kind}.{name}.write"]},
     }
     return HubSpotError(403, "MISSING_SCOPES", message, errors=[needed])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from tailrace.sandbox.hubspot.errors import HubSpotError
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.records import now
 from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.versions import DATED
 from tailrace.sandbox.web import json_response
 
 SCOPES = [
@@ -80,11 +80,7 @@ class AccountInfo:
     async def refresh(self, request: Request) -> Response:
         """POST a refresh token or code for a new access token."""
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode(errors="replace")).items()}
-        given = [form.get(name, "") for name in ("client_id", "client_secret", "refresh_token", "code")]
-        if any(value.startswith("wrong") for value in given):
-            raise HubSpotError(400, "", "missing or unknown client id", extra={"status": "BAD_CLIENT_ID"})
-        body: dict[str, Any] = {"access_token": f"sandbox-{len(self._access.expired)}-{form.get('client_id')}"}
-        return json_response(body | {"refresh_token": "sandbox-refresh", "expires_in": 1800, "token_type": "bearer"})
+        return json_response(self._access.grants.refresh(form))
 
 
 def account_routes(portal: Portal, access: Access) -> list[Route]:
@@ -96,4 +92,5 @@ def account_routes(portal: Portal, access: Access) -> list[Route]:
         Route("/oauth/v1/access-tokens/{token}", info.token, methods=["GET"]),
         Route("/oauth/v2/private-apps/get/access-token-info", info.private_app, methods=["POST"]),
         Route("/oauth/v1/token", info.refresh, methods=["POST"]),
+        Route(f"/oauth/{DATED}/token", info.refresh, methods=["POST"]),
     ]

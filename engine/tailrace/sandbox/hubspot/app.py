@@ -88,7 +88,7 @@ class HubSpot(Vendor):
         )
 
     def limit(self, data: Mapping[str, Any]) -> None:
-        """`burst` calls `per` seconds, `daily`, `search` per second; null for none."""
+        """`burst` calls `per` seconds, `oauth` those of an OAuth app, `daily`, `search` per second; null for none."""
         self.access.change(data)
 
     def declare(self, objects: Mapping[str, Any]) -> None:
@@ -105,6 +105,7 @@ class HubSpot(Vendor):
         self.lists.clear()
         self.events.clear()
         self.access.expired.clear()
+        self.access.grants.reset()
         self.access.reset()
         self.faults.clear()
         self.requests.clear()

@@ -15,6 +15,7 @@ from tailrace.sandbox.hubspot.errors import HubSpotError, invalid
 from tailrace.sandbox.hubspot.linktypes import Kind
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.versions import DATED, folded
 from tailrace.sandbox.web import json_response
 
 MOST = {"create": 2000, "archive": 100, "read": 1000, "default": 2000}
@@ -32,7 +33,7 @@ class Associations:
     async def create(self, request: Request) -> Response:
         """POST typed associations."""
         pairs = await self._pairs(request, "create")
-        return _batch_response(self._linked(request, pairs))
+        return _batch_response(request, self._linked(request, pairs))
 
     async def default(self, request: Request) -> Response:
         """POST associations of the two objects' unlabelled kind; the answer has both directions."""
@@ -45,7 +46,7 @@ class Associations:
             for link in body["results"]
             for start, end, each in (("fromObjectId", "toObjectId", kind), ("toObjectId", "fromObjectId", back))
         ]
-        return json_response(body, 200 if status == CREATED else status)
+        return json_response(body, 200 if status == CREATED else folded(request, status))
 
     async def archive(self, request: Request) -> Response:
         """POST pairs to take apart."""
@@ -77,7 +78,7 @@ class Associations:
                 message = f"No {there} is associated with {here} {record_id}."
                 entry = {"status": "error", "category": "OBJECT_NOT_FOUND", "subCategory": NOTHING_FOUND}
                 errors.append(entry | {"message": message, "context": {"fromObjectId": [record_id]}})
-        return _batch_response(answer(results, errors, 200))
+        return _batch_response(request, answer(results, errors, 200))
 
     async def labels(self, request: Request) -> Response:
         """GET the kinds of association there are between two objects."""
@@ -156,21 +157,25 @@ def _ends_of(pair: Mapping[str, Any]) -> list[tuple[str, str]]:
         raise invalid(f"Invalid input JSON: association {pair} is not understood.") from error
 
 
-def _batch_response(outcome: Answer) -> Response:
+def _batch_response(request: Request, outcome: Answer) -> Response:
     status, body = outcome
-    return json_response(body, status)
+    return json_response(body, folded(request, status))
 
 
 def association_routes(portal: Portal, faults: Faults) -> list[Route]:
-    """Routes under /crm/v4/associations."""
+    """Routes under /crm/v4/associations and under the dated versions."""
     made = Associations(portal, faults)
-    prefix = "/crm/v4/associations/{here}/{there}"
+    routes = [
+        ("/batch/create", made.create, "POST"),
+        ("/batch/associate/default", made.default, "POST"),
+        ("/batch/archive", made.archive, "POST"),
+        ("/batch/labels/archive", made.archive_labels, "POST"),
+        ("/batch/read", made.read, "POST"),
+        ("/labels", made.labels, "GET"),
+        ("/labels", made.add_label, "POST"),
+    ]
     return [
-        Route(f"{prefix}/batch/create", made.create, methods=["POST"]),
-        Route(f"{prefix}/batch/associate/default", made.default, methods=["POST"]),
-        Route(f"{prefix}/batch/archive", made.archive, methods=["POST"]),
-        Route(f"{prefix}/batch/labels/archive", made.archive_labels, methods=["POST"]),
-        Route(f"{prefix}/batch/read", made.read, methods=["POST"]),
-        Route(f"{prefix}/labels", made.labels, methods=["GET"]),
-        Route(f"{prefix}/labels", made.add_label, methods=["POST"]),
+        Route(f"{prefix}/{{here}}/{{there}}{path}", handler, methods=[method])
+        for prefix in ("/crm/v4/associations", f"/crm/associations/{DATED}")
+        for path, handler, method in routes
     ]

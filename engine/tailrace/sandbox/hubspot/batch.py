@@ -65,18 +65,18 @@ class Batches:
         self._return_trace_ids = return_trace_ids
         self._order = random.Random(20_260_101)  # noqa: S311 - only shuffles results
 
-    def create(self, store: Store, body: Any) -> Answer:
-        """POST …/batch/create."""
-        return self._write(store, inputs_of(body), lambda _item: (None, {}), 201)
+    def create(self, store: Store, body: Any, *, strict: bool = False) -> Answer:
+        """POST …/batch/create. `strict` enforces the account's rules of required properties."""
+        return self._write(store, inputs_of(body), lambda _item: (None, {}), 201, strict=strict)
 
-    def update(self, store: Store, body: Any) -> Answer:
+    def update(self, store: Store, body: Any, *, strict: bool = False) -> Answer:
         """POST …/batch/update."""
         inputs = inputs_of(body)
         prop = id_property(store, inputs)
         refuse_duplicates(prop, inputs)
-        return self._write(store, inputs, lambda item: (_located(store, prop, item), {}), 200)
+        return self._write(store, inputs, lambda item: (_located(store, prop, item), {}), 200, strict=strict)
 
-    def upsert(self, store: Store, body: Any) -> Answer:
+    def upsert(self, store: Store, body: Any, *, strict: bool = False) -> Answer:
         """POST …/batch/upsert."""
         inputs = inputs_of(body)
         prop = id_property(store, inputs)
@@ -86,9 +86,12 @@ class Batches:
             if prop.name == "hs_object_id":
                 return _located(store, prop, item), {}
             value = normalised_id(prop, item["id"])
-            return store.find(prop.name, value), {prop.name: value}
+            found = store.find(prop.name, value)
+            # By a further address of a contact no record is meant, and none can be made.
+            further = found is not None and prop.name == "email" and found.properties.get("email") != value
+            return None if further else found, {prop.name: value}
 
-        return self._write(store, inputs, locate, 200, upsert=True)
+        return self._write(store, inputs, locate, 200, upsert=True, strict=strict)
 
     def archive(self, store: Store, body: Any) -> None:
         """POST …/batch/archive; ids that do not exist are passed over."""
@@ -124,13 +127,16 @@ class Batches:
         status: int,
         *,
         upsert: bool = False,
+        strict: bool = False,
     ) -> Answer:
-        changes, refused, missing = self._check(store, inputs, locate)
-        traced = all(item.get("objectWriteTraceId") for item in inputs)
+        changes, refused, missing = self._check(store, inputs, locate, strict=strict)
+        trace_ids = self._portal.options.trace_ids
+        traced = trace_ids != "ignored" and all(item.get("objectWriteTraceId") for item in inputs)
         if refused and not traced:
             raise refused[0][1].request_error()
         results = self._apply(store, changes, upsert=upsert)
-        errors = [error.entry(trace) for trace, error in refused] + _missing_errors(store, missing)
+        errors = [error.entry(trace if trace_ids == "honoured" else None) for trace, error in refused]
+        errors += _missing_errors(store, missing)
         return answer(results, errors, status)
 
     def _check(
@@ -138,6 +144,8 @@ class Batches:
         store: Store,
         inputs: Sequence[Input],
         locate: Callable[[Input], tuple[Record | None, dict[str, str]]],
+        *,
+        strict: bool,
     ) -> tuple[list[Change], list[tuple[str, RowError]], list[str]]:
         changes: list[Change] = []
         refused: list[tuple[str, RowError]] = []
@@ -146,7 +154,10 @@ class Batches:
         for item in inputs:
             try:
                 record, key = locate(item)
-                changes.append(self._checked(store, item, record, key, claims))
+                change = self._checked(store, item, record, key, claims)
+                if strict:
+                    refuse_incomplete(self._portal.options.required.get(store.type.name, ()), change)
+                changes.append(change)
             except RefusedError as refusal:
                 refused.append((item.get("objectWriteTraceId") or "", refusal.error))
             except MissingError:
@@ -211,6 +222,25 @@ def answer(results: list[dict[str, Any]], errors: list[dict[str, Any]], status: 
     if errors:
         body |= {"numErrors": len(errors), "errors": errors}
     return 207 if errors else status, body | {"startedAt": moment, "completedAt": moment}
+
+
+def refuse_incomplete(rules: Sequence[Mapping[str, Any]], change: Change) -> None:
+    """RefusedError when a record would lack what the account's rules want of it."""
+    held = (change.record.properties if change.record else {}) | change.values
+    lacking = [name for name in required_of(rules, held) if not held.get(name)]
+    if lacking:
+        words = "This property is required by the account's rules and has no value."
+        raise RefusedError(invalid_properties([PropertyFault(name, "REQUIRED_FIELD", words) for name in lacking]))
+
+
+def required_of(rules: Sequence[Mapping[str, Any]], held: Mapping[str, str]) -> list[str]:
+    """The properties that a record must have, by what it has."""
+    return [
+        name
+        for rule in rules
+        if all(held.get(other) == value for other, value in rule.get("if", {}).items())
+        for name in rule["then"]
+    ]
 
 
 def inputs_of(body: Any) -> Sequence[Input]:

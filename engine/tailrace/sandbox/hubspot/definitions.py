@@ -12,6 +12,7 @@ from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.properties import from_json
 from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.versions import DATED
 from tailrace.sandbox.web import json_response
 
 MOST_UNIQUE = 10
@@ -25,8 +26,11 @@ class Definitions:
         self._portal = portal
 
     async def list(self, request: Request) -> Response:
-        """GET all properties of an object."""
+        """GET all properties of an object, or those that were put away."""
         store = self._portal.store(request.path_params["object"])
+        if request.query_params.get("archived") == "true":
+            gone = [prop.describe() | {"archived": True} for prop in store.type.archived.values()]
+            return json_response({"results": gone})
         return json_response({"results": [prop.describe() for prop in store.type.properties.values()]})
 
     async def get(self, request: Request) -> Response:
@@ -51,6 +55,17 @@ class Definitions:
         store.type.add(prop)
         store.reindex()
         return json_response(prop.describe(), 201)
+
+    async def archive(self, request: Request) -> Response:
+        """DELETE a property: it is put away, with its values."""
+        store = self._portal.store(request.path_params["object"])
+        name = request.path_params["name"]
+        if name in store.type.properties:
+            if store.type.properties[name].hubspot_defined:
+                raise invalid(f"{name} is HubSpot's own and cannot be archived.")
+            store.type.archive(name)
+            store.reindex()
+        return Response(status_code=204)
 
     async def schemas(self, _request: Request) -> Response:
         """GET the custom objects."""
@@ -81,8 +96,13 @@ class Definitions:
 def definition_routes(portal: Portal) -> list[Route]:
     """Routes under /crm/v3/properties, the dated versions, and /crm-object-schemas."""
     made = Definitions(portal)
-    prefixes = ("/crm/v3/properties/{object}", "/crm/properties/{version}/{object}")
-    routes = [("", made.list, "GET"), ("", made.create, "POST"), ("/{name}", made.get, "GET")]
+    prefixes = ("/crm/v3/properties/{object}", f"/crm/properties/{DATED}/{{object}}")
+    routes = [
+        ("", made.list, "GET"),
+        ("", made.create, "POST"),
+        ("/{name}", made.get, "GET"),
+        ("/{name}", made.archive, "DELETE"),
+    ]
     return [
         *(Route(prefix + path, handler, methods=[method]) for prefix in prefixes for path, handler, method in routes),
         Route("/crm-object-schemas/v3/schemas", made.schemas, methods=["GET"]),

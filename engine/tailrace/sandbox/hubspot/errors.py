@@ -69,11 +69,11 @@ class RowError:
     message: str
     details: tuple[dict[str, Any], ...] = ()
 
-    def entry(self, trace_id: str) -> dict[str, Any]:
-        """As an entry of a partly successful batch's `errors`."""
+    def entry(self, trace_id: str | None) -> dict[str, Any]:
+        """As an entry of a partly successful batch's `errors`; without a trace id it names nobody."""
         entry: dict[str, Any] = {"status": "error", "category": self.category, "message": self.message}
         entry |= {"errors": list(self.details)} if self.details else {}
-        return entry | {"context": {"objectWriteTraceId": [trace_id]}}
+        return entry if trace_id is None else entry | {"context": {"objectWriteTraceId": [trace_id]}}
 
     def request_error(self) -> HubSpotError:
         """As the answer to the whole request."""

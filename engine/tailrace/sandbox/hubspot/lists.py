@@ -14,6 +14,7 @@ from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.records import now
 from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.versions import DATED
 from tailrace.sandbox.web import json_response
 
 TYPES = ("MANUAL", "SNAPSHOT", "DYNAMIC")
@@ -194,7 +195,7 @@ class ListRoutes:
 
 
 def list_routes(lists: Lists) -> list[Route]:
-    """Routes under /crm/v3/lists."""
+    """Routes under /crm/v3/lists and under the dated versions."""
     made = ListRoutes(lists)
     routes = [
         ("/", made.create, "POST"),
@@ -208,7 +209,8 @@ def list_routes(lists: Lists) -> list[Route]:
         ("/{id}/memberships/remove", made.remove, "PUT"),
         ("/{id}/memberships/add-and-remove", made.add_and_remove, "PUT"),
     ]
-    return [Route("/crm/v3/lists" + path, handler, methods=[method]) for path, handler, method in routes]
+    prefixes = ("/crm/v3/lists", f"/crm/lists/{DATED}")
+    return [Route(prefix + path, handler, methods=[method]) for prefix in prefixes for path, handler, method in routes]
 
 
 def _ids(body: Any) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailrace.sandbox.hubspot.properties import Property, from_json
+from tailrace.sandbox.hubspot.properties import FURTHER_EMAILS, Property, from_json
 
 Options = tuple[str, ...]
 
@@ -84,6 +84,8 @@ class ObjectType:
     singular: str
     shown: tuple[str, ...]
     properties: dict[str, Property] = field(default_factory=dict)
+    archived: dict[str, Property] = field(default_factory=dict)
+    """Those that were put away: nothing can be written to them."""
 
     @property
     def modified(self) -> str:
@@ -93,6 +95,12 @@ class ObjectType:
     def add(self, *properties: Property) -> None:
         """Add properties, in place of those of the same name."""
         self.properties |= {prop.name: prop for prop in properties}
+        for prop in properties:
+            self.archived.pop(prop.name, None)
+
+    def archive(self, name: str) -> None:
+        """Put a property away."""
+        self.archived[name] = self.properties.pop(name)
 
     def declare(self, data: Mapping[str, Any]) -> None:
         """Add properties as the API describes them; ValueError when one cannot be."""
@@ -153,6 +161,7 @@ def _custom(group: str) -> list[Property]:
 def _contact(group: str) -> list[Property]:
     return [
         Property("email", "string", hubspot_defined=True, unique=True, group=group),
+        Property(FURTHER_EMAILS, "string", hubspot_defined=True, group=group),
         Property("phone", "string", "phonenumber", hubspot_defined=True, group=group),
         Property("mobilephone", "string", "phonenumber", hubspot_defined=True, group=group),
         Property("date_of_birth", "string", hubspot_defined=True, group=group),

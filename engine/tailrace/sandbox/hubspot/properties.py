@@ -13,6 +13,8 @@ from tailrace.sandbox.hubspot.errors import PropertyFault
 Check = Callable[[str], str]
 """Takes a value that is not empty and gives it as HubSpot keeps it; ValueFaultError when it is refused."""
 
+FURTHER_EMAILS = "hs_additional_emails"
+"""Addresses that mean a contact besides its `email`, with `;` between them."""
 TEXT_LIMIT = 65_536
 TYPES = frozenset({"string", "number", "bool", "date", "datetime", "enumeration", "phone_number", "json"})
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -109,7 +111,12 @@ def from_json(data: Mapping[str, Any], group: str) -> Property:
 
 def _option(option: Mapping[str, Any], order: int) -> dict[str, Any]:
     value = option["value"]
-    return {"value": value, "label": option.get("label", value), "displayOrder": order, "hidden": False}
+    return {
+        "value": value,
+        "label": option.get("label", value),
+        "displayOrder": order,
+        "hidden": bool(option.get("hidden")),
+    }
 
 
 def _checker(prop: Property) -> Check:

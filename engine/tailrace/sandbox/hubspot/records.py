@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tailrace.sandbox.hubspot.objects import ObjectType
-from tailrace.sandbox.hubspot.properties import appended, iso
+from tailrace.sandbox.hubspot.properties import FURTHER_EMAILS, appended, iso
+
+FORWARD_ONLY = "lifecyclestage"
+"""A property that takes a value before the one it has, and does not keep it; it must be cleared first."""
 
 
 @dataclass(slots=True)
@@ -96,6 +99,8 @@ class Store:
         """Write normalised values; an empty one clears."""
         self._unindex(record)
         for name, value in values.items():
+            if name == FORWARD_ONLY and self._back(record, value):
+                continue  # HubSpot says nothing of it
             if not value:
                 record.properties.pop(name, None)
             elif value[0] == ";" and self.type.properties[name].field_type == "checkbox":
@@ -108,6 +113,13 @@ class Store:
         self.writes += 1
         return record
 
+    def _back(self, record: Record, value: str) -> bool:
+        """Whether that stage comes before the one the record has."""
+        prop = self.type.properties.get(FORWARD_ONLY)
+        order = [option["value"] for option in prop.options] if prop else []
+        held = record.properties.get(FORWARD_ONLY)
+        return bool(value) and held in order and value in order and order.index(value) < order.index(held)
+
     def archive(self, record: Record, now: str) -> None:
         """Move the record to the recycle bin."""
         self._unindex(record)
@@ -117,19 +129,26 @@ class Store:
 
     def purge(self, record: Record) -> None:
         """Delete the record for good."""
-        self._unindex(record)
+        if not record.archived:
+            self._unindex(record)
         del self.records[record.id]
         self.writes += 1
 
     def _index(self, record: Record) -> None:
         for name, index in self._unique.items():
-            if value := record.properties.get(name):
+            for value in _meaning(record, name):
                 index[value] = record.id
 
     def _unindex(self, record: Record) -> None:
         for name, index in self._unique.items():
-            if value := record.properties.get(name):
+            for value in _meaning(record, name):
                 index.pop(value, None)
+
+
+def _meaning(record: Record, name: str) -> list[str]:
+    """The values of a unique property that mean a record."""
+    further = record.properties.get(FURTHER_EMAILS, "").lower().split(";") if name == "email" else []
+    return [value for value in (record.properties.get(name, ""), *further) if value]
 
 
 def now() -> str:

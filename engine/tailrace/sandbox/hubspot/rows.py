@@ -21,14 +21,14 @@ from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.records import Record, Store, now
 from tailrace.sandbox.hubspot.search import search
+from tailrace.sandbox.hubspot.versions import DATED, folded, strict
 from tailrace.sandbox.web import json_response, parsed
 
-ERRORS_IN_200 = frozenset({"2026-09"})
-"""Versions whose partly successful batches answer 200."""
-PREFIXES = ("/crm/v3/objects/{object}", "/crm/objects/{version:str}/{object}")
+PREFIXES = ("/crm/v3/objects/{object}", f"/crm/objects/{DATED}/{{object}}")
 MOST_LISTED = 100
 
-BatchCall = Callable[[Store, Any], Answer]
+BatchCall = Callable[..., Answer]
+"""Called with a store, a body, and `strict`."""
 
 
 async def body_of(request: Request) -> Any:
@@ -53,9 +53,8 @@ class Rows:
         """A handler for one kind of batch."""
 
         async def handler(request: Request) -> Response:
-            status, body = call(self._store(request), await body_of(request))
-            folded = request.path_params.get("version") in ERRORS_IN_200
-            return json_response(body, 200 if folded and status == 207 else status)  # noqa: PLR2004
+            status, body = call(self._store(request), await body_of(request), strict=strict(request))
+            return json_response(body, folded(request, status))
 
         return handler
 
@@ -68,13 +67,12 @@ class Rows:
         """POST …/batch/read."""
         archived = request.query_params.get("archived") == "true"
         status, body = self._batches.read(self._store(request), await body_of(request), archived=archived)
-        folded = request.path_params.get("version") in ERRORS_IN_200
-        return json_response(body, 200 if folded else status)
+        return json_response(body, folded(request, status))
 
     async def create(self, request: Request) -> Response:
         """POST one record."""
-        item = await body_of(request)
-        return json_response(single(self._batches.create(self._store(request), {"inputs": [item]})), 201)
+        body = {"inputs": [await body_of(request)]}
+        return json_response(single(self._batches.create(self._store(request), body, strict=strict(request))), 201)
 
     async def list(self, request: Request) -> Response:
         """GET records, page by page in order of their ids."""
@@ -99,8 +97,8 @@ class Rows:
         """PATCH one record."""
         found, item = self._found(request), await body_of(request)
         properties = item.get("properties") if isinstance(item, dict) else None
-        inputs = [{"id": found.id, "properties": properties}]
-        return json_response(single(self._batches.update(self._store(request), {"inputs": inputs})))
+        body = {"inputs": [{"id": found.id, "properties": properties}]}
+        return json_response(single(self._batches.update(self._store(request), body, strict=strict(request))))
 
     async def archive(self, request: Request) -> Response:
         """DELETE one record into the recycle bin; one that is gone is fine."""
@@ -111,12 +109,15 @@ class Rows:
         return Response(status_code=204)
 
     async def purge(self, request: Request) -> Response:
-        """POST …/gdpr-delete: delete for good."""
+        """POST …/gdpr-delete: delete for good, also what is in the recycle bin."""
         store, body = self._store(request), await body_of(request)
         if not isinstance(body, dict) or not isinstance(body.get("objectId"), str):
             raise invalid("Invalid input JSON: some required fields were not set: [objectId]")
+        if store.type.name != "contacts":
+            raise invalid(f"Only contacts can be deleted by GDPR, not {store.type.name}.")
         prop = unique_property(store, body.get("idProperty"))
-        record = store.find(prop.name, normalised_id(prop, body["objectId"]))
+        value = normalised_id(prop, body["objectId"])
+        record = store.records.get(value) if prop.name == "hs_object_id" else store.find(prop.name, value)
         if record is not None:
             store.purge(record)
         return Response(status_code=204)
