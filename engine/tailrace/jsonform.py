@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -55,11 +56,17 @@ def show_key(key: Mapping[str, Value]) -> str:
     return " ".join(f"{name}={show(value)}" for name, value in key.items())
 
 
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal carries out rather than shows: control characters, line ends, and turns of the writing direction."""
+
+
 def show(value: Value) -> str:
-    """A value for people: null as ∅, text bare unless it is empty or has outer spaces."""
+    """A value for people: null as ∅, text bare unless it is empty, has outer spaces, or what a terminal carries out."""
     if value is None:
         return "∅"
-    if isinstance(value, str) and value == value.strip() and value:
+    if isinstance(value, str) and value == value.strip() and value and not _UNSEEN.search(value):
         return value
     form = to_json(value)
-    return form if isinstance(form, str) and not isinstance(value, str) else json.dumps(form, ensure_ascii=False)
+    if isinstance(form, str) and not isinstance(value, str):
+        return form
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(form, ensure_ascii=False))
