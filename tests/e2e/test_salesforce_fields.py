@@ -206,7 +206,7 @@ def test_owners_by_mail_and_record_types_by_name(crm, server, bulk):
         keys=[f"bulk: {bulk}"],
     )
     crm.run("run", "contacts", code=4)
-    assert rejected(crm) == {2: ("LOOKUP_NOT_FOUND", "OwnerId: no User has this Email")}
+    assert rejected(crm) == {2: ("LOOKUP_NOT_FOUND", "OwnerId: no User has this Email: nobody@example.com")}
     record = contacts(server)["1"]
     assert record["OwnerId"].startswith("005")
     assert record["RecordTypeId"].startswith("012")
