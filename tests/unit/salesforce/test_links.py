@@ -150,7 +150,7 @@ def test_fields_that_are_no_external_ids(send, crm, batch, control):
 
 
 def test_missing_and_ambiguous_parents(send, crm, batch, control):
-    """Each costs its row, with a code of its own, and what was asked for where nothing has it; the others are written."""
+    """Each costs its row, with a code, and what was asked for where nothing has it; the others are written."""
     accounts(crm, batch, acme="1", twin="2", twin2="2")
     values = {"a": "1", "b": "canary", "c": "2", "d": "  ", "e": "canary" * 20}
     told = send(*({"id": key, "LastName": "x", "AccountId": value} for key, value in values.items()), lookups=NUMBERED)
