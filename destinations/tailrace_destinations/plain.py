@@ -37,7 +37,11 @@ _BASE_URL = r"(https://[^\s/?#@]+|http://(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+|
 
 
 class Unfit(ValueError):
-    """A value that the destination's field cannot hold; `code` names the reason, the text never holds the value."""
+    """A value that the destination's field cannot hold; `code` names the reason.
+
+    The text does not hold the value, so that plans can count rows by it; but that of a parent which is not there has
+    what was asked for.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -102,7 +102,8 @@ def _after(schedule: Schedule | None) -> tuple[str, ...]:
 
 
 def _writers_of_lookups(sync: SyncConfig, syncs: Mapping[str, SyncConfig]) -> Iterable[str]:
-    looked_up = {field.lookup for field in sync.fields.values()}
+    # Of the object that it writes itself, a sync looks up its own records: others that write it need not come first.
+    looked_up = {field.lookup for field in sync.fields.values()} - {sync.object}
     return [
         name
         for name, other in syncs.items()

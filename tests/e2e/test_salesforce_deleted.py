@@ -96,6 +96,7 @@ def test_a_changed_row_leaves_its_record_deleted_until_it_changes_again(crm):
     crm.people(*changed(1, 2))
     run = ran(crm)
     assert (run["status"], run["acknowledged"], run["skipped"]) == ("succeeded", 1, 1)
+    assert run["skips"] == {"deleted": 1}
     assert len(names(crm)) == 5
     patches = crm.org.counters()["methods"]
     run = ran(crm)

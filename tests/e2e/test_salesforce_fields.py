@@ -127,6 +127,7 @@ FAULTS = [
         "AccountId: {lookup: Accounts, by: External_Id__c, column: name}",
         "has no object 'Accounts'; did you mean Account",
     ),
+    ("DoNotCall: {value: null}", "it cannot be empty (boolean), so value: null would be refused"),
     ("AccountId: {lookup: Account, by: Description, column: name}", "cannot filter by fields of its type (textarea)"),
 ]
 
@@ -142,6 +143,14 @@ def test_faults_of_the_mapping_are_told_before_a_row_is_sent(crm, server, field,
     assert [guard["tripped"] for guard in guards if guard["guard"] == "contract"] == [True]
     assert crm.run("run", "contacts", "--json", code=3).json["runs"][0]["status"] == "blocked"
     assert contacts(server) == {}
+
+
+def test_a_constant_null_fits_a_date(crm, server):
+    """What `check` finds well is not blocked by the run's guard."""
+    crm.sync("Birthdate: {value: null}")
+    crm.run("check", code=0)
+    crm.run("run", "contacts", code=0)
+    assert {record["Birthdate"] for record in contacts(server).values()} == {None}
 
 
 def test_a_missing_permission_is_a_fault(crm, server):
@@ -197,7 +206,7 @@ def test_owners_by_mail_and_record_types_by_name(crm, server, bulk):
         keys=[f"bulk: {bulk}"],
     )
     crm.run("run", "contacts", code=4)
-    assert rejected(crm) == {2: ("LOOKUP_NOT_FOUND", "OwnerId: no User has this Email")}
+    assert rejected(crm) == {2: ("LOOKUP_NOT_FOUND", "OwnerId: no User has this Email: nobody@example.com")}
     record = contacts(server)["1"]
     assert record["OwnerId"].startswith("005")
     assert record["RecordTypeId"].startswith("012")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tailrace.canonical.python import python_values
 from tailrace.errors import StopRun
+from tailrace.jsonform import show
 from tailrace_destinations.plain import Unfit, close_names
 from tailrace_destinations.salesforce.bounds import Bounds
 from tailrace_destinations.salesforce.soql import literal, queries
@@ -38,6 +39,8 @@ TYPE_NAMES: Final = {"developername": "DeveloperName", "name": "Name"}
 NOT_FOUND: Final = "LOOKUP_NOT_FOUND"
 AMBIGUOUS: Final = "LOOKUP_AMBIGUOUS"
 NO_RECORD_TYPE: Final = "RECORD_TYPE_NOT_FOUND"
+SHOWN: Final = 80
+"""Most characters of a value in a message."""
 _ACTIVE: Final = "isactive"
 Found: TypeAlias = "str | Unfit"
 
@@ -122,7 +125,7 @@ class Links:
         told: dict[str, Found] = {}
         terms: list[tuple[str]] = []
         for key, value in wanted.items():
-            told[key] = Unfit(NOT_FOUND, f"no {parent.name} has this {by.name}")
+            told[key] = _missing(parent.name, by, value)
             try:
                 if key and by.can_hold(value):
                     terms.append((literal(value, by.type, self._zone),))
@@ -152,6 +155,14 @@ def _only(parent: SObject, by: Column, records: list[tuple[str, bool]]) -> Found
     )
 
 
+def _missing(parent: str, by: Column, value: Value) -> Unfit:
+    """With what was asked for: the parent to make is told by nothing else. Messages of outcomes go into no log."""
+    text = show(value)
+    return Unfit(
+        NOT_FOUND, f"no {parent} has this {by.name}: {text if len(text) <= SHOWN else text[: SHOWN - 1] + '…'}"
+    )
+
+
 def _key(by: Column, value: Value) -> str:
     """A value as SOQL compares it: without case, unless the field is case-sensitive."""
     text = by.comparable(value)
@@ -160,7 +171,7 @@ def _key(by: Column, value: Value) -> str:
 
 def _asked(parent: str, by: Column, found: Mapping[str, Found]) -> Callable[[Value], str]:
     def record_id(value: Value) -> str:
-        answer = found.get(_key(by, value), Unfit(NOT_FOUND, f"no {parent} has this {by.name}"))
+        answer = found.get(_key(by, value)) or _missing(parent, by, value)
         if isinstance(answer, Unfit):
             raise answer
         return answer

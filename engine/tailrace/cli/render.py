@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -188,7 +188,7 @@ def result(run: RunResult, *, quoting: bool = True) -> str:
         spent = sum(run.seconds.values())
         lines.append(
             f"  {run.acknowledged:,} acknowledged   {run.rejected:,} rejected   {run.unknown:,} unknown   "
-            f"{run.skipped:,} skipped   in {counted(run.calls, 'call')}, {duration(spent)}"
+            f"{run.skipped:,} skipped{_skips(run.skips)}   in {counted(run.calls, 'call')}, {duration(spent)}"
             + (f", {counted(run.retries, 'repeat')}" if run.retries else "")
             + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
         )
@@ -202,6 +202,13 @@ def result(run: RunResult, *, quoting: bool = True) -> str:
     lines += [f"  see: tailrace rejected {run.sync}"] * bool(run.rejected)
     lines += [f"  see: tailrace resolve {run.sync}"] * bool(run.unknown)
     return "\n".join(lines)
+
+
+def _skips(skips: Mapping[str, int]) -> str:
+    """Why rows were skipped: the code alone where there is one, else each with its rows."""
+    if len(skips) == 1:
+        return f" ({next(iter(skips))})"
+    return f" ({', '.join(f'{rows:,} {code}' for code, rows in skips.items())})" if skips else ""
 
 
 def check(report: CheckReport) -> str:

@@ -176,6 +176,7 @@ class _Delivery:
             stopped=self._stopped,
             interrupted=self._stop.is_set() and self._stopped is None and sum(counts.values()) < self._height,
             errors=self._ledger.errors(self._job, self._rows),
+            skips=dict(self._ledger.skips.most_common()),
         )
 
     @property

@@ -116,3 +116,5 @@ class DeliveryReport:
     """Sending ended early because it was asked to."""
     errors: tuple[ErrorGroup, ...]
     """Largest group first."""
+    skips: Mapping[str, int]
+    """Skipped rows by code, largest number first."""

@@ -42,6 +42,8 @@ class Ledger:
 
     def __init__(self, total: int, folder: Path | None = None) -> None:
         self.counts: dict[Status, int] = {"acknowledged": 0, "rejected": 0, "unknown": 0, "skipped": 0}
+        self.skips: Counter[str] = Counter()
+        """Skipped rows by code."""
         self._total = total
         self._waiting: list[tuple[*Columns, list[int]]] = []
         self._waiting_rows = 0
@@ -57,8 +59,12 @@ class Ledger:
         for status, rows in Counter(columns[1]).items():
             self.counts[status] += rows
         for outcome in outcomes:
-            if outcome.status != "acknowledged" and outcome.status != "skipped":  # noqa: PLR1714 - the hot loop
+            if outcome.status == "acknowledged":
+                continue
+            if outcome.status != "skipped":
                 self._group(int(outcome.marker), outcome)
+            elif outcome.code:
+                self.skips[outcome.code] += 1
         self._waiting_rows += len(outcomes)
         if len(self._waiting) >= _CHUNK or self._waiting_rows >= _CHUNK_ROWS:
             self._pack()

@@ -73,7 +73,8 @@ def _field_fault(
     field = schema.get(name)
     if field is None:
         return _absent(schema, name)
-    return _write_fault(name, field, spec, config) or (None if spec.lookup else _type_fault(field, kind))
+    untyped = spec.lookup or _always_null(spec)
+    return _write_fault(name, field, spec, config) or (None if untyped else _type_fault(field, kind))
 
 
 def _link_fault(
@@ -83,7 +84,12 @@ def _link_fault(
         return link
     if spec.write == "empty":
         return "the destination cannot tell whether such a reference is empty, so write: empty means nothing here"
-    return _write_fault(name, link, spec, config) or _type_fault(link, kind)
+    return _write_fault(name, link, spec, config) or (None if _always_null(spec) else _type_fault(link, kind))
+
+
+def _always_null(spec: FieldMap) -> bool:
+    """Whether the field is the constant NULL, whose column has a type that says nothing."""
+    return spec.value is None and "value" in spec.model_fields_set
 
 
 def _write_fault(name: str, field: Field, spec: FieldMap, config: SyncConfig) -> str | None:
@@ -92,6 +98,8 @@ def _write_fault(name: str, field: Field, spec: FieldMap, config: SyncConfig) ->
         return f"it is read-only ({field.vendor_type})"
     if done & {"upsert", "update"} and spec.write != "create" and not field.updateable:
         return "it can be set only when a record is created; write: create does that"
+    if _always_null(spec) and spec.nulls == "clear" and done & {"upsert", "create", "update"} and not field.nullable:
+        return f"it cannot be empty ({field.vendor_type}), so value: null would be refused"
     if "clear" in done and not field.nullable:
         return f"it cannot be empty ({field.vendor_type}), so on_delete: clear would be refused"
     if isinstance(config.on_delete, ArchiveFields) and name in config.on_delete.archive:

@@ -49,7 +49,8 @@ def told(holds: Iterable[Hold], sync: str) -> tuple[str, ...]:
     if asking:
         rows = "1 row is held back" if asking.total() == 1 else f"{asking.total():,} rows are held back"
         why = ", ".join(f"{number:,} {words}" for words, number in sorted(asking.items()))
-        lines.append(f"{rows} ({why}): see tailrace rejected {sync} and tailrace resolve {sync}")
+        commands = {_SHOWN_BY[hold.reason].format(sync=sync) for hold in known if hold.until is None}
+        lines.append(f"{rows} ({why}): see {' and '.join(sorted(commands))}")
     return tuple(lines)
 
 
@@ -60,6 +61,15 @@ _WORDS: dict[Reason, str] = {
     "dismissed": "dismissed",
     "deleted": "with a record that was deleted in the destination",
     "unknown": "of unknown outcome",
+}
+
+_SHOWN_BY: dict[Reason, str] = {
+    "waiting": "tailrace rejected {sync}",
+    "dead": "tailrace rejected {sync}",
+    "manual": "tailrace rejected {sync}",
+    "dismissed": "tailrace rejected {sync} --dismissed",
+    "deleted": "tailrace rejected {sync} --dismissed",
+    "unknown": "tailrace resolve {sync}",
 }
 
 

@@ -84,6 +84,7 @@ def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:
     can = ", ".join(sorted(known))
     found = [
         f"this destination cannot {operation} records, which {_cause(config, operation)} needs; it can {can}"
+        + _instead(config, operation, capabilities)
         for operation in sorted(needed_operations(config) - known)
     ]
     if not found and "hard_delete" in actions(config).values() and config.on_delete != capabilities.for_good:
@@ -108,6 +109,14 @@ def _tells_new(config: SyncConfig) -> bool:
     """Whether fields go with new records only, and a new row may meet a record that exists."""
     initial = any(spec.write == "create" for spec in config.fields.values())
     return initial and bool(config.match) and "upsert" in actions(config).values()
+
+
+def _instead(config: SyncConfig, operation: Operation, capabilities: Capabilities) -> str:
+    """What does for `on_delete: archive` where there is no inactive state: a field that says so."""
+    sets_fields = capabilities.fields and Operation.UPDATE in capabilities.operations
+    if config.mode != "mirror" or operation is not Operation.ARCHIVE or not sets_fields:
+        return ""
+    return ". To mark records inactive by a field of theirs, write on_delete: {archive: {FIELD: VALUE}}"
 
 
 def _cause(config: SyncConfig, operation: Operation) -> str:

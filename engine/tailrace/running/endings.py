@@ -33,6 +33,7 @@ def delivered(result: RunResult, report: DeliveryReport) -> RunResult:
         rejected=report.rejected,
         unknown=report.unknown,
         skipped=report.skipped,
+        skips=report.skips,
         calls=report.calls,
         retries=report.retries,
         throttled_s=report.throttled_s,

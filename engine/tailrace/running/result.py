@@ -97,6 +97,8 @@ class RunResult:
     retries: int = 0
     throttled_s: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    skips: Mapping[str, int] = field(default_factory=dict)
+    """Skipped rows by code."""
     errors: tuple[RowErrors, ...] = ()
     guards: tuple[GuardResult, ...] = ()
     message: str | None = None
@@ -131,6 +133,7 @@ class RunResult:
             "retries": self.retries,
             "throttled_s": round(self.throttled_s, 3),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "skips": dict(self.skips),
             "errors": [error.to_json() for error in self.errors],
             "guards": [guard.to_json() for guard in self.guards],
             "message": self.message,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from starlette.applications import Starlette
@@ -74,7 +75,11 @@ class ControlApi:
 
     async def declare(self, request: Request) -> Response:
         """POST objects and fields to add."""
-        self._vendor.declare(await _object(request))
+        data, shape = await _body(request), self._vendor.shape
+        known = {name for example in shape.values() for name in example}
+        if not isinstance(data, dict) or not all(_declares(made, known) for made in data.values()):
+            raise RuleError(f"objects are declared by their names, as in {json.dumps(shape)}")
+        self._vendor.declare(data)
         return _done()
 
     async def reset(self, _request: Request) -> Response:
@@ -111,6 +116,14 @@ async def _object(request: Request) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise RuleError("the body must be a JSON object")
     return data
+
+
+def _declares(data: Any, known: Collection[str]) -> bool:
+    """Whether it is an object's data: lists of JSON objects under the known names, where these are given."""
+    if not isinstance(data, dict):
+        return False
+    lists = [data[name] for name in known if data.get(name) is not None]
+    return all(isinstance(items, list) and all(isinstance(item, dict) for item in items) for items in lists)
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,8 +29,15 @@ def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | Non
     return Response(body, status, headers, media_type="application/json")
 
 
+Shape: TypeAlias = Mapping[str, Mapping[str, list[Mapping[str, Any]]]]
+"""By object the lists of what it has."""
+
+
 class Vendor(ABC):
     """One simulated vendor: its routes, its admission rules, and its records."""
+
+    shape: ClassVar[Shape]
+    """An example of what `declare` takes."""
 
     def __init__(self) -> None:
         self.faults = Faults()

@@ -70,6 +70,27 @@ def test_a_field_that_cannot_be_empty_cannot_be_cleared():
     assert faults(config({"on": "flag"}, match={"id": "id"}, mode="mirror"), schema) == {}
 
 
+NULL = {"value": None}
+
+
+def test_a_constant_null_fits_every_type_that_can_be_empty():
+    """The column of a constant null may have any type, or none yet; fields and references beside the object take it."""
+    fields = {"Birth": {**NULL, "write": "create"}, "boss": {"lookup": "Account", "by": "No", **NULL}}
+    types = {"f:Birth": LogicalType("string"), "f:boss": LogicalType("bool")}
+    assert faults(config(fields), SCHEMA, types, {"boss": Field("boss", "association", TEXT)}) == {}
+
+
+@pytest.mark.parametrize("types", [None, {}, {"f:on": LogicalType("string")}])
+def test_a_constant_null_needs_a_field_that_can_be_empty(types):
+    """`check`, which may not know types, and the guard say the same; what skips nulls sends none."""
+    schema = ObjectSchema(
+        "o", {"id": Field("id", "int", TEXT, unique=True), "on": Field("on", "boolean", TEXT, nullable=False)}
+    )
+    found = faults(config({"on": NULL}, match={"id": "id"}), schema, types)
+    assert found == {"on": "it cannot be empty (boolean), so value: null would be refused"}
+    assert faults(config({"on": {**NULL, "nulls": "skip"}}, match={"id": "id"}), schema, types) == {}
+
+
 def test_match_must_identify():
     """A match field that is not unique cannot name one record."""
     found = faults(config({"LastName": "name"}, match={"Email": "email"}), SCHEMA)

@@ -49,6 +49,17 @@ def test_every_mode_does_what_the_table_says(settings, expected):
     assert actions(config(**settings)) == expected
 
 
+@pytest.mark.parametrize("can_update", [True, False])
+def test_a_destination_that_cannot_archive_is_told_the_way_by_a_field(can_update):
+    """Where records can be updated, fields that archive do for an inactive state."""
+    operations = {Operation.UPSERT, Operation.CREATE, *([Operation.UPDATE] if can_update else [])}
+    found = refusals(config(mode="mirror", on_delete="archive"), able(operations=frozenset(operations)))
+    (line,) = [line for line in found if "cannot archive records, which on_delete: archive needs" in line]
+    assert ("write on_delete: {archive: {FIELD: VALUE}}" in line) is can_update
+    bare = able(operations=frozenset(operations), fields=False)
+    assert not any("FIELD" in line for line in refusals(config(mode="mirror", on_delete="archive"), bare))
+
+
 def test_rows_without_an_action_are_left_out():
     """An upsert sync leaves records alone whose rows left the model."""
     changes = pl.DataFrame({"seq": [0, 1, 2], "op": ["insert", "update", "delete"]})

@@ -150,19 +150,19 @@ def test_fields_that_are_no_external_ids(send, crm, batch, control):
 
 
 def test_missing_and_ambiguous_parents(send, crm, batch, control):
-    """Each costs its row, with a code of its own and no value in the words; the others are written."""
+    """Each costs its row, with a code, and what was asked for where nothing has it; the others are written."""
     accounts(crm, batch, acme="1", twin="2", twin2="2")
     values = {"a": "1", "b": "canary", "c": "2", "d": "  ", "e": "canary" * 20}
     told = send(*({"id": key, "LastName": "x", "AccountId": value} for key, value in values.items()), lookups=NUMBERED)
     assert told == {
         "a": None,
-        "b": ("LOOKUP_NOT_FOUND", "AccountId: no Account has this AccountNumber"),
+        "b": ("LOOKUP_NOT_FOUND", "AccountId: no Account has this AccountNumber: canary"),
         "c": (
             "LOOKUP_AMBIGUOUS",
             "AccountId: 2 records of Account have this AccountNumber; look up by a field that is unique",
         ),
-        "d": ("LOOKUP_NOT_FOUND", "AccountId: no Account has this AccountNumber"),
-        "e": ("LOOKUP_NOT_FOUND", "AccountId: no Account has this AccountNumber"),
+        "d": ("LOOKUP_NOT_FOUND", 'AccountId: no Account has this AccountNumber: "  "'),
+        "e": ("LOOKUP_NOT_FOUND", f"AccountId: no Account has this AccountNumber: {('canary' * 20)[:79]}…"),
     }
     assert set(kept(control)) == {"a"}
 

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from tailrace.errors import UsageError
-from tailrace.sandbox import SandboxOptions, SandboxServer
+from tailrace.sandbox import HubSpotOptions, SalesforceOptions, SandboxOptions, SandboxServer
+from tailrace.sandbox.hubspot import HubSpot
+from tailrace.sandbox.salesforce import Salesforce
 
 CONTACTS = "/crm/v3/objects/contacts"
 NEW = {"properties": {"firstname": "Ann"}}
@@ -96,6 +98,33 @@ def test_control_refuses_what_it_does_not_understand(server, call):
     """A wrong instruction is an error with the reason, on the test's side."""
     with pytest.raises(UsageError, match="The sandbox refused"):
         call(server.control.hubspot)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ["Account"],
+        {"Account": ["a"]},
+        {"name": "Account", "fields": []},
+        {"Account": {"fields": {"Tier__c": "string"}, "properties": {"tier": "string"}}},
+        {"Account": {"fields": ["Tier__c"], "properties": ["tier"]}},
+    ],
+)
+@pytest.mark.parametrize("vendor", ["salesforce", "hubspot"])
+def test_objects_declared_in_another_shape_are_refused_with_the_right_one(server, client, vendor, body):
+    """Whatever is wrong: the whole, an object, or what it has."""
+    url = f"{getattr(server, f'{vendor}_url')}/__sandbox__/objects"
+    answer = client.post(url, json=body)
+    assert answer.status_code == 400
+    words, _, shape = answer.json()["error"].partition(", as in ")
+    assert words == "objects are declared by their names"
+    assert list(json.loads(shape)) == [{"salesforce": "Account", "hubspot": "contacts"}[vendor]]
+
+
+@pytest.mark.parametrize("vendor", [Salesforce(SalesforceOptions()), HubSpot(HubSpotOptions())])
+def test_the_shape_of_declared_objects_can_be_declared(vendor):
+    """What is shown to whoever got it wrong is right."""
+    vendor.declare(vendor.shape)
 
 
 def test_control_of_a_vendor_that_does_not_run():

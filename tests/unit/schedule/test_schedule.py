@@ -236,6 +236,12 @@ def test_order_bears_lookups_in_a_circle():
     assert order({"one": one, "two": sync(after("one"), target="B")}) == ("one", "two")
 
 
+def test_order_leaves_apart_syncs_that_write_the_object_they_look_up():
+    """A look-up of the object that a sync writes itself waits for no other sync that writes it."""
+    accounts, health = sync(target="Account", looks_up="Account"), sync(target="Account")
+    assert order({"accounts": accounts, "health": health}) == ("accounts", "health")
+
+
 def test_order_refuses_a_cycle():
     """A cycle of `after` cannot be ordered."""
     with pytest.raises(CycleError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,13 +22,15 @@ from tailrace.sandbox.hubspot.lists import Lists, list_routes
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.rows import object_routes
 from tailrace.sandbox.options import HubSpotOptions
-from tailrace.sandbox.web import Vendor, json_response
+from tailrace.sandbox.web import Shape, Vendor, json_response
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class HubSpot(Vendor):
     """The HubSpot-like vendor."""
+
+    shape: ClassVar[Shape] = {"contacts": {"properties": [{"name": "tier", "type": "string"}]}}
 
     def __init__(self, options: HubSpotOptions, *, rate_limits: bool = True) -> None:
         super().__init__()

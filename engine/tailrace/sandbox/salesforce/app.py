@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,7 +19,7 @@ from tailrace.sandbox.salesforce.errors import RowError, SalesforceError
 from tailrace.sandbox.salesforce.org import USER_ID, Org
 from tailrace.sandbox.salesforce.query import query_routes
 from tailrace.sandbox.salesforce.rows import row_routes
-from tailrace.sandbox.web import Vendor, json_response
+from tailrace.sandbox.web import Shape, Vendor, json_response
 
 VERSIONS = range(58, 67)
 PREFIX = "/services/data/{version}"
@@ -29,6 +29,13 @@ JOBS = "jobs/ingest"
 
 class Salesforce(Vendor):
     """The Salesforce-like vendor."""
+
+    shape: ClassVar[Shape] = {
+        "Account": {
+            "fields": [{"name": "Tier__c", "type": "string"}],
+            "recordTypeInfos": [{"developerName": "Partner"}],
+        }
+    }
 
     def __init__(self, options: SalesforceOptions, *, rate_limits: bool = True) -> None:
         super().__init__()
