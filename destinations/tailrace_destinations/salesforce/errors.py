@@ -180,10 +180,17 @@ def row_outcome(row: Row, result: Mapping[str, Any], batch: Batch, *, references
     """
     if result.get("success") is True:
         created = True if batch.operation is Operation.CREATE else result.get("created")
+        if is_event(batch.object):
+            return Outcome(row.marker, "acknowledged", None, created)
         return Outcome(row.marker, "acknowledged", _id(result) or row.record_id, created)
     error = first_error(result)
     refused = Refused(batch.operation, batch.match, not references.isdisjoint(row.values))
     return refusal(row.marker, row.record_id, error, refused)
+
+
+def is_event(object: str) -> bool:
+    """Whether records of an object are platform events: published, not kept. What they have for ids is not unique."""
+    return object.casefold().endswith("__e")
 
 
 def refusal(marker: str, record_id: str | None, error: VendorError, refused: Refused) -> Outcome:

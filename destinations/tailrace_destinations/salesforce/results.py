@@ -12,7 +12,7 @@ from pyarrow import csv as arrow_csv
 from tailrace.destination import Outcome
 from tailrace.errors import Retriable
 from tailrace_destinations.salesforce.csvfile import ID, Layout
-from tailrace_destinations.salesforce.errors import Refused, csv_error, refusal
+from tailrace_destinations.salesforce.errors import Refused, csv_error, is_event, refusal
 from tailrace_destinations.salesforce.marks import by_lower
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Results:
             raise Retriable(f"The {kind} of the job have no column {min(needed)}", code="NO_CSV")
         marks = self._layout.marks(cells).fill_null("").alias("mark")
         if kind == "successfulResults":
-            return _frame(marks, "acknowledged", cells[_SF_ID])
+            return _frame(marks, "acknowledged", None if is_event(self._layout.object) else cells[_SF_ID])
         if kind == "failedResults":
             return self._refused(marks, cells)
         message = "Salesforce did not come to this row before the job ended"

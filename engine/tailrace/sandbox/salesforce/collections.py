@@ -14,7 +14,7 @@ from tailrace.sandbox.salesforce.errors import ROLLED_BACK, RowError, Salesforce
 from tailrace.sandbox.salesforce.fields import SfField
 from tailrace.sandbox.salesforce.ids import parse_id
 from tailrace.sandbox.salesforce.org import Org, ambiguous, external_id_field
-from tailrace.sandbox.salesforce.table import Table, Values
+from tailrace.sandbox.salesforce.table import Table, Values, told_created
 
 MOST_RECORDS = 200
 MOST_CHUNKS = 10
@@ -101,7 +101,7 @@ class Collections:
         if any(name.lower() == "id" for name in record):
             raise RowError("INVALID_FIELD", "cannot specify Id in an insert call", ["Id"])
         self.injected(table, record)
-        return {"id": self._org.create(table, record)["Id"], "success": True, "errors": []}
+        return told_created(table, self._org.create(table, record))
 
     def _update(self, record: Values) -> Result:
         table = self._typed(record)

@@ -17,7 +17,7 @@ from tailrace.sandbox.salesforce.ids import parse_id
 from tailrace.sandbox.salesforce.manner import Manner
 from tailrace.sandbox.salesforce.org import Org, external_id_field
 from tailrace.sandbox.salesforce.query import shown_record
-from tailrace.sandbox.salesforce.table import Table, Values
+from tailrace.sandbox.salesforce.table import Table, Values, told_created
 from tailrace.sandbox.web import json_response, parsed
 
 
@@ -60,7 +60,7 @@ class Rows:
             record = self._org.create(table, payload)
         except RowError as fault:
             raise fault.request_error() from fault
-        return json_response({"id": record["Id"], "success": True, "errors": []}, 201)
+        return json_response(told_created(table, record), 201)
 
     async def read(self, request: Request) -> Response:
         """GET a row by id."""

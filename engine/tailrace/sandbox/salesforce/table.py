@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 from tailrace.sandbox.salesforce.errors import RowError
 from tailrace.sandbox.salesforce.fields import SfField
-from tailrace.sandbox.salesforce.ids import parse_id
+from tailrace.sandbox.salesforce.ids import make_id, parse_id
 from tailrace.sandbox.salesforce.objects import SfObject
 
 Values: TypeAlias = dict[str, Any]
 """A record: every field of its object by name, as Salesforce keeps it."""
+
+
+EVENT_ID = make_id("e01", 1)
 
 
 class Table:
@@ -78,3 +82,11 @@ class Table:
             index[folded].remove(record["Id"])
             if not index[folded]:
                 del index[folded]
+
+
+def told_created(table: Table, record: Values) -> dict[str, Any]:
+    """What is answered to a creation. Events share one id, and where else errors stand it says that they are queued."""
+    if not table.object.name.endswith("__e"):
+        return {"id": record["Id"], "success": True, "errors": []}
+    queued = {"statusCode": "OPERATION_ENQUEUED", "message": str(uuid4()), "fields": []}
+    return {"id": EVENT_ID, "success": True, "errors": [queued]}
