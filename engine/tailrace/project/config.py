@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -394,19 +395,20 @@ class SyncConfig(Model):
     batch_size: Count | None = None
     tags: tuple[Filled, ...] = ()
 
-    def misfits(self, *, fields: bool = True) -> Iterator[tuple[tuple[str, ...], str]]:
+    def misfits(self, *, fields: bool | None = True) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what does not fit together: the keys that lead there, and the words that follow their names.
 
-        `fields` tells whether the object has any.
+        `fields` tells whether the object has any; None where that is not known.
         """
         for key, modes in _MEANT_FOR.items():
             if key in self.model_fields_set and self.mode not in modes:
                 yield (key,), f"means something with mode {' or '.join(modes)} only; this sync has mode {self.mode}"
         if self.mode == "delete" and "fields" in self.model_fields_set:
             yield ("fields",), "mean nothing with mode delete, which writes no fields"
-        if self.fields and not fields:
+        if self.fields and fields is False:
             yield ("fields",), f"mean nothing for {self.object}, which has none; leave them out"
-        if self.mode != "delete" and fields and not self.fields:
+        needed = re.match(_KIND, self.object) is None if fields is None else fields
+        if self.mode != "delete" and needed and not self.fields:
             yield ("fields",), f"must map at least one field with mode {self.mode}"
         if isinstance(self.on_delete, ArchiveFields):
             for name in self.on_delete.archive:

@@ -204,7 +204,7 @@ class _Judge:
         """What the keys mean together."""
         end = self.draft.valid.get(config.destination)
         able = self.able(config, plugin, end)
-        for path, words in config.misfits(fields=able is None or able.fields):
+        for path, words in config.misfits(fields=able.fields if able else None):
             self.problem(self.section.at_key(*path), f"{self.section.name(path)} {words}")
         if able and not config.match and config.mode != "append" and able.match == "required":
             words = f"`match` is missing: mode {config.mode} needs the field that identifies a record in "
