@@ -136,7 +136,9 @@ class Comparison:
             return  # the first file is written even so: it tells the columns
         self.counts.update(dict(frame.group_by("op").len().iter_rows()))
         self.flat.append(write_flat(self._folder, len(self.flat), frame))
-        self.seq += frame.height
+        # Not the number of rows: some may have been taken out, and the numbers of the others stand already.
+        if frame.height:
+            self.seq = int(frame.select(pl.col("seq").max()).item()) + 1
 
     def _leave(self, changes: pl.DataFrame, same: pl.DataFrame, part: Together) -> None:
         """Note rows that were set aside, or whose record other rows have taken over."""

@@ -181,6 +181,7 @@ class World:
         """
         snapshot, found, exact = self.compare(made, spec)
         changes = found.rows.collect()
+        assert changes["seq"].is_unique().all(), changes
         assert comparable(changes) == comparable(exact.frame)
         assert groups(found.invalid) == groups(exact.invalid)
         assert (found.model_rows, found.snapshot_rows, found.unchanged) == (
@@ -274,6 +275,17 @@ def test_policies_may_change_between_runs(size, generations):
 def test_fields_may_come_and_go_between_runs(size, generations):
     """A field that is new to the mapping, or comes back to it, is known of the rows it was sent for, and no other."""
     walk(generations)
+
+
+def test_a_change_that_is_taken_back_leaves_its_number_free(size):
+    """A row without a key may be any that is missing: its delete is left out, and no other row has its number twice."""
+    values = dict.fromkeys(FIELDS)
+    rows_ = [{"k:id": "a", "k:no": n, "m:ext": f"x{n}", **values, "f:int": n} for n in range(24)]
+    spec = DiffSpec(("id", "no"), ("ext",), ("int",))
+    done = [("acknowledged", None, None)]
+    for n in range(24):
+        lost = {**rows_[n], "k:no": None}
+        walk([(rows_, done, True, spec), ([lost], [*done, ("unknown", "LOST", None)], True, spec)])
 
 
 @pytest.mark.slow
