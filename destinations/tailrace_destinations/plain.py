@@ -24,8 +24,9 @@ from tailrace.errors import UsageError
 from tailrace.jsonform import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from tailrace.judging import Refusal
     from tailrace.values import Value
 
 HTTP_OK: Final = range(200, 300)
@@ -46,6 +47,21 @@ class Unfit(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def refusal(encode: Callable[[Value], str]) -> Refusal:
+    """Why a value would cost its row, by what encodes it; NULL is judged elsewhere."""
+
+    def why(value: Value) -> str | None:
+        if value is None:
+            return None
+        try:
+            encode(value)
+        except Unfit as unfit:
+            return str(unfit)
+        return None
+
+    return why
 
 
 def number_text(value: float | Decimal) -> str:

@@ -99,11 +99,11 @@ class Project:
         if not check:
             plan = make_plan(self._session, sync, target, None, request, folder).plan
         else:
+            from tailrace.planning.values import refused
+
             with self._session.destination(sync, target, read_only=True) as destination:
                 asked = ask(self._session, sync, target, destination, read_only=True)
                 plan = make_plan(self._session, sync, target, asked, request, folder).plan
-                from tailrace.planning.values import refused
-
                 plan = replace(plan, notes=(*plan.notes, *refused(plan.rows, plan.types, asked.judged.closed)))
         # Its rows are read from there; when nobody has the plan any more, nobody needs them.
         weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)

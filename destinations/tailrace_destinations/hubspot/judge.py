@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tailrace.destination import Operation
-from tailrace.judging import Judgement, Mapped, Refusal, Wish
+from tailrace.judging import Judgement, Mapped, Wish
 from tailrace_destinations.hubspot.stages import BACKWARDS, FORWARD_ONLY, STAGE
-from tailrace_destinations.plain import Unfit
+from tailrace_destinations.plain import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tailrace.values import Value
-    from tailrace_destinations.hubspot.encode import Encoder
     from tailrace_destinations.hubspot.schema import Properties
 
 _MAKES: Final = frozenset({Operation.UPSERT, Operation.CREATE})
@@ -30,7 +28,7 @@ def judge(
     plain = [mapped for mapped in wish.fields if mapped.lookup is None]
     faults = dict(_faults(wish, plain, properties, archived))
     closed = {
-        mapped.name: _refusal(properties.encoder(mapped.name))
+        mapped.name: refusal(properties.encoder(mapped.name))
         for mapped in plain
         if mapped.name in properties.choices and not mapped.constant
     }
@@ -74,7 +72,7 @@ def _calculated(wish: Wish, mapped: Mapped, properties: Properties) -> str | Non
 
 
 def _constant(mapped: Mapped, properties: Properties) -> str | None:
-    return _refusal(properties.encoder(mapped.name))(mapped.value) if mapped.constant else None
+    return refusal(properties.encoder(mapped.name))(mapped.value) if mapped.constant else None
 
 
 def _notes(wish: Wish, plain: list[Mapped], properties: Properties, *, backwards: bool) -> Iterator[str]:
@@ -90,16 +88,3 @@ def _notes(wish: Wish, plain: list[Mapped], properties: Properties, *, backwards
         field = properties.schema.fields.get(mapped.name)
         if field is not None and field.unique and wish.operations & _WRITES:
             yield f"{mapped.name} has unique values in HubSpot: a row whose value another record has is rejected"
-
-
-def _refusal(encode: Encoder) -> Refusal:
-    def why(value: Value) -> str | None:
-        if value is None:
-            return None
-        try:
-            encode(value)
-        except Unfit as unfit:
-            return str(unfit)
-        return None
-
-    return why

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tailrace.destination import Operation
 from tailrace.errors import ObjectNotFound, StopRun
 from tailrace.judging import Judgement, Mapped, Refusal, Wish
-from tailrace_destinations.plain import Unfit, close_names
+from tailrace_destinations.plain import close_names, refusal
 from tailrace_destinations.salesforce import persons
 from tailrace_destinations.salesforce.links import RECORD_TYPE
 from tailrace_destinations.salesforce.schema import UNSEEN, upsert_key
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tailrace.destination import Lookup
-    from tailrace.values import Value
     from tailrace_destinations.salesforce.links import Links
     from tailrace_destinations.salesforce.schema import Column, SObject
 
@@ -71,9 +70,9 @@ class _Judge:
     def _plain(self, mapped: Mapped) -> str | None:
         column = self._sobject.written(mapped.name)
         if mapped.constant:
-            return _refusal(column.encode)(mapped.value)
+            return refusal(column.encode)(mapped.value)
         if column.bounds.active:
-            self.closed[mapped.name] = _refusal(column.encode)
+            self.closed[mapped.name] = refusal(column.encode)
         return None
 
     def _lookup(self, mapped: Mapped, lookup: Lookup) -> str | None:
@@ -84,10 +83,10 @@ class _Judge:
             return _words(stop)
         if link is None or lookup.object.casefold() != RECORD_TYPE:
             return fault
-        refusal = _refusal(link.column.encode)
+        why = refusal(link.column.encode)
         if mapped.constant:
-            return refusal(mapped.value)
-        self.closed[mapped.name] = refusal
+            return why(mapped.value)
+        self.closed[mapped.name] = why
         return None
 
     def _parent(self, lookup: Lookup) -> str | None:
@@ -106,19 +105,6 @@ def _unsearchable(parent: SObject, by: Column) -> str | None:
     if by.names_parents or by.filterable:
         return None
     return f"no {parent.name} can be looked up by {by.name}: Salesforce cannot filter by fields of its type ({by.type})"
-
-
-def _refusal(encode: Callable[[Value], str]) -> Refusal:
-    def why(value: Value) -> str | None:
-        if value is None:
-            return None
-        try:
-            encode(value)
-        except Unfit as unfit:
-            return str(unfit)
-        return None
-
-    return why
 
 
 def _words(error: StopRun | ObjectNotFound) -> str:

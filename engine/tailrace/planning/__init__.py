@@ -5,12 +5,11 @@ from tailrace.planning.contract import faults, missing_required
 from tailrace.planning.cost import Cost
 from tailrace.planning.guards import GuardResult
 from tailrace.planning.holds import Hold
-from tailrace.planning.modes import OPERATION, actions, refusals
+from tailrace.planning.modes import actions, refusals
 from tailrace.planning.payload import keys, payload_hashes
 from tailrace.planning.plan import Basis, Change, FieldChange, Plan
 
 __all__ = [
-    "OPERATION",
     "Basis",
     "Change",
     "Cost",

@@ -119,13 +119,9 @@ def _within(ways: list[Way], usable: int, bulk: Bulk | None) -> int:
     reached = 0
     for way in sorted(ways, key=lambda way: SENT.index(way.action)):
         if way.calls > usable:
-            jobs = way.by == "jobs" and bulk is not None
-            some = (
-                usable // (bulk.calls + POLLS) * bulk.rows
-                if jobs and bulk is not None
-                else usable * way.rows // way.calls
-            )
-            return reached + min(way.rows, some)
+            if way.by == "jobs" and bulk is not None:
+                return reached + min(way.rows, usable // (bulk.calls + POLLS) * bulk.rows)
+            return reached + usable * way.rows // way.calls
         reached, usable = reached + way.rows, usable - way.calls
     return reached
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
-from tailrace.actions import REMOVALS
+from tailrace.actions import REMOVALS, operation
 from tailrace.canonical import type_of
 from tailrace.canonical.convert import convert_rows
 from tailrace.destination import Capabilities, Operation
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from tailrace.values import LogicalType
 
 Action: TypeAlias = Literal["upsert", "update", "create", "delete", "hard_delete", "archive", "retire", "clear"]
-
-OPERATION: dict[str, Operation] = {
-    "upsert": Operation.UPSERT,
-    "update": Operation.UPDATE,
-    "create": Operation.CREATE,
-    "delete": Operation.DELETE,
-    "hard_delete": Operation.HARD_DELETE,
-    "archive": Operation.ARCHIVE,
-    "retire": Operation.UPDATE,
-    "clear": Operation.UPDATE,
-}
-"""How an action is carried out at the destination."""
 
 SHOWN_AS: dict[str, Op] = {"update": "update", **dict.fromkeys(REMOVALS, "delete")}
 """What people are told an action is; the others keep the kind the diff gave them."""
@@ -70,7 +58,7 @@ def _removal(on_delete: OnDelete | ArchiveFields) -> Action:
 
 def needed_operations(config: SyncConfig) -> frozenset[Operation]:
     """What the destination must be able to do for this sync."""
-    return frozenset(OPERATION[action] for action in actions(config).values())
+    return frozenset(map(operation, actions(config).values()))
 
 
 def refusals(config: SyncConfig, capabilities: Capabilities) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tailrace.state import RowIssue
     from tailrace.values import LogicalType
 
+Answer = TypeVar("Answer")
 MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
 
@@ -130,25 +131,22 @@ def ask(
     from tailrace.delivery.retry import Retries  # noqa: PLC0415 - a plan needs none
 
     retries = Retries(session.limiter(target, read_only=read_only, stop=stop), stop=stop)
-    account = retries.call(destination.check, idempotent=True, briefly=True)
+
+    def answered(question: Callable[[], Answer]) -> Answer:
+        return retries.call(question, idempotent=True, briefly=True)
+
+    name, lookups = sync.config.object, sync.lookups()
+    account = answered(destination.check)
     session.state.remember_account(target.name, target.hint, account)
-    schema = retries.call(lambda: destination.describe(sync.config.object), idempotent=True, briefly=True)
-    judged = Judgement()
-    links: Mapping[str, Field | str] = {}
+    asked = Asked(account, answered(partial(destination.describe, name)))
     if isinstance(destination, Judge):
-        judge: Judge = destination
-        judged = retries.call(lambda: judge.judge(wish(sync)), idempotent=True, briefly=True)
-    if (lookups := sync.lookups()) and isinstance(destination, Linking):
-        linking: Linking = destination
-        links = retries.call(
-            lambda: linking.describe_lookups(sync.config.object, lookups), idempotent=True, briefly=True
-        )
-    asked = Asked(account, schema, judged, links)
+        asked = replace(asked, judged=answered(partial(destination.judge, wish(sync))))
+    if lookups and isinstance(destination, Linking):
+        asked = replace(asked, links=answered(partial(destination.describe_lookups, name, lookups)))
     if isinstance(destination, Making):
-        maker: Making = destination
-        name, plain = sync.config.object, [each for each in sync.config.fields if each not in lookups]
-        makes = retries.call(lambda: maker.missing(name, plain), idempotent=True, briefly=True)
-        asked = replace(asked, makes=makes, announce=partial(maker.announce, name))
+        plain = [each for each in sync.config.fields if each not in lookups]
+        makes = answered(partial(destination.missing, name, plain))
+        asked = replace(asked, makes=makes, announce=partial(destination.announce, name))
     return asked
 
 
