@@ -233,8 +233,8 @@ def test_record_types_are_judged_before_a_run(crm, server):
 
 
 def test_a_sync_of_parents_runs_before_one_that_looks_them_up_by_another_field(crm, server):
-    """So that the parents are there when they are asked for."""
-    crm.write("syncs/accounts.yml", SYNC.format(fields="").replace("Contact", "Account").replace("LastName", "Name"))
+    """So that the parents are there when they are asked for. In the order of names children come first."""
+    crm.write("syncs/parents.yml", SYNC.format(fields="").replace("Contact", "Account").replace("LastName", "Name"))
     crm.sync("AccountId: {lookup: Account, by: Name, column: name}")
     crm.run("run", "--all", code=0)
     ids = {record["Name"]: record["Id"] for record in server.control.salesforce.records("Account")}

@@ -102,13 +102,14 @@ def test_batches_contend_where_nothing_is_stated(bench, family):
 def test_a_parent_with_more_rows_than_a_batch_goes_batch_after_batch(bench, locking, plan):
     """One parent for all: one batch in flight at a time, and none is lost."""
     bench.wants(concurrency=4)
-    seen = Overlaps(bench.store, 0)
+    seen = Overlaps(bench.store, 0.2)  # for so long each batch waits for another one, which must not come
     assert bench.run(plan(*({"name": "only"} for _ in range(45))), locking).acknowledged == 45
     assert seen.most == 1
 
 
 def test_rows_refused_for_a_lock_are_sent_again_in_smaller_batches(bench, locking, plan):
-    """Twelve children that met a lock: their next batches have two rows each, of the same parents as before."""
+    """Eight children that met a lock: their next batches have two rows each, and one parent."""
+    seen = Overlaps(bench.store, 0)
     write, first = bench.store.write, []
 
     def contend(batch):
@@ -122,6 +123,7 @@ def test_rows_refused_for_a_lock_are_sent_again_in_smaller_batches(bench, lockin
     report = bench.run(plan(*({"name": f"p{n % 2}"} for n in range(8))), locking)
     assert report.acknowledged == 8
     assert [rows for _, rows in bench.pushes()] == [2] * 4
+    assert [len(parents) for parents in seen.batches] == [1] * 4
 
 
 def test_rows_of_a_job_are_in_order_too(bench, family):

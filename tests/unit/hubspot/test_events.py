@@ -127,12 +127,11 @@ def test_a_row_that_tells_nobody_is_refused_alone(shop):
     assert len(shop.sent) == 1
 
 
-def test_a_refused_event_is_found_by_halves(shop):
-    """The request is refused as a whole, and alone the row gets HubSpot's words."""
-    rows = [{"id": 1, "utk": "t", "amount": 1}, {"id": 2, "utk": "t", "due": "soon"}]
+def test_a_refused_event_costs_its_request_and_alone_has_hubspots_words(shop):
+    """The request is refused as a whole, so that the engine can find the row by halves."""
+    rows = [{"id": 1, "utk": "t", "amount": 1}, {"id": 2, "utk": "bad"}]
     event = shop.open()
     shop.control.fail_rows("events", "ODD", field="utk", values=["bad"], times=9)
-    rows[1] = {"id": 2, "utk": "bad"}
     with pytest.raises(BatchRejected):
         event.push(shop.batch(*rows))
     assert statuses(event.push(shop.batch(rows[1]))) == {"r0": ("rejected", "ODD")}

@@ -111,13 +111,22 @@ def test_an_update_that_is_refused_costs_its_row(hub, batch, control, portal):
 
 
 @pytest.mark.parametrize("match", ["email", "warehouse_id"])
-def test_no_update_writes_the_match(hub, batch, portal, calls, match):
+def test_no_update_writes_the_match(hub, batch, portal, monkeypatch, match):
     """By its record id only what changed is sent; the match value is left out."""
     key = "Ann@X.io" if match == "email" else "a"
     (made,) = hub.push(batch("upsert", {"id": key, "firstname": "Ann", "city": "Rome"}, match=(match,)))
+    sent, request = [], hub.client.request
+
+    def watched(method, path, body=None, **how):
+        sent.append(body)
+        return request(method, path, body, **how)
+
+    monkeypatch.setattr(hub.client, "request", watched)
     row = {"id": key, "record_id": made.record_id, "firstname": "Anna"}
     (again,) = hub.push(batch("update", row, match=(match,)))
     assert again.status == "acknowledged"
+    ((written,),) = (body["inputs"] for body in sent)
+    assert written["properties"] == {"firstname": "Anna"}
     kept = portal.kept()[made.record_id]
     assert (kept["firstname"], kept["city"], kept[match]) == ("Anna", "Rome", key.lower())
 

@@ -9,7 +9,6 @@ from tailrace.testing.calls import RecordingCalls
 from tailrace_destinations.hubspot import plugin
 from tailrace_destinations.hubspot.config import HubSpotConfig
 from tailrace_destinations.hubspot.errors import Reply, refusal_in
-from tailrace_destinations.hubspot.paths import Paths
 
 CLOSED = {"deals": [{"if": {"dealstage": "closedlost"}, "then": ["description"]}]}
 
@@ -58,17 +57,19 @@ def test_every_call_goes_to_the_version(by, batch, control, version, place):
     assert [path for path in objects if not path.startswith(place)] == []
 
 
-def test_lists_go_to_the_version(connect, server, control):
-    """Lists are found and changed under the version's own paths."""
+def test_lists_go_to_the_version(connect, server, control, batch):
+    """Lists are found, changed and read under the version's own paths."""
     headers = {"Authorization": "Bearer other"}
     body = {"name": "VIP", "processingType": "MANUAL", "objectTypeId": "0-1"}
     httpx.post(f"{server.hubspot_url}/crm/lists/2026-09/", json=body, headers=headers).raise_for_status()
-    asked = Paths("2026-09").lists("search")
-    assert asked == "/crm/lists/2026-09/search"
+    connect().push(batch("upsert", {"id": "a", "firstname": "Ann"}))
     control.fail("/crm/v3/", status=500, times=100)
     config = connect(api_version="2026-09").client._config
     members = plugin.open(config, Context("hub", RecordingCalls(), ".", object="list:VIP", mode="mirror"))
     assert members.describe("list:VIP").fault == ""
+    (put_in,) = members.push(batch("upsert", {"id": "a"}, object="list:VIP"))
+    assert (put_in.status, put_in.created) == ("acknowledged", True)
+    assert [record.match for record in members.find("list:VIP", ["warehouse_id"], [("a",)])] == [("a",)]
     members.close()
 
 
