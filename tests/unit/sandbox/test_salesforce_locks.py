@@ -86,7 +86,8 @@ def test_jobs_contend_too(accounts, overlapping, force, org):
 @pytest.mark.usefixtures("accounts")
 def test_owners_are_not_locked(overlapping, org):
     """Rows name the users of the set-up without locking them: those of one owner do not contend for it."""
-    first, second = overlapping(contact("1", "a")), overlapping(contact("2", "b"))
+    owner = {"OwnerId": org.records("User")[0]["Id"]}
+    first, second = overlapping(contact("1", "a") | owner), overlapping(contact("2", "b") | owner)
     org.limit(locks=0)
     assert [row["success"] for row in (*first(), *second())] == [True, True]
     assert org.counters()["locks_refused"] == 0
