@@ -37,6 +37,10 @@ _CONTROL = re.compile(CONTROL)
 _BASE_URL = r"(https://[^\s/?#@]+|http://(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?"
 
 
+NO_RECORD_ID: Final = ("NO_RECORD_ID", "the record id is not known")
+"""Code and message of a row that can be written by its record's id only."""
+
+
 class Unfit(ValueError):
     """A value that the destination's field cannot hold; `code` names the reason.
 
@@ -62,6 +66,14 @@ def refusal(encode: Callable[[Value], str]) -> Refusal:
         return None
 
     return why
+
+
+def encoded(name: str, encode: Callable[[Value], str], value: Value) -> str:
+    """A field's value as it is sent; Unfit names the field."""
+    try:
+        return encode(value)
+    except Unfit as unfit:
+        raise Unfit(unfit.code, f"{name}: {unfit}") from None
 
 
 def number_text(value: float | Decimal) -> str:

@@ -53,7 +53,7 @@ def open_destination(config: HubSpotConfig, context: Context) -> Destination:
         )
     options = context.options
     if ":" in context.object and isinstance(options, HubSpotOptions) and options != HubSpotOptions():
-        given = ", ".join(name for name in sorted(options.model_fields_set))
+        given = ", ".join(sorted(options.model_fields_set))
         raise UsageError(f"{given} means nothing for {context.object}, which has no properties of records to write.")
     # The library is slow to import.
     from tailrace_destinations.hubspot.adapter import HubSpotDestination  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """HTTP to HubSpot: the vendor's client as transport, with our own reading of what comes back.
 
-Of the vendor's client we use the connection pool, its authentication and its user agent. Its retries are
+Of the vendor's client we use the connection pool and its user agent. Its retries are
 off (it cannot tell one 429 from another), its models are passed by (they drop `errors` of a 200 answer).
 """
 
@@ -10,7 +10,7 @@ import json
 import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -19,13 +19,13 @@ from hubspot.crm.objects.exceptions import ApiException
 
 from tailrace.errors import AnswerLost, DestinationError, Retriable, SessionExpired, StopRun
 from tailrace.redact import redact
-from tailrace_destinations.hubspot.errors import Reply, fault, refusal_in
+from tailrace_destinations.hubspot.errors import Reply, fault, next_page, parts, refusal_in
 from tailrace_destinations.hubspot.paths import TOKEN, Paths
 from tailrace_destinations.hubspot.tokens import Tokens
 from tailrace_destinations.plain import HTTP_OK, innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from zoneinfo import ZoneInfo
 
     from tailrace.destination import Calls
@@ -77,6 +77,17 @@ class Client:
         self._calls.spend(write=False)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._send("POST", TOKEN, write=False, post_params=dict(form), headers=headers)
+
+    def pages(self, path: str) -> Iterator[Mapping[str, Any]]:
+        """The results of all pages of a list; `path` has a query already."""
+        after = ""
+        while True:
+            body = self.request("GET", f"{path}{after}", write=False).body
+            yield from parts(body, "results")
+            more = next_page(body)
+            if more is None:
+                return
+            after = f"&after={quote(more, safe='')}"
 
     def _send(self, method: str, path: str, *, write: bool, headers: Mapping[str, str], **content: Any) -> Reply:
         api = self._connect()

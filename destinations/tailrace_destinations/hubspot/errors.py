@@ -79,7 +79,7 @@ def refusal_in(reply: Reply) -> Reply | None:
 
 
 def fault(reply: Reply, *, write: bool, zone: ZoneInfo | None = None) -> DestinationError:
-    """The error that says how to go on after an answer other than 2xx. `zone` is the account's, for its midnight."""
+    """The error that says how to go on after an answer that refuses. `zone` is the account's, for its midnight."""
     code, words = error_code(reply.body), _words(reply)
     match reply.status:
         case 401:
@@ -186,10 +186,21 @@ def row_outcome(row: Row, error: Mapping[str, Any], batch: Batch) -> Outcome:
     message = redact(_shorten(_full_message(error)))
     if NOT_FOUND in codes and batch.operation in DELETES:
         return Outcome(row.marker, "acknowledged", row.record_id)
-    existing = _EXISTING_ID.search(message)
     recovery = _recovery(codes, message, batch)
-    record_id = existing.group(1) if existing and recovery == "exists" else None
+    record_id = existing_id(message) if recovery == "exists" else None
     return Outcome(row.marker, "rejected", record_id, code=code, message=message, recovery=recovery)
+
+
+def next_page(body: Mapping[str, Any]) -> str | None:
+    """Where an answer, or a part of one, goes on; None when it is whole."""
+    after = ((body.get("paging") or {}).get("next") or {}).get("after")
+    return str(after) if after else None
+
+
+def existing_id(message: str) -> str | None:
+    """The record that HubSpot names as being there already."""
+    found = _EXISTING_ID.search(message)
+    return found.group(1) if found else None
 
 
 def _recovery(codes: set[str], message: str, batch: Batch) -> Recovery | None:

@@ -12,7 +12,6 @@ import threading
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from tailrace.destination import (
     Account,
@@ -32,7 +31,7 @@ from tailrace_destinations.hubspot.encode import Encoder, accepts, encoder
 from tailrace_destinations.hubspot.errors import Refused, parts, row_outcome
 from tailrace_destinations.hubspot.kinds import EVENT
 from tailrace_destinations.hubspot.paths import EVENTS
-from tailrace_destinations.plain import Unfit, close_names, key_text, plain_text
+from tailrace_destinations.plain import Unfit, close_names, encoded, key_text, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,14 +117,13 @@ class EventDestination:
         given = {**dict(zip(match, row.match, strict=True)), **row.values}
         values = {name: value for name, value in given.items() if value is not None}
         event: dict[str, Any] = {"eventName": found.full_name}
-        event |= {name: key_text(values[name]) for name in TARGETS if name in values and key_text(values[name])}
+        event |= {name: text for name in TARGETS if (text := key_text(values.get(name)))}
         if len(event) == 1:
             raise Unfit("NO_TARGET", f"{', '.join(TARGETS)} are all empty, so nobody tells whose event it is")
         if OCCURRED in values:
             event[OCCURRED] = _encoded(found, OCCURRED, values[OCCURRED])
         event["properties"] = {name: _encoded(found, name, value) for name, value in values.items() if name not in OWN}
-        own = key_text(values[UUID]) if UUID in values else ""
-        return event | {UUID: own or self._id(event, row)}
+        return event | {UUID: key_text(values.get(UUID)) or self._id(event, row)}
 
     def _id(self, event: Mapping[str, Any], row: Row) -> str:
         """The same for the same row with the same values, in whatever run it is sent."""
@@ -151,7 +149,7 @@ class EventDestination:
     def _ask(self, object: str) -> Definition:
         """The event of that name, full or short. ObjectNotFound when there is none."""
         name = object.removeprefix(EVENT).strip()
-        listed = list(self._listed())
+        listed = list(self._client.pages(f"{EVENTS}/event-definitions?includeProperties=true&limit={_LISTED}"))
         for entry in listed:
             if name in {entry.get("fullyQualifiedName"), entry.get("name")}:
                 return self._read(object, entry)
@@ -160,17 +158,6 @@ class EventDestination:
             f"HubSpot has no event {name!r}{close_names(name, known)}",
             hint="Define it in HubSpot first; the app needs the scope behavioral_events.event_definitions.read_write.",
         )
-
-    def _listed(self) -> Iterator[Mapping[str, Any]]:
-        after = ""
-        while True:
-            path = f"{EVENTS}/event-definitions?includeProperties=true&limit={_LISTED}{after}"
-            body = self._client.request("GET", path, write=False).body
-            yield from parts(body, "results")
-            more = ((body.get("paging") or {}).get("next") or {}).get("after")
-            if not more:
-                return
-            after = f"&after={quote(str(more), safe='')}"
 
     def _read(self, object: str, entry: Mapping[str, Any]) -> Definition:
         fields = {name: Field(name, "text", _TEXT, unique=name == UUID) for name in (*TARGETS, UUID)}
@@ -190,7 +177,4 @@ class EventDestination:
 
 
 def _encoded(found: Definition, name: str, value: Value) -> str:
-    try:
-        return found.encoders.get(name, plain_text)(value)
-    except Unfit as unfit:
-        raise Unfit(unfit.code, f"{name}: {unfit}") from None
+    return encoded(name, found.encoders.get(name, plain_text), value)

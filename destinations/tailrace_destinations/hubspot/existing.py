@@ -6,20 +6,18 @@ the record is the one that the row means, the row is written to it by its id.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tailrace.destination import Operation
 from tailrace_destinations.hubspot.accounting import match_key
+from tailrace_destinations.hubspot.errors import existing_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tailrace.destination import Batch, Outcome, Row
     from tailrace_destinations.hubspot.reading import Reader
-
-_EXISTING: Final = re.compile(r"Existing ID: (\d+)")
 
 
 class Existing:
@@ -56,8 +54,7 @@ def _named(outcome: Outcome) -> str | None:
     """The record that HubSpot names as being there already."""
     if outcome.status != "rejected" or outcome.recovery is not None:
         return None
-    found = _EXISTING.search(outcome.message or "")
-    return found.group(1) if found else None
+    return existing_id(outcome.message or "")
 
 
 def _not_own(outcome: Outcome, batch: Batch) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.destination import Operation
 from tailrace.errors import StopRun
-from tailrace_destinations.plain import Unfit, key_text
+from tailrace_destinations.plain import NO_RECORD_ID, Unfit, encoded, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ class Inputs:
 
     def _remove(self, row: Row) -> dict[str, Any]:
         if row.record_id is None:
-            raise Unfit("NO_RECORD_ID", "the record id is not known")
+            raise Unfit(*NO_RECORD_ID)
         return {"id": row.record_id}
 
     def _texts(self, values: Mapping[str, Value]) -> dict[str, str]:
@@ -69,7 +69,4 @@ class Inputs:
 
     def _text(self, name: str, value: Value) -> str:
         assert self._properties is not None  # noqa: S101  removals carry no values
-        try:
-            return self._properties.encoder(name)(value)
-        except Unfit as unfit:
-            raise Unfit(unfit.code, f"{name}: {unfit}") from None
+        return encoded(name, self._properties.encoder(name), value)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from tailrace_destinations.hubspot.schema import Properties
 
-_MAKES: Final = frozenset({Operation.UPSERT, Operation.CREATE})
-_WRITES: Final = _MAKES | {Operation.UPDATE}
+_WRITES: Final = frozenset({Operation.UPSERT, Operation.CREATE, Operation.UPDATE})
 
 
 def judge(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tailrace.errors import Retriable, StopRun
 from tailrace.redact import redact
-from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, parts
+from tailrace_destinations.hubspot.errors import NOT_FOUND, Refused, error_code, next_page, parts
 from tailrace_destinations.hubspot.linkkinds import Between, Kind, read_kind, spec
 
 if TYPE_CHECKING:
@@ -57,14 +57,13 @@ class LinkWriter:
         """
         wanted, gone = _known(kinds.meant(lookup)), list(dict.fromkeys(pairs))
         held = self._held(here, lookup.object, [start for start, _ in gone]) if gone else {}
+        own, labelled = {wanted, *kinds.unlabelled}, lookup.label is not None
+        if not primary_kept and not labelled and kinds.primary is not None:
+            own.add(kinds.primary)  # the first company becomes the primary one by itself
         whole: list[Pair] = []
         in_part: list[Pair] = []
         for pair in gone:
             present = held.get(pair, set())
-            own = {wanted, *kinds.unlabelled}
-            if not primary_kept and lookup.label is None and kinds.primary is not None:
-                own.add(kinds.primary)  # the first company becomes the primary one by itself
-            labelled = lookup.label is not None
             if not present or (labelled and wanted not in present):
                 continue
             if not present - own:
@@ -97,9 +96,9 @@ class LinkWriter:
                 for target in parts(result, "to"):
                     kinds = {read_kind(kind) for kind in parts(target, "associationTypes")}
                     held.setdefault((start, str(target.get("toObjectId"))), set()).update(kinds)
-                after = ((result.get("paging") or {}).get("next") or {}).get("after")
-                if after:
-                    inputs.append({"id": start, "after": str(after)})
+                after = next_page(result)
+                if after is not None:
+                    inputs.append({"id": start, "after": after})
         return held
 
     def _post(

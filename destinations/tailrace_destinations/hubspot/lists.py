@@ -11,7 +11,7 @@ from tailrace.destination import Account, Batch, ObjectSchema, Operation, Outcom
 from tailrace.errors import AnswerLost, ObjectNotFound, StopRun
 from tailrace_destinations.hubspot.errors import Refused, parts
 from tailrace_destinations.hubspot.kinds import LIST
-from tailrace_destinations.plain import close_names
+from tailrace_destinations.plain import NO_RECORD_ID, close_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -110,9 +110,7 @@ class ListDestination:
         if rows:
             self._change(self._known(batch.object), (), {row.record_id for row in rows if row.record_id})
         return [
-            acknowledged(row.marker, row.record_id)
-            if row.record_id
-            else rejected(row.marker, "NO_RECORD_ID", "the record id is not known")
+            acknowledged(row.marker, row.record_id) if row.record_id else rejected(row.marker, *NO_RECORD_ID)
             for row in batch.rows
         ]
 
@@ -150,15 +148,8 @@ class ListDestination:
             return self._members
 
     def _pages(self, found: ListDefinition) -> Iterator[str]:
-        after = ""
-        while True:
-            path = self._client.paths.lists(f"{quote(found.id, safe='')}/memberships?limit={_SHOWN}{after}")
-            body = self._client.request("GET", path, write=False).body
-            yield from (str(member["recordId"]) for member in parts(body, "results") if member.get("recordId"))
-            more = ((body.get("paging") or {}).get("next") or {}).get("after")
-            if not more:
-                return
-            after = f"&after={quote(str(more), safe='')}"
+        path = self._client.paths.lists(f"{quote(found.id, safe='')}/memberships?limit={_SHOWN}")
+        return (str(member["recordId"]) for member in self._client.pages(path) if member.get("recordId"))
 
     def _known(self, object: str) -> ListDefinition:
         with self._lock:

@@ -32,6 +32,8 @@ _TYPES: Final[Mapping[Kind, tuple[str, str]]] = {
     "timestamptz": ("datetime", "date"),
 }
 """Type and fieldType by the kind of a column. An enumeration is never guessed: its options are people's choice."""
+_SCOPED: Final = frozenset({"contacts", "companies", "deals"})
+"""Objects with a scope of their own for their properties."""
 _YES_NO: Final = [{"value": "true", "label": "Yes"}, {"value": "false", "label": "No"}]
 _WAIT: Final = 2.0  # seconds
 _THERE: Final = re.compile("already exists", re.IGNORECASE)
@@ -64,10 +66,9 @@ def _near(name: str, known: list[str]) -> str:
 
 def scope(object: str) -> str:
     """The scope that making properties of an object needs."""
-    standard = {"contacts": "contacts", "companies": "companies", "deals": "deals"}
     if object == "tickets":
         return "the scope tickets"
-    return f"the scope crm.schemas.{standard.get(object, 'custom')}.write"
+    return f"the scope crm.schemas.{object if object in _SCOPED else 'custom'}.write"
 
 
 class Maker:
@@ -94,7 +95,7 @@ class Maker:
         try:
             self._client.request("POST", self._client.paths.properties(object), body, write=True)
         except Refused as error:
-            if not is_there(error):
+            if not _is_there(error):
                 raise StopRun(
                     f"HubSpot does not make the property {name} of {object}: {error.message}",
                     code=error.code,
@@ -121,6 +122,6 @@ class Maker:
                 )
 
 
-def is_there(error: Refused) -> bool:
+def _is_there(error: Refused) -> bool:
     """Whether a property was refused because there is one of that name."""
     return error.body.get("category") == "OBJECT_ALREADY_EXISTS" or bool(_THERE.search(error.message))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from tailrace.destination import Operation
 from tailrace_destinations.hubspot.schema import RECORD_ID
-from tailrace_destinations.plain import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +37,7 @@ class Stages:
         self._known = known
 
     def going_back(self, batch: Batch, rows: Sequence[Row]) -> dict[str, str]:
-        """By marker the ids of records whose stage must be cleared first."""
+        """By marker the ids of records whose stage must be cleared first; the rows' values are known to fit."""
         wanted = {row.marker: row for row in rows if row.values.get(STAGE) is not None}
         if not wanted or batch.operation not in {Operation.UPSERT, Operation.UPDATE}:
             return {}
@@ -47,26 +46,22 @@ class Stages:
         means: dict[tuple[Value, ...], list[Row]] = {}
         for row in wanted.values():
             means.setdefault((row.record_id,) if by_id else row.match, []).append(row)
-        order = self._order(batch.object)
+        properties = self._known(batch.object)
+        encode, order = properties.encoder(STAGE), _order(properties)
         return {
             row.marker: record.id
             for record in self._reader.find(batch.object, match, list(means), (STAGE,))
             for row in means[record.match]
-            if _earlier(self._text(batch.object, row.values[STAGE]), record.values[STAGE], order)
+            if _earlier(encode(row.values[STAGE]), record.values[STAGE], order)
         }
 
-    def _order(self, object: str) -> dict[str, int]:
-        choices = self._known(object).choices.get(STAGE)
-        return {value: number for number, value in enumerate(choices.ordered)} if choices else {}
 
-    def _text(self, object: str, value: Value) -> str | None:
-        try:
-            return self._known(object).encoder(STAGE)(value)
-        except Unfit:
-            return None
+def _order(properties: Properties) -> dict[str, int]:
+    choices = properties.choices.get(STAGE)
+    return {value: number for number, value in enumerate(choices.ordered)} if choices else {}
 
 
-def _earlier(new: str | None, held: Value, order: dict[str, int]) -> bool:
+def _earlier(new: str, held: Value, order: dict[str, int]) -> bool:
     """Whether the new stage comes before that which is held; where that is not known, every change may."""
     if not new or held is None or held == new:
         return False

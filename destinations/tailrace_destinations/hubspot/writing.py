@@ -13,7 +13,7 @@ from tailrace_destinations.hubspot.existing import Existing
 from tailrace_destinations.hubspot.inputs import Inputs
 from tailrace_destinations.hubspot.reading import key_of
 from tailrace_destinations.hubspot.stages import STAGE, Stages
-from tailrace_destinations.plain import Unfit, repeated
+from tailrace_destinations.plain import NO_RECORD_ID, Unfit, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ class Writer:
         path = self._client.paths.objects(batch.object, "gdpr-delete")
         for row in batch.rows:
             if row.record_id is None:
-                yield rejected(row.marker, "NO_RECORD_ID", "the record id is not known")
+                yield rejected(row.marker, *NO_RECORD_ID)
                 continue
             try:
                 self._client.request("POST", path, {"objectId": row.record_id}, write=True)
@@ -111,7 +111,7 @@ class Writer:
         return {marker: _unclear(each) for marker, each in outcomes.items() if each.recovery != "missing"}
 
     def _update(self, batch: Batch) -> list[Outcome]:
-        """Send updates of records whose values were encoded before."""
+        """Send updates of records whose values are known to fit."""
         encode = self._input_maker(batch, {})
         return self._send(batch, batch.rows, [encode(row) for row in batch.rows])
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from tailrace.destination import Batch, Operation, Outcome, Record, Row, rejected
 from tailrace.errors import AnswerLost, ObjectNotFound
-from tailrace_destinations.plain import Unfit, ca_bundle, close_names
+from tailrace_destinations.plain import NO_RECORD_ID, Unfit, ca_bundle, close_names
 from tailrace_destinations.salesforce.bulk import Jobs
 from tailrace_destinations.salesforce.client import Client
 from tailrace_destinations.salesforce.csvfile import Layout, Spooler
@@ -120,11 +120,7 @@ class SalesforceDestination:
         return f"composite/sobjects/{sobject.name}/{upsert_key(sobject, batch.match).name}"
 
     def _delete(self, batch: Batch) -> list[Outcome]:
-        nameless = [
-            rejected(row.marker, "NO_RECORD_ID", "the record id is not known")
-            for row in batch.rows
-            if row.record_id is None
-        ]
+        nameless = [rejected(row.marker, *NO_RECORD_ID) for row in batch.rows if row.record_id is None]
         rows = {id18(row.record_id): row for row in batch.rows if row.record_id}
         if not rows:
             return nameless

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from tailrace_destinations.plain import Unfit, close_names
-from tailrace_destinations.salesforce.encode import CHECKSUMS, id18
+from tailrace_destinations.salesforce.encode import CHECKSUMS, SHORT_ID, id18
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,8 +29,7 @@ _MEASURED: Final = frozenset({
 })  # fmt: skip
 _FREE_TEXT: Final = frozenset({"string", "textarea"})
 """Types of which the beginning is worth something: half an e-mail address or URL is a wrong one."""
-_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?", re.ASCII)
-_SHORT: Final = 15
+RECORD_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
 _CHUNK: Final = 5
 _JOINER: Final = "\u200d"
 _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
@@ -134,6 +133,7 @@ def bounds(entry: Mapping[str, Any], *, cuts: bool) -> Bounds:
         return Bounds()
     length = int(entry.get("length") or 0)
     values = list(entry.get("picklistValues") or ()) if entry.get("restrictedPicklist") else []
+    free = _may_be_cut(entry, type_)
     active = tuple(str(value["value"]) for value in values if value.get("active", True))
     return Bounds(
         length,
@@ -141,8 +141,8 @@ def bounds(entry: Mapping[str, Any], *, cuts: bool) -> Bounds:
         labels=_labels(values, active),
         inactive=frozenset(str(value["value"]) for value in values) - frozenset(active),
         several=type_ == "multipicklist",
-        free=_may_be_cut(entry, type_),
-        cuts=cuts and _may_be_cut(entry, type_),
+        free=free,
+        cuts=cuts and free,
     )
 
 
@@ -163,10 +163,10 @@ def record_id(text: str) -> str:
     The last three characters of the long form say which of the others are capitals. An id whose case was changed on
     its way is thereby told from another record's, which in the short form it would be taken for.
     """
-    if not _ID.fullmatch(text):
+    if not RECORD_ID.fullmatch(text):
         raise Unfit(NO_ID, f"a record id has 15 or 18 letters and digits; this text has {len(text):,} characters")
-    long = id18(text[:_SHORT])
-    if len(text) != _SHORT and long != text:
+    long = id18(text[:SHORT_ID])
+    if len(text) != SHORT_ID and long != text:
         raise Unfit(NO_ID, "the last three characters of the record id do not fit the others: its case was changed")
     return long
 
@@ -174,7 +174,7 @@ def record_id(text: str) -> str:
 def _intact(texts: pl.Series) -> pl.Series:
     """Which texts are ids of 18 characters as they should be: `record_id` gives them back as they are."""
     whole = texts.str.contains(r"^[0-9A-Za-z]{18}\z")
-    fits = [_checks(texts, start, _SHORT + number) for number, start in enumerate(range(0, _SHORT, _CHUNK))]
+    fits = [_checks(texts, start, SHORT_ID + number) for number, start in enumerate(range(0, SHORT_ID, _CHUNK))]
     return reduce(and_, fits, whole).fill_null(value=False)
 
 

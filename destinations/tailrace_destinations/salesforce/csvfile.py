@@ -17,7 +17,7 @@ import polars as pl
 
 from tailrace.bulk import Spooled
 from tailrace.destination import Operation, Outcome, rejected
-from tailrace_destinations.plain import Unfit
+from tailrace_destinations.plain import NO_RECORD_ID, Unfit
 from tailrace_destinations.salesforce.cells import CLEAR, cells
 from tailrace_destinations.salesforce.errors import DELETES
 from tailrace_destinations.salesforce.marks import digest_marks, id_marks, key_cells, key_marks
@@ -189,7 +189,7 @@ class Spooler:
         columns: list[pl.Series] = []
         if self._layout.by_id:
             ids = id_marks(rows["record_id"]).alias(ID)
-            nameless = Unfit("NO_RECORD_ID", "the record id is not known")
+            nameless = Unfit(*NO_RECORD_ID)
             refused.update(dict.fromkeys(ids.is_null().arg_true().to_list(), nameless))
             columns.append(ids)
         made = list(pool.map(partial(self._column, rows), parts))

@@ -180,14 +180,14 @@ _DECODERS: Final[dict[str, Callable[[str], Value]]] = {
     "time": _read_time,
 }
 
-_SHORT_ID: Final = 15
+SHORT_ID: Final = 15
 CHECKSUMS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 """The last three characters of a long id, by which of five others are capitals."""
 
 
 def id18(text: str) -> str:
     """A record id in its 18-character form: three more letters tell which of the 15 are capitals."""
-    if len(text) != _SHORT_ID:
+    if len(text) != SHORT_ID:
         return text
     suffix = ""
     for start in (0, 5, 10):

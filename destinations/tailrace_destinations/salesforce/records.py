@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from tailrace.destination import Operation
-from tailrace_destinations.plain import Unfit, key_text
+from tailrace_destinations.plain import NO_RECORD_ID, Unfit, encoded, key_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class RecordWriter:
     def _members(self, row: Row) -> Iterator[str]:
         if self._batch.operation is Operation.UPDATE:
             if row.record_id is None:
-                raise Unfit("NO_RECORD_ID", "the record id is not known")
+                raise Unfit(*NO_RECORD_ID)
             yield f',"id":{json.dumps(row.record_id)}'
         for name, value in row.values.items():
             # The match field is written once, from the match value.
@@ -54,10 +54,7 @@ class RecordWriter:
     def _member(self, name: str, value: Value) -> str:
         if name not in self._fragments:
             self._fragments[name] = self._fragment(name)
-        try:
-            return self._fragments[name](value)
-        except Unfit as unfit:
-            raise Unfit(unfit.code, f"{name}: {unfit}") from None
+        return encoded(name, self._fragments[name], value)
 
     def _fragment(self, name: str) -> Fragment:
         link = self._links.get(name)

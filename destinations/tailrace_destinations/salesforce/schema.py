@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tailrace.destination import Field, ObjectSchema, Operation
 from tailrace.errors import StopRun
 from tailrace_destinations.plain import close_names, fold, number_key
-from tailrace_destinations.salesforce.bounds import ID_TYPES, Bounds, bounds
+from tailrace_destinations.salesforce.bounds import ID_TYPES, RECORD_ID, Bounds, bounds
 from tailrace_destinations.salesforce.encode import NUMERIC, Encoder, accepts, encoder, id18
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from tailrace.destination import Lookup
     from tailrace.values import Value
 
-_RECORD_ID: Final = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
 PERSON_MARK: Final = "ispersonaccount"
 """The field, in lower case, by which an org with person accounts is known."""
 UNSEEN: Final = "the integration user may not see it: check its field-level security"
@@ -57,7 +55,7 @@ class Column:
     def can_hold(self, value: Value) -> bool:
         """Whether any record can have this value, so that it is worth asking for."""
         if self.type in ID_TYPES:
-            return isinstance(value, str) and _RECORD_ID.fullmatch(value.strip()) is not None
+            return isinstance(value, str) and RECORD_ID.fullmatch(value.strip()) is not None
         too_long = bool(self.length) and isinstance(value, str) and len(value.strip()) > self.length
         return value is not None and not too_long
 
@@ -144,7 +142,8 @@ def read_describe(answer: Mapping[str, Any], zone: ZoneInfo | None, *, cuts: boo
     columns = {str(entry["name"]).casefold(): _column(entry, zone) for entry in entries}
     if PERSON_MARK in columns and "Name" in fields:
         fields["Name"] = replace(fields["Name"], required=False)  # a person's is made of its parts
-    cut = {str(entry["name"]).casefold(): _column(entry, zone, cuts=True) for entry in entries} if cuts else {}
+    cutting = [(entry, _column(entry, zone, cuts=cuts)) for entry in entries] if cuts else []
+    cut = {str(entry["name"]).casefold(): column for entry, column in cutting if column.bounds.cuts}
     schema = ObjectSchema(name, fields, case_insensitive=True, unseen=UNSEEN)
     return SObject(name, schema, columns, cut, _record_types(answer), _cannot(answer))
 

@@ -58,7 +58,7 @@ class HubSpotOptions:
     """Seconds until a written record can be found by search."""
     required: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Rules by object of what records must have, such as `{"deals": [{"if": {"dealstage": "closedlost"}, "then":
-    ["description"]}]}`; enforced on what is written by version 2026-09 and later."""
+    ["description"]}]}`; enforced on what is written by version 2026-09."""
     objects: Mapping[str, Any] = field(default_factory=dict)
 
 

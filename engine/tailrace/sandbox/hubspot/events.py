@@ -14,11 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tailrace.sandbox.faults import Faults
-from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
+from tailrace.sandbox.hubspot.errors import HubSpotError, PropertyFault, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.properties import Property, ValueFaultError, from_json
 from tailrace.sandbox.hubspot.records import now
-from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.rows import body_of, whole
 from tailrace.sandbox.web import json_response
 
 MOST_SENT = 500
@@ -135,8 +135,7 @@ def _properties(known: Definition, sent: Any) -> dict[str, str]:
         prop = known.properties.get(name)
         if prop is None:
             message = f"Property {name} does not exist for {known.full_name}."
-            detail = {"message": message, "code": "PROPERTY_DOESNT_EXIST", "context": {"propertyName": [name]}}
-            raise HubSpotError(400, "VALIDATION_ERROR", message, errors=[detail])
+            raise _refused(PropertyFault(name, "PROPERTY_DOESNT_EXIST", message))
         kept[name] = _value(prop, value)
     return kept
 
@@ -147,8 +146,11 @@ def _value(prop: Property, value: Any) -> str:
     try:
         return prop.check(value) if value else ""
     except ValueFaultError as fault:
-        detail = {"message": fault.message, "code": fault.code, "context": {"propertyName": [prop.name]}}
-        raise HubSpotError(400, "VALIDATION_ERROR", fault.message, errors=[detail]) from fault
+        raise _refused(prop.fault(fault)) from fault
+
+
+def _refused(fault: PropertyFault) -> HubSpotError:
+    return HubSpotError(400, "VALIDATION_ERROR", fault.message, errors=[fault.detail()])
 
 
 class EventRoutes:
@@ -180,7 +182,7 @@ class EventRoutes:
     async def list(self, request: Request) -> Response:
         """GET all definitions, in pages."""
         query = request.query_params
-        limit, after = _whole(query.get("limit"), 100), _whole(query.get("after"), 0)
+        limit, after = whole(query.get("limit"), 100), whole(query.get("after"), 0)
         if not 0 < limit <= MOST_LISTED:
             raise invalid(f"limit must be at most {MOST_LISTED}")
         words = (query.get("searchString") or "").casefold()
@@ -214,10 +216,3 @@ def event_routes(events: Events) -> list[Route]:
         Route("/events/v3/event-definitions", made.list, methods=["GET"]),
         Route("/events/v3/event-definitions/{name}", made.read, methods=["GET"]),
     ]
-
-
-def _whole(value: str | None, default: int) -> int:
-    try:
-        return default if value is None else int(value)
-    except ValueError as error:
-        raise invalid(f"{value} is not a whole number") from error

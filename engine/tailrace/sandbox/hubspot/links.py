@@ -48,8 +48,7 @@ class Links:
         for kind, back in wanted:
             if kind.primary:
                 self._step_down(here, there, start, but=end)
-            if back.primary and there != here:
-                self._step_down_reverse(link)
+                self._step_down(there, here, end, but=start)
             self._put(link, kind)
             self._put((there, here, end, start), back)
         self.writes += 1
@@ -99,15 +98,11 @@ class Links:
     def _step_down(self, here: str, there: str, start: str, *, but: str) -> None:
         if there != "companies":
             return
+        backs = dict(self.types.kinds(here, there))
         for other, kinds in list(self.targets(here, there, start)):
             for kind in [kind for kind in kinds if kind.primary and other != but]:
-                backs = dict(self.types.kinds(here, there))
                 self._drop((here, there, start, other), kind)
                 self._drop((there, here, other, start), backs[kind])
-
-    def _step_down_reverse(self, link: Link) -> None:
-        here, there, start, end = link
-        self._step_down(there, here, end, but=start)
 
     def _put(self, link: Link, kind: Kind) -> None:
         known = self._links.setdefault(link, [])

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from tailrace.sandbox.hubspot.errors import HubSpotError, invalid, not_found
 from tailrace.sandbox.hubspot.portal import Portal
 from tailrace.sandbox.hubspot.records import now
-from tailrace.sandbox.hubspot.rows import body_of
+from tailrace.sandbox.hubspot.rows import body_of, whole
 from tailrace.sandbox.hubspot.versions import DATED
 from tailrace.sandbox.web import json_response
 
@@ -150,7 +150,7 @@ class ListRoutes:
         if not isinstance(body, dict):
             raise invalid("Invalid input JSON: a search is an object")
         words = str(body.get("query") or "").casefold()
-        count, offset = _whole(body.get("count"), 20), _whole(body.get("offset"), 0)
+        count, offset = whole(body.get("count"), 20), whole(body.get("offset"), 0)
         if not 0 < count <= MOST_FOUND:
             raise invalid(f"count must be at most {MOST_FOUND}")
         found = [kept for kept in self._lists.all.values() if words in kept.name.casefold()]
@@ -166,8 +166,8 @@ class ListRoutes:
     async def members(self, request: Request) -> Response:
         """GET who is in a list, page by page."""
         kept = self._lists.get(request.path_params["id"])
-        limit = _whole(request.query_params.get("limit"), 100)
-        after = _whole(request.query_params.get("after"), 0)
+        limit = whole(request.query_params.get("limit"), 100)
+        after = whole(request.query_params.get("after"), 0)
         if not 0 < limit <= MOST_SHOWN:
             raise invalid(f"limit must be at most {MOST_SHOWN}")
         ids = sorted((record_id for record_id in self._lists.live(kept) if int(record_id) > after), key=int)
@@ -217,10 +217,3 @@ def _ids(body: Any) -> list[str]:
     if not isinstance(body, list) or not all(isinstance(item, (str, int)) and str(item).isdecimal() for item in body):
         raise invalid("Invalid input JSON: record ids are a list of numbers")
     return [str(item) for item in body]
-
-
-def _whole(value: Any, default: int) -> int:
-    try:
-        return default if value is None else int(value)
-    except (TypeError, ValueError) as error:
-        raise invalid(f"{value} is not a whole number") from error

@@ -164,3 +164,11 @@ def _number(text: str, name: str) -> int:
     if not text.isdecimal():
         raise HubSpotError(400, "VALIDATION_ERROR", f"{name} must be a whole number, not {text}.")
     return int(text)
+
+
+def whole(value: Any, default: int) -> int:
+    """A whole number of a request; the default when it has none."""
+    try:
+        return default if value is None else int(value)
+    except (TypeError, ValueError) as error:
+        raise invalid(f"{value} is not a whole number") from error
