@@ -19,6 +19,7 @@ from tailrace.cli import main
 from tailrace.destination import ENTRY_POINT_GROUP
 from tailrace.project import adapters
 from tailrace.running import session
+from tailrace.sandbox import SandboxServer
 from tailrace.testing.plugin import forget_stores, store
 
 PROJECT = """\
@@ -244,3 +245,17 @@ def hook(workspace):
     workspace.write("syncs/people.yml", HOOKED)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def salesforce_server():
+    """A Salesforce-like org."""
+    with SandboxServer(hubspot=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hubspot_server():
+    """A HubSpot-like account."""
+    with SandboxServer(salesforce=False) as running:
+        yield running

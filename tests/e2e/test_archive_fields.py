@@ -1,18 +1,8 @@
 """`on_delete: {archive: …}`: records of rows that left the model stay, with fields set, until the row comes back."""
 
 import pytest
+from tests.e2e.labs import on_salesforce, ran, salesforce_project
 
-from tailrace.sandbox import SandboxServer
-
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-    settle: 0s
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -32,31 +22,16 @@ on_delete: {archive: {Active__c: false, Orders__c: 0}}
 PEOPLE = [(n, f"Zoë {n}", f"p{n}@example.com", n) for n in range(1, 7)]
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    """A simulated org."""
-    with SandboxServer(hubspot=False) as running:
-        yield running
-
-
 @pytest.fixture(params=["never", "always"])
-def crm(request, workspace, shared_server, monkeypatch):
+def crm(request, workspace, salesforce_server, monkeypatch):
     """A project that mirrors six people, in batches and in jobs, after its first run."""
-    shared_server.control.reset()
-    monkeypatch.setenv("SF_SECRET", "sf-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared_server.salesforce_url))
+    salesforce_server.control.reset()
+    on_salesforce(workspace, salesforce_server, monkeypatch)
     workspace.sync = SYNC.replace("BULK", request.param)
     workspace.write("syncs/people.yml", workspace.sync)
     workspace.people(*PEOPLE)
-    workspace.org = shared_server.control.salesforce
     assert ran(workspace)["acknowledged"] == 6
     return workspace
-
-
-def ran(crm, code=0):
-    """What a run came to."""
-    (run,) = crm.run("run", "people", "--json", code=code).json["runs"]
-    return run
 
 
 def without(*keys):
@@ -135,6 +110,6 @@ def test_a_value_that_the_field_does_not_take_stops_the_run(crm):
 )
 def test_what_could_not_be_undone_is_refused(workspace, old, new, words):
     """A record whose row comes back must not stay archived; what is misspelt is told by its place."""
-    workspace.write("tailrace.yml", PROJECT.format(url="http://127.0.0.1:1"))
+    workspace.write("tailrace.yml", salesforce_project("http://127.0.0.1:1"))
     workspace.write("syncs/people.yml", SYNC.replace("BULK", "auto").replace(old, new))
     assert words in workspace.run("plan", "people", code=2).err

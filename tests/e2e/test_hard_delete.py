@@ -1,19 +1,11 @@
 """`on_delete: hard_delete`: records past the recycle bin, in jobs of their own, where the sync says so."""
 
 import pytest
+from tests.e2e.labs import on_salesforce, ran
 
 from tailrace.sandbox import SandboxServer
 from tailrace.sandbox.options import SalesforceOptions
 
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-    settle: 0s
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -31,11 +23,9 @@ PEOPLE = [(n, f"Zoë {n}", f"p{n}@example.com", n) for n in range(1, 10)]
 
 def project(workspace, server, monkeypatch):
     """Nine people, not yet sent."""
-    monkeypatch.setenv("SF_SECRET", "sf-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=server.salesforce_url))
+    on_salesforce(workspace, server, monkeypatch)
     workspace.write("syncs/people.yml", SYNC)
     workspace.people(*PEOPLE)
-    workspace.org = server.control.salesforce
     return workspace
 
 
@@ -51,12 +41,6 @@ def crm(workspace, shared_server, monkeypatch):
     """Nine people in an org whose user may delete for good."""
     shared_server.control.reset()
     return project(workspace, shared_server, monkeypatch)
-
-
-def ran(crm, code=0):
-    """What a run came to."""
-    (run,) = crm.run("run", "people", "--json", code=code).json["runs"]
-    return run
 
 
 def everyone(crm):

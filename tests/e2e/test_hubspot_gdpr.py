@@ -1,15 +1,8 @@
 """`on_delete: gdpr_delete`: contacts past the recycle bin, where the sync says so in these words."""
 
 import pytest
+from tests.e2e.labs import on_hubspot, ran
 
-from tailrace.sandbox import SandboxServer
-
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  hub: {{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{url}", settle: 0s}}
-"""
 SYNC = """\
 model: people
 destination: hub
@@ -23,20 +16,11 @@ on_delete: {on_delete}
 """
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One HubSpot-like server."""
-    with SandboxServer(salesforce=False) as running:
-        yield running
-
-
 @pytest.fixture
-def hub(workspace, shared, monkeypatch):
+def hub(workspace, hubspot_server, monkeypatch):
     """Nine contacts, not yet sent."""
-    shared.control.reset()
-    monkeypatch.setenv("HUB_TOKEN", "hub-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared.hubspot_url))
-    workspace.hub = shared.control.hubspot
+    hubspot_server.control.reset()
+    on_hubspot(workspace, hubspot_server, monkeypatch)
     sync(workspace)
     people(workspace, 9)
     return workspace
@@ -50,12 +34,6 @@ def sync(workspace, object="contacts", on_delete="gdpr_delete", field="lastname"
 def people(workspace, last):
     """Write a model of so many people."""
     workspace.write("models/people.sql", f"select i as id, 'Name ' || i as name from range(1, {last + 1}) as t(i)")
-
-
-def ran(workspace, code=0):
-    """What a run came to."""
-    (run,) = workspace.run("run", "people", "--json", code=code).json["runs"]
-    return run
 
 
 def everyone(workspace):

@@ -2,15 +2,8 @@
 
 import httpx
 import pytest
+from tests.e2e.labs import on_hubspot
 
-from tailrace.sandbox import SandboxServer
-
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  hub: {{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{url}", settle: 0s, concurrency: 2}}
-"""
 VIPS = """\
 model: vips
 destination: hub
@@ -33,28 +26,20 @@ fields:
 HEADERS = {"Authorization": "Bearer other"}
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One HubSpot-like server."""
-    with SandboxServer(salesforce=False) as running:
-        yield running
-
-
 @pytest.fixture
-def lab(workspace, shared, monkeypatch):
+def lab(workspace, hubspot_server, monkeypatch):
     """A project that writes to the server, in which a list and an event are known."""
-    shared.control.reset()
-    monkeypatch.setenv("HUB_TOKEN", "hub-canary")
+    hubspot_server.control.reset()
     (workspace.root / "syncs/people.yml").unlink()
-    workspace.write("tailrace.yml", PROJECT.format(url=shared.hubspot_url))
-    return Lab(workspace, shared)
+    on_hubspot(workspace, hubspot_server, monkeypatch, concurrency=2)
+    return Lab(workspace, hubspot_server)
 
 
 class Lab:
     """Writes syncs and models, runs them, and looks into the portal."""
 
-    def __init__(self, workspace, shared):
-        self.workspace, self.hub, self._url = workspace, shared.control.hubspot, shared.hubspot_url
+    def __init__(self, workspace, hubspot_server):
+        self.workspace, self.hub, self._url = workspace, hubspot_server.control.hubspot, hubspot_server.hubspot_url
         properties = [{"name": "amount", "label": "Amount", "type": "number"}]
         self.make_list("VIP")
         self.post("/events/v3/event-definitions", {"name": "order_paid", "propertyDefinitions": properties}, expect=409)

@@ -5,15 +5,8 @@ import subprocess
 import time
 
 import pytest
+from tests.e2e.labs import on_hubspot
 
-from tailrace.sandbox import SandboxServer
-
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  hub: {{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{url}", settle: 0s, concurrency: 2}}
-"""
 SYNC = """\
 model: {model}
 destination: hub
@@ -48,21 +41,13 @@ ROWS = {
 COLUMNS = {"a_deals": "id, name, contact, company", "b_people": "id, name, company", "c_firms": "id, name"}
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One HubSpot-like server."""
-    with SandboxServer(salesforce=False) as running:
-        yield running
-
-
 @pytest.fixture
-def lab(workspace, shared, monkeypatch):
+def lab(workspace, hubspot_server, monkeypatch):
     """A project with three syncs that refer to each other."""
-    shared.control.reset()
-    monkeypatch.setenv("HUB_TOKEN", "hub-canary")
+    hubspot_server.control.reset()
     (workspace.root / "syncs/people.yml").unlink()
-    workspace.write("tailrace.yml", PROJECT.format(url=shared.hubspot_url))
-    made = Lab(workspace, shared.control.hubspot)
+    on_hubspot(workspace, hubspot_server, monkeypatch, concurrency=2)
+    made = Lab(workspace, hubspot_server.control.hubspot)
     for name in FIELDS:
         made.sync(name)
         made.rows(name, ROWS[name])
@@ -197,7 +182,7 @@ def test_a_record_that_is_there_does_not_tell_that_its_association_is(lab):
     assert lab.links("contacts", "companies") == {("p1", "f1"), ("p2", "f2")}
 
 
-def test_kill_9_between_record_and_association_is_made_good(lab, shared):
+def test_kill_9_between_record_and_association_is_made_good(lab, hubspot_server):
     """The next run writes both again; each is there once."""
     lab.run("c_firms")
     lab.hub.fail("associate/default", delay=1)

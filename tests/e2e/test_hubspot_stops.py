@@ -3,15 +3,8 @@
 import re
 
 import pytest
+from tests.e2e.labs import on_hubspot, ran
 
-from tailrace.sandbox import SandboxServer
-
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  hub: {{type: hubspot, access_token: "${{env:HUB_TOKEN}}", base_url: "{url}", settle: 0s, concurrency: 1}}
-"""
 SYNC = """\
 model: people
 destination: hub
@@ -24,36 +17,21 @@ fields: {lastname: name}
 """
 
 
-@pytest.fixture(scope="module")
-def shared():
-    """One HubSpot-like server."""
-    with SandboxServer(salesforce=False) as running:
-        yield running
-
-
 @pytest.fixture
-def hub(workspace, shared, monkeypatch):
+def hub(workspace, hubspot_server, monkeypatch):
     """Fifty contacts in batches of ten, not yet sent."""
-    shared.control.reset()
-    monkeypatch.setenv("HUB_TOKEN", "hub-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared.hubspot_url))
+    hubspot_server.control.reset()
+    on_hubspot(workspace, hubspot_server, monkeypatch, concurrency=1)
     workspace.write("syncs/people.yml", SYNC)
     workspace.write("models/people.sql", "select i as id, 'Name ' || i as name from range(50) as t(i)")
-    workspace.hub = shared.control.hubspot
     yield workspace
     workspace.hub.heal()
     workspace.hub.limit(burst=190, per=10, daily=625_000)
 
 
-def ran(workspace, code):
-    """What a run came to."""
-    (run,) = workspace.run("run", "people", "--json", code=code).json["runs"]
-    return run
-
-
 def finish(workspace, acknowledged):
     """The next run sends the rest, and everybody is there once."""
-    run = ran(workspace, 0)
+    run = ran(workspace)
     assert (run["status"], run["acknowledged"]) == ("succeeded", acknowledged)
     kept = [record["properties"]["warehouse_id"] for record in workspace.hub.records("contacts")]
     assert sorted(map(int, kept)) == list(range(50))
@@ -62,7 +40,7 @@ def finish(workspace, acknowledged):
 def test_an_account_that_moves(hub):
     """477: nothing more is sent, what was acknowledged counts, and the message says when to come back."""
     hub.hub.fail("/batch/upsert", skip=2, status=477, headers={"Retry-After": "3600"}, body={"message": "migrating"})
-    run = ran(hub, 1)
+    run = ran(hub, code=1)
     assert (run["status"], run["acknowledged"]) == ("failed", 20)
     assert "another data centre" in run["message"]
     assert re.search(r"Run again after \d{4}-\d\d-\d\dT\d\d:\d\d", run["message"])
@@ -72,18 +50,18 @@ def test_an_account_that_moves(hub):
 def test_the_days_limit_is_seen_coming(hub):
     """HubSpot's headers tell what is left: the run ends as partial before it is refused, and says when to come back."""
     hub.hub.limit(burst=190, per=10, daily=5)
-    run = ran(hub, 4)
+    run = ran(hub, code=4)
     assert (run["status"], run["acknowledged"]) == ("partial", 30)
     assert re.search(r"resume after \d{4}-\d\d-\d\d", run["message"]), run["message"]
     assert hub.hub.counters()["refused"] == 0
-    assert ran(hub, 4)["acknowledged"] == 0
+    assert ran(hub, code=4)["acknowledged"] == 0
 
 
 def test_the_days_limit_used_up_by_others(hub):
     """A 429 of policy DAILY ends the run as partial, and names the account's next midnight."""
     body = {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY", "message": "You have reached it."}
     hub.hub.fail("/batch/upsert", skip=1, status=429, body=body)
-    run = ran(hub, 4)
+    run = ran(hub, code=4)
     assert (run["status"], run["acknowledged"]) == ("partial", 10)
     assert "midnight" in run["message"]
     assert re.search(r"resume after \d{4}-\d\d-\d\d", run["message"]), run["message"]

@@ -4,20 +4,11 @@ import signal
 import sqlite3
 
 import pytest
+from tests.e2e.labs import on_salesforce, ran
 
 from tailrace.failpoints import VARIABLE
 from tailrace.sandbox import SandboxServer
 
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-    settle: 0s
-    job_rows: 400
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -34,29 +25,14 @@ fields:
 PEOPLE = [(n, f"Zoë {n}", f"p{n}@example.com", n) for n in range(1, 1001)]
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    """A simulated org."""
-    with SandboxServer(hubspot=False) as running:
-        yield running
-
-
 @pytest.fixture
-def crm(workspace, shared_server, monkeypatch):
+def crm(workspace, salesforce_server, monkeypatch):
     """A project that mirrors a thousand people in jobs of 400."""
-    shared_server.control.reset()
-    monkeypatch.setenv("SF_SECRET", "sf-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared_server.salesforce_url))
+    salesforce_server.control.reset()
+    on_salesforce(workspace, salesforce_server, monkeypatch, job_rows=400)
     workspace.write("syncs/people.yml", SYNC.replace("BULK", "always"))
     workspace.people(*PEOPLE)
-    workspace.org = shared_server.control.salesforce
     return workspace
-
-
-def ran(crm, code=0):
-    """What a run came to."""
-    (run,) = crm.run("run", "people", "--json", code=code).json["runs"]
-    return run
 
 
 def names(crm):
@@ -82,11 +58,9 @@ def test_the_plan_says_that_there_are_jobs_and_why(crm):
 def counted(workspace, monkeypatch):
     """The same project in an org of its own, whose allowance of calls counts; a fifth of it is reserved."""
     with SandboxServer(hubspot=False, rate_limits=True) as server:
-        monkeypatch.setenv("SF_SECRET", "sf-canary")
-        workspace.write("tailrace.yml", PROJECT.format(url=server.salesforce_url) + "    reserve: 20%\n")
+        on_salesforce(workspace, server, monkeypatch, job_rows=400, reserve="20%")
         workspace.write("syncs/people.yml", SYNC.replace("BULK", "always"))
         workspace.people(*PEOPLE)
-        workspace.org = server.control.salesforce
         yield workspace
 
 

@@ -2,18 +2,8 @@
 
 import httpx
 import pytest
+from tests.e2e.labs import on_salesforce, ran, signed_in
 
-from tailrace.sandbox import SandboxServer
-
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-    settle: 0s
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -31,42 +21,25 @@ fields:
 PEOPLE = [(n, f"Zoë {n}", f"p{n}@example.com", n) for n in range(1, 7)]
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    """A simulated org."""
-    with SandboxServer(hubspot=False) as running:
-        yield running
-
-
 @pytest.fixture(params=["never", "always"])
-def crm(request, workspace, shared_server, monkeypatch):
+def crm(request, workspace, salesforce_server, monkeypatch):
     """A project that mirrors six people, in batches and in jobs, after its first run."""
-    shared_server.control.reset()
-    monkeypatch.setenv("SF_SECRET", "sf-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared_server.salesforce_url))
+    salesforce_server.control.reset()
+    on_salesforce(workspace, salesforce_server, monkeypatch)
     workspace.say = lambda what: workspace.write(
         "syncs/people.yml", SYNC.replace("BULK", request.param).replace("WHAT", what)
     )
     workspace.say("skip")
     workspace.people(*PEOPLE)
-    workspace.org, workspace.url = shared_server.control.salesforce, shared_server.salesforce_url
     assert ran(workspace)["acknowledged"] == 6
     return workspace
-
-
-def ran(crm, code=0):
-    """What a run came to."""
-    (run,) = crm.run("run", "people", "--json", code=code).json["runs"]
-    return run
 
 
 def delete(crm, *keys):
     """Delete contacts, as a person would."""
     ids = [record["Id"] for record in crm.org.records("Contact") if int(record["External_Id__c"]) in keys]
-    form = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
-    token = httpx.post(f"{crm.url}/services/oauth2/token", data=form).json()["access_token"]
     url = f"{crm.url}/services/data/v62.0/composite/sobjects?ids={','.join(ids)}"
-    answer = httpx.delete(url, headers={"Authorization": f"Bearer {token}"})
+    answer = httpx.delete(url, headers=signed_in(crm.url))
     assert [result["success"] for result in answer.json()] == [True] * len(keys)
 
 

@@ -1,17 +1,10 @@
 """Platform events of Salesforce: rows that are published, by batches and by jobs, and whose ids tell nothing."""
 
 import pytest
+from tests.e2e.labs import on_salesforce, ran
 
 from tailrace.sandbox import SandboxServer
 
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -29,11 +22,8 @@ FIELD = {"name": "Printer__c", "type": "string", "length": 80, "createable": Tru
 def org(workspace, monkeypatch):
     """A project that publishes events, and the org it publishes them in."""
     with SandboxServer(hubspot=False) as server:
-        monkeypatch.setenv("SF_SECRET", "sf-canary-1")
         server.control.salesforce.declare({"Low_Ink__e": {"fields": [FIELD]}})
-        workspace.write("tailrace.yml", PROJECT.format(url=server.salesforce_url))
-        workspace.org = server.control.salesforce
-        yield workspace
+        yield on_salesforce(workspace, server, monkeypatch)
 
 
 def printers(org):
@@ -46,11 +36,10 @@ def test_each_event_is_published_once(org, bulk):
     """All have the same id in the answers; none is taken for another one, in this run or in those after it."""
     org.write("syncs/people.yml", SYNC.format(bulk=bulk))
     org.people(*((n, f"P{n}", "", 0) for n in range(5)))
-    (run,) = org.run("run", "people", "--json").json["runs"]
+    run = ran(org)
     assert (run["status"], run["acknowledged"]) == ("succeeded", 5)
     org.people(*((n, f"P{n}", "", 0) for n in range(7)))
-    (run,) = org.run("run", "people", "--json").json["runs"]
+    run = ran(org)
     assert (run["status"], run["acknowledged"]) == ("succeeded", 2)
-    (run,) = org.run("run", "people", "--json").json["runs"]
-    assert run["status"] == "nothing_to_do"
+    assert ran(org)["status"] == "nothing_to_do"
     assert printers(org) == [f"P{n}" for n in range(7)]

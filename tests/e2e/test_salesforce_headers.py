@@ -1,20 +1,11 @@
 """Headers that a sync opts in to go with every request, those that are repeated included."""
 
 import pytest
+from tests.e2e.labs import on_salesforce, ran
 
 from tailrace.sandbox import SandboxServer
 from tailrace.sandbox.options import SalesforceOptions
 
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-    settle: 0s
-    batch_size: 3
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -45,17 +36,9 @@ def crm(workspace, shared_server, monkeypatch):
     """Six leads with one address, three in a batch, not yet sent."""
     shared_server.control.reset()
     shared_server.control.salesforce.heal()
-    monkeypatch.setenv("SF_SECRET", "sf-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared_server.salesforce_url))
+    on_salesforce(workspace, shared_server, monkeypatch, batch_size=3)
     workspace.people(*PEOPLE)
-    workspace.org = shared_server.control.salesforce
     return workspace
-
-
-def ran(crm, code=0):
-    """What a run came to."""
-    (run,) = crm.run("run", "people", "--json", code=code).json["runs"]
-    return run
 
 
 def owners(crm):

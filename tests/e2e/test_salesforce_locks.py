@@ -5,21 +5,10 @@ import time
 
 import httpx
 import pytest
+from tests.e2e.labs import on_salesforce, ran, signed_in
 
-from tailrace.sandbox import SandboxServer
 from tailrace_destinations.salesforce.adapter import SalesforceDestination
 
-PROJECT = """\
-warehouses:
-  main: {{type: duckdb, path: ":memory:"}}
-destinations:
-  crm:
-    type: salesforce
-    auth: {{flow: client_credentials, login_url: "{url}", client_id: app, client_secret: "${{env:SF_SECRET}}"}}
-    settle: 0s
-    batch_size: 20
-    concurrency: 4
-"""
 SYNC = """\
 model: people
 destination: crm
@@ -37,23 +26,13 @@ MODEL = "select range as id, 'Roe' as name, 'c' || range % 9 as company from ran
 LONG_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    """A simulated org."""
-    with SandboxServer(hubspot=False) as running:
-        yield running
-
-
 @pytest.fixture
-def crm(workspace, shared_server, monkeypatch):
+def crm(workspace, salesforce_server, monkeypatch):
     """A project that mirrors 300 contacts of nine accounts, which are there."""
-    shared_server.control.reset()
-    monkeypatch.setenv("SF_SECRET", "sf-canary")
-    workspace.write("tailrace.yml", PROJECT.format(url=shared_server.salesforce_url))
+    salesforce_server.control.reset()
+    on_salesforce(workspace, salesforce_server, monkeypatch, batch_size=20, concurrency=4)
     workspace.write("syncs/people.yml", SYNC.replace("BULK", "never"))
     workspace.write("models/people.sql", MODEL)
-    workspace.org = shared_server.control.salesforce
-    workspace.url = shared_server.salesforce_url
     accounts = [{"attributes": {"type": "Account"}, "External_Id__c": f"c{n}", "Name": "A"} for n in range(9)]
     assert all(result["success"] for result in write(workspace, accounts, "Account"))
     return workspace
@@ -61,17 +40,9 @@ def crm(workspace, shared_server, monkeypatch):
 
 def write(crm, records, object):
     """Upsert records as another program would."""
-    form = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
-    token = httpx.post(f"{crm.url}/services/oauth2/token", data=form).json()["access_token"]
     url = f"{crm.url}/services/data/v62.0/composite/sobjects/{object}/External_Id__c"
     body = {"allOrNone": False, "records": records}
-    return httpx.patch(url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=LONG_S).json()
-
-
-def ran(crm):
-    """What a run came to."""
-    (run,) = crm.run("run", "people", "--json").json["runs"]
-    return run
+    return httpx.patch(url, json=body, headers=signed_in(crm.url), timeout=LONG_S).json()
 
 
 def test_four_batches_in_flight_never_contend_for_a_parent(crm):
