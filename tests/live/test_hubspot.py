@@ -5,14 +5,12 @@ records whose match values begin with `tailrace-live-`, and archives them, also 
 """
 
 import os
-import secrets
-from dataclasses import dataclass, field
 
 import pytest
+from tests.live.lab import LiveLab
 
 from tailrace.api import Project
-from tailrace.destination import Batch, Context, Operation, Row
-from tailrace.testing.calls import RecordingCalls
+from tailrace.destination import Operation
 from tailrace_destinations.hubspot import plugin
 
 PREFIX = "TAILRACE_LIVE_HUBSPOT_"
@@ -53,77 +51,21 @@ def sign_in():
     return f"    auth:\n      flow: refresh_token\n      client_id: {told('client_id')}\n{secret}"
 
 
-@dataclass
-class Lab:
-    """A project on the live account. Its records are those whose match value begins with `mark`."""
-
-    root: object
-    object: str = field(default_factory=lambda: told("object", "contacts"))
-    match: str = field(default_factory=lambda: told("match", "warehouse_id"))
-    mark: str = field(default_factory=lambda: f"tailrace-live-{secrets.token_hex(6)}")
-    numbers: int = 0
-
-    @property
-    def name(self):
-        return told("name", NAMES.get(self.object, "name"))
-
-    def key(self, number):
-        self.numbers = max(self.numbers, number)
-        return f"{self.mark}-{number}"
-
-    def model(self, **names):
-        """What the model gives: names by number, as `n1="Ann"`."""
-        rows = [f"('{self.key(int(number[1:]))}', '{name}')" for number, name in names.items()]
-        (self.root / "models/rows.sql").write_text(f"select * from (values {', '.join(rows)}) as t(id, name)")
-
-    def run(self):
-        """Run the sync."""
-        with Project.load(self.root) as project:
-            return project.run("rows")
-
-    def open(self):
-        with Project.load(self.root) as project:
-            config = project.syncs["rows"].destination_config
-        return plugin.open(config, Context("live", RecordingCalls(), str(self.root), object=self.object))
-
-    def found(self):
-        """Records of the account."""
-        keys = [(self.key(number),) for number in range(1, self.numbers + 1)]
-        hub = self.open()
-        try:
-            return list(hub.find(self.object, [self.match], keys, [self.name]))
-        finally:
-            hub.close()
-
-    def kept(self):
-        """Names in the account by number."""
-        return {int(record.match[0].rpartition("-")[2]): record.values[self.name] for record in self.found()}
-
-    def clean(self):
-        """Archive whatever is left of the records."""
-        rows = tuple(Row(record.id, record.match, record.match, {}, record.id) for record in self.found())
-        hub = self.open()
-        try:
-            if rows:
-                outcomes = list(hub.push(Batch("clean", self.object, Operation.ARCHIVE, (self.match,), rows)))
-                assert {outcome.status for outcome in outcomes} == {"acknowledged"}
-        finally:
-            hub.close()
-
-
 @pytest.fixture
 def lab(tmp_path):
     """A project on the account; its records are archived in the end."""
-    (tmp_path / "models").mkdir()
-    (tmp_path / "syncs").mkdir()
-    destination = f"  live:\n    type: hubspot\n{sign_in()}    api_version: {told('api_version', 'v3')}\n"
-    destination += f"    base_url: {told('url')}\n" if told("url") else ""
-    warehouse = "warehouses:\n  main: {type: duckdb, path: ':memory:'}\n"
-    (tmp_path / "tailrace.yml").write_text(f"{warehouse}destinations:\n{destination}")
-    made = Lab(tmp_path)
-    made.model(n1="Ann", n2="Bob", n3="Zoë 🙂")
-    text = SYNC.format(object=made.object, match=made.match, name=made.name)
-    (tmp_path / "syncs/rows.yml").write_text(text)
+    kind = told("object", "contacts")
+    made = LiveLab(
+        tmp_path,
+        plugin,
+        Operation.ARCHIVE,
+        object=kind,
+        match=told("match", "warehouse_id"),
+        name=told("name", NAMES.get(kind, "name")),
+    )
+    url = f"    base_url: {told('url')}\n" if told("url") else ""
+    made.destination(f"    type: hubspot\n{sign_in()}    api_version: {told('api_version', 'v3')}\n{url}")
+    made.sync(SYNC.format(object=made.object, match=made.match, name=made.name))
     yield made
     made.clean()
 

@@ -5,14 +5,12 @@ whose external ids begin with `tailrace-live-`, and deletes them, also when it f
 """
 
 import os
-import secrets
-from dataclasses import dataclass, field
 
 import pytest
+from tests.live.lab import LiveLab
 
 from tailrace.api import Project
-from tailrace.destination import Batch, Context, Operation, Row
-from tailrace.testing.calls import RecordingCalls
+from tailrace.destination import Operation
 from tailrace_destinations.salesforce import plugin
 
 PREFIX = "TAILRACE_LIVE_SF_"
@@ -27,7 +25,7 @@ SYNC = """\
 model: rows
 destination: live
 object: {object}
-mode: {mode}
+mode: mirror
 key: id
 match: {{{match}: id}}
 fields:
@@ -56,79 +54,29 @@ def auth():
     return "".join(f"      {line}\n" for line in lines)
 
 
-@dataclass
-class Lab:
-    """A project on the live org. Its records are those whose external id begins with `mark`."""
+class Lab(LiveLab):
+    """A project on the live org."""
 
-    root: object
-    object: str = field(default_factory=lambda: told("object", "Contact"))
-    match: str = field(default_factory=lambda: told("match", "External_Id__c"))
-    mark: str = field(default_factory=lambda: f"tailrace-live-{secrets.token_hex(6)}")
-    numbers: int = 0
-
-    @property
-    def name(self):
-        return told("name", "LastName" if self.object == "Contact" else "Name")
-
-    def key(self, number):
-        self.numbers = max(self.numbers, number)
-        return f"{self.mark}-{number}"
-
-    def model(self, **names):
-        """What the model gives: names by number, as `n1="Ann"`."""
-        rows = [f"('{self.key(int(number[1:]))}', '{name}')" for number, name in names.items()]
-        (self.root / "models/rows.sql").write_text(f"select * from (values {', '.join(rows)}) as t(id, name)")
-
-    def sync(self, mode="mirror", **keys):
+    def mapping(self, **keys):
+        """Write the sync; more keys of it."""
         lines = "".join(f"{key}: {value}\n" for key, value in keys.items())
-        text = SYNC.format(object=self.object, match=self.match, name=self.name, mode=mode, keys=lines)
-        (self.root / "syncs/rows.yml").write_text(text)
-
-    def run(self):
-        """Run the sync; acknowledged rows by kind."""
-        with Project.load(self.root) as project:
-            return project.run("rows")
-
-    def open(self):
-        with Project.load(self.root) as project:
-            config = project.syncs["rows"].destination_config
-        return plugin.open(config, Context("live", RecordingCalls(), str(self.root)))
-
-    def kept(self):
-        """Names in the org by number."""
-        keys = [self.key(number) for number in range(1, self.numbers + 1)]
-        crm = self.open()
-        try:
-            found = list(crm.find(self.object, [self.match], [(key,) for key in keys], [self.name]))
-        finally:
-            crm.close()
-        return {int(record.match[0].rpartition("-")[2]): record.values[self.name] for record in found}
-
-    def clean(self):
-        """Delete whatever is left of the records."""
-        keys = [self.key(number) for number in range(1, self.numbers + 1)]
-        crm = self.open()
-        try:
-            found = list(crm.find(self.object, [self.match], [(key,) for key in keys]))
-            rows = tuple(Row(record.id, record.match, record.match, {}, record.id) for record in found)
-            if rows:
-                outcomes = list(crm.push(Batch("clean", self.object, Operation.DELETE, (self.match,), rows)))
-                assert {outcome.status for outcome in outcomes} == {"acknowledged"}
-        finally:
-            crm.close()
+        self.sync(SYNC.format(object=self.object, match=self.match, name=self.name, keys=lines))
 
 
 @pytest.fixture
 def lab(tmp_path):
     """A project on the org; its records are deleted in the end."""
-    (tmp_path / "models").mkdir()
-    (tmp_path / "syncs").mkdir()
-    warehouse = "warehouses:\n  main: {type: duckdb, path: ':memory:'}\n"
-    destination = f"destinations:\n  live:\n    type: salesforce\n    auth:\n{auth()}"
-    (tmp_path / "tailrace.yml").write_text(warehouse + destination)
-    made = Lab(tmp_path)
-    made.model(n1="Ann", n2="Bob", n3="Zoë 🙂")
-    made.sync()
+    kind = told("object", "Contact")
+    made = Lab(
+        tmp_path,
+        plugin,
+        Operation.DELETE,
+        object=kind,
+        match=told("match", "External_Id__c"),
+        name=told("name", "LastName" if kind == "Contact" else "Name"),
+    )
+    made.destination(f"    type: salesforce\n    auth:\n{auth()}")
+    made.mapping()
     yield made
     made.clean()
 
@@ -155,7 +103,7 @@ def test_a_sync_against_the_org(lab):
     assert (second.acknowledged, second.rejected) == (1, 1)
     assert [error.code for error in second.errors] == ["STRING_TOO_LONG"]
 
-    lab.sync(bulk="always", too_long="truncate")
+    lab.mapping(bulk="always", too_long="truncate")
     lab.model(n1="Anna", n2="x" * 5000, n4="Dee", n5="#N/A")
     third = lab.run()
     assert (third.status, third.acknowledged) == ("succeeded", 4), third.errors

@@ -1,0 +1,1 @@
+"""Smoke tests against real accounts."""
