@@ -157,6 +157,7 @@ def test_a_lost_answer_loses_and_doubles_nothing(lab, where, commit):
     lab.run("c_firms")
     lab.hub.fail(where, drop=True, commit=commit, times=2)
     assert lab.run("b_people")["b_people"]["acknowledged"] == 3
+    assert not any(lab.hub.pending_faults().values()), "the answers were lost"
     assert lab.links("contacts", "companies") == {("p1", "f1"), ("p2", "f2")}
     assert len(lab.hub.records("contacts")) == 3
 

@@ -108,6 +108,7 @@ def test_a_refresh_token_carries_a_run(crm, server, monkeypatch):
     server.control.salesforce.fail("composite/", status=401, body=[{"errorCode": "INVALID_SESSION_ID", "message": "x"}])
     answer = crm.run("run", "contacts", "--json")
     assert answer.json["runs"][0]["acknowledged"] == 3
+    assert not any(server.control.salesforce.pending_faults().values()), "the session ended"
     assert "canary" not in answer.out + answer.err
     assert set(contacts(server)) == {"1", "2", "3"}
 
