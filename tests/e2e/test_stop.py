@@ -305,7 +305,7 @@ def busy(process, seconds):
 
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_query_that_is_under_way_is_broken_off(project, command):
-    """DuckDB looks for signals in some of its loops only: the program does not leave that to it."""
+    """What DuckDB makes of a signal, an error of its own, is not left to it: a run is recorded as what it is."""
     workspace = project()
     workspace.write("models/people.sql", SLOW)
     with running(workspace, command, "people") as process:
@@ -313,6 +313,8 @@ def test_a_query_that_is_under_way_is_broken_off(project, command):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     assert (process.returncode, "Traceback" in err) == (130, False), err
+    runs = workspace.run("runs", "--json").json["runs"]
+    assert [run["status"] for run in runs] == (["interrupted"] if command == "run" else [])
 
 
 def test_a_command_that_only_looks_ends_with_ctrl_c_s_code(project):

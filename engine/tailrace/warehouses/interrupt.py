@@ -20,7 +20,7 @@ PATIENCE_S: Final = 5.0
 def interruptibly(act: Callable[[], T], cancel: Callable[[], object]) -> T:
     """Do something in another thread, if this is the one that signals go to; `cancel` has it end then.
 
-    DuckDB looks for signals in some of its loops only, and makes a RuntimeError of what their handler raises.
+    DuckDB, which would carry it out in this one, makes a RuntimeError of what a signal's handler raises.
     """
     if threading.current_thread() is not threading.main_thread():
         return act()
