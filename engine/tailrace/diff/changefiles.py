@@ -74,7 +74,7 @@ class Layout:
 def write_flat(folder: Path, number: int, frame: pl.DataFrame) -> Flat:
     """Write compared rows; their `seq` must be their final one."""
     name = f"changes-{number}.parquet"
-    frame.write_parquet(folder / name, compression="zstd", compression_level=1, row_group_size=65_536)
+    frame.write_parquet(folder / name, compression="lz4", row_group_size=65_536)
     return Flat(name, frame.height)
 
 

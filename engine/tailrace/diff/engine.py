@@ -59,7 +59,7 @@ MAX_BUCKETS = 256
 _SAMPLE = 2_000
 _SHARE = 4
 """The part of the memory that rows being compared may take at most: with more it gets no faster."""
-_PORTION = 16_384
+_PORTION = 65_536
 """Rows that are parted into buckets together."""
 _COPIES = 4
 """How often a row is in memory while it is compared, by measurement."""

@@ -20,6 +20,7 @@ import polars as pl
 
 from tailrace.canonical.plain import carried_of
 from tailrace.canonical.types import dtype
+from tailrace.diff.lists import list_hash
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -86,7 +87,13 @@ class Recipe:
         return self.names(carried)
 
     def _sum(self, carried: Mapping[str, pl.Expr], lane: str) -> pl.Expr:
-        return total(carried[part.column].hash(part.seed(self.secret, lane)) for part in self.parts)
+        return total(_hashed(carried[part.column], part.carrier, part.seed(self.secret, lane)) for part in self.parts)
+
+
+def _hashed(value: pl.Expr, carrier: str, seed: int) -> pl.Expr:
+    if not carrier:
+        return value.hash(seed)
+    return value.map_batches(list_hash(seed), return_dtype=pl.UInt64(), is_elementwise=True)
 
 
 def total(hashes: Iterable[pl.Expr]) -> pl.Expr:
@@ -111,7 +118,9 @@ def golden() -> str:
         pl.Series(str(at), [*values, *([None] * (rows - len(values)))], dtype=physical)
         for at, (values, physical) in enumerate(samples)
     ]
-    hashes = pl.DataFrame(columns).select([pl.col(column.name).hash(seed) for column in columns])
+    hashes = pl.DataFrame(columns).select(
+        _hashed(pl.col(column.name), "list" if isinstance(column.dtype, pl.List) else "", seed) for column in columns
+    )
     return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()
 
 

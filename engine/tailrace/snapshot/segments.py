@@ -178,6 +178,9 @@ def _numbered(path: Path) -> pl.LazyFrame:
 
 def _chooser(wanted: Mask) -> Callable[[Sequence[pl.Series]], pl.Series]:
     def choose(columns: Sequence[pl.Series]) -> pl.Series:
-        return as_series(wanted[columns[0].to_numpy()])
+        rows = columns[0].to_numpy()
+        first, end = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)
+        # All rows in between are there, as nothing was left out before.
+        return as_series(wanted[first:end] if end - first == rows.size else wanted[rows])
 
     return choose
