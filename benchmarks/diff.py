@@ -43,6 +43,8 @@ NAMES = {
 }
 RESUMED = frozenset({"ours", "ours-nothing"})
 """Methods that begin with the snapshot of the first version."""
+BARE = frozenset({"decode", "ours"})
+"""Methods that are measured with more than `LARGE` rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +135,34 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(found: Figures, asked: argparse.Namespace, about: Figures) -> None:
-    """Add the figures to those that are there; what is measured is kept at once."""
-    for rows in asked.rows:
-        data = generate(rows)
-        base = emptied(PLACE / "base")
+    """Add the figures to those that are there."""
+    places = {rows: (generate(rows), emptied(PLACE / f"base-{rows}")) for rows in asked.rows}
+    for data, base in places.values():
         run("ours-first", data, base)
-        found["sizes"][str(rows)] = about | {"samples": sweep(data, base, asked)}
-        keep(found)
-        if rows == LARGE and asked.days:
-            found["month"] = about | {"rows": rows} | month(rows, base, asked)
-            keep(found)
+    for rows, samples in sweep(places, asked).items():
+        found["sizes"][str(rows)] = about | {"samples": samples}
+    keep(found)
+    if LARGE in places and asked.days:
+        found["month"] = about | {"rows": LARGE} | month(LARGE, places[LARGE][1], asked)
     found["plan"] = about | run("plan", generate(min(asked.rows)), emptied(PLACE / "plan"))
     keep(found)
 
 
-def sweep(data: Path, base: Path, asked: argparse.Namespace) -> Figures:
-    """Samples of each method, taken in turns."""
-    samples: Figures = {method: [] for method in asked.methods}
+def sweep(places: Mapping[int, tuple[Path, Path]], asked: argparse.Namespace) -> dict[int, Figures]:
+    """Samples of each method by number of rows. All take turns, so that whatever else the machine does meets all."""
+    samples: dict[int, Figures] = {
+        rows: {method: [] for method in asked.methods if rows <= LARGE or method in BARE} for rows in places
+    }
     for turn in range(asked.rounds):
         say(f"round {turn + 1} of {asked.rounds}")
-        for method in asked.methods:
-            place = restored(base) if method in RESUMED else emptied(PLACE / "now")
-            samples[method].append(run(method, data, place))
-    answers = {json.dumps(sample["changes"]) for found in samples.values() for sample in found if "changes" in sample}
-    if len(answers) > 1:
-        raise SystemExit(f"bench: the methods found different changes: {' and '.join(sorted(answers))}")
+        for rows, (data, base) in places.items():
+            for method, found in samples[rows].items():
+                place = restored(base) if method in RESUMED else emptied(PLACE / "now")
+                found.append(run(method, data, place))
+    for methods in samples.values():
+        answers = {json.dumps(one["changes"]) for found in methods.values() for one in found if "changes" in one}
+        if len(answers) > 1:
+            raise SystemExit(f"bench: the methods found different changes: {' and '.join(sorted(answers))}")
     return samples
 
 
