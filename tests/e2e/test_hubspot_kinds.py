@@ -48,7 +48,7 @@ class Lab:
         """A request as some other program makes it."""
         answer = httpx.post(self._url + path, json=body, headers=HEADERS)
         assert answer.status_code in {200, 201, 204, expect}, answer.text
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def make_list(self, name, processing="MANUAL"):
         """Make a list of contacts."""
@@ -60,6 +60,22 @@ class Lab:
             {"id": name, "idProperty": "warehouse_id", "properties": {"email": f"{name}@example.com"}} for name in names
         ]
         self.post("/crm/v3/objects/contacts/batch/upsert", {"inputs": inputs})
+
+    def take_out(self, name):
+        """Take a contact out of the list, as people do."""
+        (kept,) = [each for each in self.hub.records("lists") if each["name"] == "VIP"]
+        body = {"recordIdsToAdd": [], "recordIdsToRemove": [self._id(name)]}
+        path = f"/crm/v3/lists/{kept['listId']}/memberships/add-and-remove"
+        assert httpx.put(self._url + path, json=body, headers=HEADERS).status_code == 200
+
+    def archive(self, name):
+        """Archive a contact."""
+        body = {"inputs": [{"id": self._id(name)}]}
+        self.post("/crm/v3/objects/contacts/batch/archive", body, expect=204)
+
+    def _id(self, name):
+        records = self.hub.records("contacts")
+        return next(record["id"] for record in records if record["properties"]["warehouse_id"] == name)
 
     def vips(self, *names, mode="mirror", sync=None):
         """Write the model of a list's members, and its sync."""
@@ -106,6 +122,21 @@ def test_a_list_is_kept_equal_to_the_model(lab):
     assert (lab.run("vips")["deletes"], lab.members) == (2, ["ann"])
     assert lab.run("vips")["status"] == "nothing_to_do"
     assert lab.hub.counters()["writes"]["contacts"] == written
+
+
+def test_a_full_run_puts_back_whom_others_took_out(lab):
+    """And whose record was archived and came back as another one; nobody is put in twice."""
+    lab.contacts("ann", "bo", "cy")
+    lab.vips("ann", "bo", "cy")
+    lab.run("vips")
+    lab.take_out("ann")
+    lab.archive("bo")
+    lab.contacts("bo")
+    assert (lab.run("vips")["status"], lab.members) == ("nothing_to_do", ["cy"])
+    full = lab.run("vips", "--full")
+    assert (full["updates"], full["acknowledged"]) == (3, 3)
+    assert lab.members == ["ann", "bo", "cy"]
+    assert lab.run("vips")["status"] == "nothing_to_do"
 
 
 def test_who_has_no_record_is_skipped_and_asked_for_again(lab):

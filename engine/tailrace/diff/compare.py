@@ -21,7 +21,10 @@ def changed_rows(
     unknown = _unknown(sides, spec)
     written = [_written(name, unknown[name], spec, full=full).alias(f"c:{name}") for name in spec.fields]
     marked = joined.with_columns(written)
-    differs = pl.any_horizontal(~_KNOWN, *role("c", spec.fields), *_moved(spec, marked.schema))
+    # Without a field it is the row that is written: a member of a list.
+    differs = pl.any_horizontal(
+        ~_KNOWN, pl.lit(full and not spec.fields), *role("c", spec.fields), *_moved(spec, marked.schema)
+    )
     op = pl.when(_KNOWN).then(pl.lit("update")).otherwise(pl.lit("insert")).alias("op")
     marked = marked.with_columns(differs=differs)
     numbers = [name for name in CARRIED if name in marked.columns]

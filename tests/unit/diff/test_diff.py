@@ -222,6 +222,14 @@ def test_fields_unknown_for_a_row_are_sent_again():
     assert said(changes) == [("update", 1, {"a"})]
 
 
+def test_full_sends_rows_that_have_no_field():
+    """A member of a list is nothing but its match."""
+    spec = DiffSpec(("id",), ("ext",), ())
+    rows = model(k_id=[1], m_ext=["x"])
+    assert said(diff(rows, snapshot(rows), spec, full=True)) == [("update", 1, set())]
+    assert said(diff(rows, snapshot(rows), spec)) == []
+
+
 def test_full_sends_every_field_of_every_row():
     """A full run takes nothing for granted but what may be written only once."""
     rows = model(k_id=[1], m_ext=["x"], f_a=[1], f_b=[1])
