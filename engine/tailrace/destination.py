@@ -381,6 +381,23 @@ class Plugin:
         return self.capabilities(config) if self.kinds is None else self.kinds(config, object)
 
 
-def plugins() -> dict[str, Plugin]:
+class _Installed(Mapping[str, Plugin]):
+    """Adapters are imported one by one, when they are asked for."""
+
+    def __init__(self) -> None:
+        self._entries = {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+    def __getitem__(self, name: str) -> Plugin:
+        loaded: Plugin = self._entries[name].load()
+        return loaded
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def plugins() -> Mapping[str, Plugin]:
     """All installed adapters by name, found by entry point."""
-    return {entry.name: entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    return _Installed()

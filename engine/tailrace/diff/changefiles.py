@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
 from tailrace.canonical.types import dtype
 from tailrace.diff.hashset import Mask, as_series
@@ -151,6 +150,8 @@ class FrameFile:
         self._path = path
         self.height = 0
         """Rows written."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 - large, and a comparison does without
+
         self._schema = pl.DataFrame(schema=schema).to_arrow().schema
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=3)
 

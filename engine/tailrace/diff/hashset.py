@@ -121,8 +121,16 @@ def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:
 
 
 def as_series(values: NDArray[Any], name: str = "") -> pl.Series:
-    """An array as a column, by way of Arrow: polars' own way loads `numpy.ma` first, which takes a while."""
-    return pl.Series(Capsule(pa.array(values))).alias(name)  # a name given with the data would be ignored
+    """An array as a column, over the same memory but for Booleans.
+
+    By way of Arrow's buffers: polars and Arrow load `numpy.ma` before they look at an array, which takes a while.
+    """
+    if values.dtype == np.bool_:
+        kind, data = pa.bool_(), np.packbits(values, bitorder="little")
+    else:
+        kind, data = pa.from_numpy_dtype(values.dtype), np.ascontiguousarray(values)
+    array = pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(data)])
+    return pl.Series(Capsule(array)).alias(name)  # a name given with the data would be ignored
 
 
 def repeats(ordered: Hashes) -> Hashes:
