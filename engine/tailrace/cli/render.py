@@ -61,8 +61,8 @@ def _head(made: Plan, sync: Sync) -> str:
     if basis.generation and basis.snapshot_saved_at:
         past = f"snapshot of {basis.snapshot_saved_at:%Y-%m-%d %H:%M} UTC (run {basis.snapshot_run})"
     return (
-        f"{made.sync}  {made.mode} → {basis.destination}.{basis.object}     {made.model_rows:,} rows of model "
-        f"{sync.config.model}, {past}"
+        f"{made.sync}  {made.mode} → {basis.destination}.{basis.object}     {made.model_rows:,} rows of "
+        f"{sync.config.source}, {past}"
     )
 
 

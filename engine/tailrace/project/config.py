@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from tailrace.project.dbt import Reference
 from tailrace.project.model import Model
 from tailrace.project.reading import problem
 from tailrace.project.times import Cron, Zone
@@ -36,6 +37,7 @@ from tailrace.project.types import (
     Rate,
     Secret,
     SecretUrl,
+    TableName,
 )
 
 Mode: TypeAlias = Literal["upsert", "update", "insert", "mirror", "append", "delete"]
@@ -153,6 +155,13 @@ class SnapshotConfig(Model):
     """Bits that stand for a row while it is compared."""
 
 
+class DbtConfig(Model):
+    """A project of dbt whose models syncs may read."""
+
+    manifest: Filled
+    """Its `manifest.json`, from the project's folder."""
+
+
 class ProjectConfig(Model):
     """`tailrace.yml`: connections and defaults."""
 
@@ -165,6 +174,9 @@ class ProjectConfig(Model):
     snapshots: Filled = ".tailrace/snapshots"
     snapshot: SnapshotConfig = SnapshotConfig()
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
+    vars: dict[NameText, str | int | float | bool | None] = Field(default_factory=dict)
+    """What `{{ var('NAME') }}` stands for in models."""
+    dbt: DbtConfig | None = None
     destinations: dict[NameText, Any] = Field(default_factory=dict)
     """Accounts to write to; in a loaded project, instances of the adapters' own models."""
 
@@ -354,12 +366,17 @@ _MEANT_FOR: dict[str, tuple[Mode, ...]] = {
 """Keys of a sync that mean something with some modes only."""
 
 
+_READS_DBT: dict[str, Any] = {"required": ["model"], "properties": {"model": {"pattern": r"^(ref|source)\("}}}
+
+
 class SyncConfig(Model):
     """One file under `syncs/`: a model, the object its rows go to, and how."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "allOf": [
+                {"oneOf": [given("model"), given("table")]},
+                {"anyOf": [{"required": ["key"]}, _READS_DBT]},
                 *(_only(key, *modes) for key, modes in _MEANT_FOR.items()),
                 {
                     "if": {"properties": {"mode": {"const": "delete"}}},
@@ -374,12 +391,15 @@ class SyncConfig(Model):
     )
 
     description: str = ""
-    model: ModelName
+    model: ModelName | None = None
+    table: TableName | None = None
+    """What to read in place of a model."""
     warehouse: NameText | None = None
     destination: NameText
     object: Filled
     mode: Mode
-    key: Columns
+    key: Columns = ()
+    """May be left out where dbt knows it."""
     match: dict[Filled, Filled] = Field(default_factory=dict)
     fields: dict[Filled, FieldSource] = Field(default_factory=dict)
     on_delete: Departed = "delete"
@@ -394,6 +414,22 @@ class SyncConfig(Model):
     """In place of the project's."""
     batch_size: Count | None = None
     tags: tuple[Filled, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SyncConfig:
+        if (self.model is None) == (self.table is None):
+            raise ValueError("a sync reads exactly one of model, table")
+        return self
+
+    @property
+    def source(self) -> str:
+        """What the rows are read from, as people say it."""
+        return f"model {self.model}" if self.model is not None else f"table {self.table}"
+
+    @property
+    def reference(self) -> Reference | None:
+        """The model or source of dbt that is read, if it is one."""
+        return Reference.read(self.model) if self.model is not None else None
 
     def misfits(self, *, fields: bool | None = True) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield what does not fit together: the keys that lead there, and the words that follow their names.

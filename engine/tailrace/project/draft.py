@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tailrace.project.adapters import Adapters
 from tailrace.project.config import DestinationConfig, ProjectConfig
 from tailrace.project.faults import Section, explain
 from tailrace.project.files import read_bytes
+from tailrace.project.sources import Sources
 from tailrace.project.yaml import Fault, Node, read_yaml
 
 
@@ -33,6 +35,12 @@ class Draft:
     destinations: Mapping[str, str | None] | None = None
     """Name and adapter of each destination, likewise; the adapter is None when it is not known."""
     valid: dict[str, DestinationConfig] = field(default_factory=dict)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What models may refer to; asked for when `tailrace.yml` has been read."""
+        config = self.config or ProjectConfig()
+        return Sources(self.root, config.vars, config.dbt.manifest if config.dbt else None)
 
 
 def read_mapping(draft: Draft, path: str, holds: str) -> Node | None:

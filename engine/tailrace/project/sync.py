@@ -26,7 +26,7 @@ class Sync:
     options: SyncOptions | None
     """The adapter's own keys; None when the adapter has none."""
     sql: str
-    """The model's text, verbatim."""
+    """The model's text, verbatim but for its templates."""
     path: Path
     """The sync's file."""
     warehouse: str
@@ -39,6 +39,13 @@ class Sync:
         """Where the file has a field, as `FILE:LINE:COLUMN`; the file alone where it has no such field."""
         place = self.places.get(name)
         return str(self.path) if place is None else f"{self.path}:{place[0]}:{place[1]}"
+
+    @property
+    def place(self) -> str:
+        """Where to look when the query fails: the model's file, or what is read without one."""
+        config = self.config
+        in_file = config.model is not None and config.reference is None
+        return f"models/{config.model}.sql" if in_file else config.source
 
     def projection(self) -> Projection:
         """The columns to read, and what the warehouse computes for them."""
@@ -77,10 +84,11 @@ class Sync:
         Layout of the YAML, defaults written out, description, tags and schedule do not count; neither do
         line ends and outer blank space of the SQL. Secrets count by their references.
         """
+        unmeant = {"description", "tags", "schedule", "warehouse", "snapshot"}
+        if self.config.table is None:
+            unmeant.add("table")  # hashes are as they were before there was that key
         meaning = {
-            "sync": self.config.model_dump(
-                mode="json", exclude={"description", "tags", "schedule", "warehouse", "snapshot"}
-            ),
+            "sync": self.config.model_dump(mode="json", exclude=unmeant),
             "options": self.options.model_dump(mode="json") if self.options else None,
             "warehouse": self.warehouse,
             "sql": "\n".join(self.sql.splitlines()).strip(),

@@ -14,11 +14,13 @@ from tailrace.destination import Capabilities, Plugin
 from tailrace.errors import Problem
 from tailrace.project.adapters import option_keys
 from tailrace.project.config import SyncConfig, SyncOptions
+from tailrace.project.dbt import Reference, Relation
 from tailrace.project.draft import Draft, read_mapping, validate
 from tailrace.project.faults import Section, explain, listed, unknown
 from tailrace.project.files import read_text
 from tailrace.project.model import field_keys
 from tailrace.project.reading import Reading
+from tailrace.project.sources import table_query
 from tailrace.project.sync import Sync
 from tailrace.project.types import NAME_PATTERN, ModelName
 from tailrace.project.yaml import Fault, Node
@@ -91,9 +93,11 @@ class _Judge:
         options = self.options(plugin)
         config = self.config(plugin)
         warehouse = self.warehouse()
-        sql = self.sql(config.model) if config else None
+        sql = self.sql(config) if config else None
         if config is None:
             self.look_for_model()
+        else:
+            config = self.keyed(config)
         if config:
             self.fit(config, plugin)
         after = (config.schedule.after or ()) if config and config.schedule else ()
@@ -176,10 +180,48 @@ class _Judge:
     def look_for_model(self) -> None:
         """Tell of a missing model, although other keys of the file are wrong too."""
         with suppress(ValidationError):
-            self.sql(_MODEL_NAME.validate_python(self.values.get("model"), context=self.section.reading))
+            model = _MODEL_NAME.validate_python(self.values.get("model"), context=self.section.reading)
+            self.relation(model) or self.file(model)
 
-    def sql(self, model: str) -> str | None:
-        """The model's text; None, with a problem, when it is missing, empty, or not in the project."""
+    def sql(self, config: SyncConfig) -> str | None:
+        """The query whose rows are read; None, with a problem, when there is none."""
+        if config.table is not None:
+            return table_query(config.table)
+        assert config.model is not None  # noqa: S101 - there is one or the other
+        if config.reference is None:
+            return self.file(config.model)
+        relation = self.relation(config.model)
+        return table_query(relation.name) if relation else None
+
+    def relation(self, model: str) -> Relation | None:
+        """What dbt built under the model's name; None, with a problem, when that is not known."""
+        reference = Reference.read(model)
+        if reference is None or self.draft.config is None:
+            return None
+        try:
+            return self.draft.sources.relation(reference)
+        except Fault as fault:
+            self.problem(self.section.at("model"), fault.message)
+            return None
+
+    def keyed(self, config: SyncConfig) -> SyncConfig:
+        """With the key that dbt knows, where the file has none; a problem when nobody knows one."""
+        if config.key:
+            return config
+        reference = config.reference
+        if reference is None:
+            self.problem(self.section.at(), "`key` is missing")
+            return config
+        with suppress(Fault):
+            key = self.draft.sources.relation(reference).key
+            if key:
+                return config.model_copy(update={"key": key})
+            words = "dbt has no primary key for it, nor one column that is tested as unique and not_null"
+            self.problem(self.section.at(), f"`key` is missing, and {words}")
+        return config
+
+    def file(self, model: str) -> str | None:
+        """A model's text; None, with a problem, when it is missing, empty, broken, or not in the project."""
         path = Path("models") / f"{model}.sql"
         shown = self.draft.shown / path
         if not (self.draft.root / path).exists() and not (self.draft.root / path).is_symlink():
@@ -187,6 +229,7 @@ class _Judge:
             return None
         try:
             text = read_text(self.draft.root / path, self.draft.root)
+            text = self.draft.sources.rendered(text, self.name)
         except Fault as fault:
             self.draft.problems.append(Problem(shown, fault.line, fault.column, fault.message))
             return None

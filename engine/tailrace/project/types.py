@@ -14,6 +14,7 @@ from pydantic import Field, GetPydanticSchema, WithJsonSchema
 from pydantic_core import core_schema
 
 from tailrace import memory, rates
+from tailrace.project.dbt import REFERENCE_PATTERN, Reference
 from tailrace.project.model import Model, whole
 from tailrace.project.reading import Text, problem
 from tailrace.project.references import END
@@ -33,6 +34,7 @@ __all__ = [
     "Rate",
     "Secret",
     "SecretUrl",
+    "TableName",
     "Text",
 ]
 
@@ -192,17 +194,43 @@ MODEL_PATTERN = rf"^{_MODEL_PART}(?:/{_MODEL_PART}){{0,9}}{END}"
 
 
 def _model(value: object) -> str:
-    if isinstance(value, str) and re.match(MODEL_PATTERN, value):
+    if isinstance(value, str) and (re.match(MODEL_PATTERN, value) or Reference.read(value)):
         return str(value)
-    raise problem("should name a file under models/ without its .sql, such as customers or marts/customers")
+    raise problem(
+        "should name a file under models/ without its .sql, such as customers or marts/customers, "
+        "or a model of dbt, such as ref('customers')"
+    )
 
 
 ModelName: TypeAlias = Annotated[
     str,
     GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_model)),
-    WithJsonSchema({"type": "string", "pattern": MODEL_PATTERN}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"pattern": MODEL_PATTERN}, {"pattern": REFERENCE_PATTERN}],
+        }
+    ),
 ]
-"""`NAME` of `models/NAME.sql`; folders below models/ are separated by `/`."""
+"""`NAME` of `models/NAME.sql`, with folders below models/ separated by `/`; or a reference to what dbt built."""
+
+
+_TABLE_PART = r"""(?:[A-Za-z_][A-Za-z0-9_$]*|"[^"\n]+"|`[^`\n]+`|\[[^\]\n]+\])"""
+TABLE_PATTERN = rf"^{_TABLE_PART}(?:\.{_TABLE_PART}){{0,3}}{END}"
+
+
+def _table(value: object) -> str:
+    if isinstance(value, str) and re.match(TABLE_PATTERN, value):
+        return str(value)
+    raise problem("should name one table or view, such as analytics.customers; quote what is no plain name as SQL does")
+
+
+TableName: TypeAlias = Annotated[
+    str,
+    GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_table)),
+    WithJsonSchema({"type": "string", "pattern": TABLE_PATTERN}),
+]
+"""A table or view as the warehouse's SQL names it."""
 
 Filled: TypeAlias = Annotated[str, Field(min_length=1)]
 """A text that is not empty."""

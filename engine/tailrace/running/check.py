@@ -73,7 +73,7 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
         yield line
     for sync in syncs:
         if reachable[sync.warehouse]:
-            yield _tried(f"model {sync.config.model}", lambda sync=sync: _model(session, sync))
+            yield _tried(sync.config.source, lambda sync=sync: _model(session, sync))
     for sync in syncs:
         accounts: list[Mapping[str, Any]] = []
         readable = reachable[sync.warehouse]

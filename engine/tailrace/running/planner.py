@@ -287,7 +287,7 @@ def opened(session: Session, sync: Sync, clock: _Clock | None = None) -> Iterato
             clock.opened()
             yield ModelRows.from_batches(clock.timed(batches))
     except WarehouseError as error:
-        raise error.about(f"{sync.name} (models/{sync.config.model}.sql)") from error
+        raise error.about(f"{sync.name} ({sync.place})") from error
 
 
 def how(session: Session, sync: Sync, snapshot: Snapshot, *, full: bool = False) -> Options:
