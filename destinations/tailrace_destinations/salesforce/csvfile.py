@@ -169,14 +169,22 @@ class Spooler:
         parts = [part for part in self._layout.parts if not part.only_null or _has_null(rows, part)]
         doubles = _doubles(rows) if self._layout.by_id else None
         done, at_once = _Done(), _rows_at_once(rows)
-        # Most of the work is done without Python's lock, so columns are made side by side.
-        with path.open("wb") as file, ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        # Most of the work is done without Python's lock: columns are made side by side, while others are written.
+        with path.open("wb") as file, ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(_threads()) as pool:
             headers = ((ID,) if self._layout.by_id else ()) + tuple(part.header for part in parts)
             pl.DataFrame(schema=dict.fromkeys(headers, pl.String)).write_csv(file)
-            while done.taken < rows.height:
-                piece = rows.slice(done.taken, at_once)
-                again = None if doubles is None else doubles.slice(done.taken, at_once)
-                count = self._write_slice(piece, self._slice(piece, parts, again, pool), file, done)
+
+            def make(start: int) -> tuple[pl.DataFrame, _Written]:
+                piece = rows.slice(start, at_once)
+                again = None if doubles is None else doubles.slice(start, at_once)
+                return piece, self._slice(piece, parts, again, pool)
+
+            coming = ahead.submit(make, 0)
+            for following in range(at_once, rows.height + at_once, at_once):
+                piece, made = coming.result()
+                if following < rows.height:
+                    coming = ahead.submit(make, following)
+                count = self._write_slice(piece, made, file, done)
                 done.taken += count
                 if count < piece.height:
                     break
@@ -266,6 +274,10 @@ class Spooler:
         for row in made.aside.head(len(seq)).arg_true():
             if row not in made.refused:
                 done.aside.append(int(seq[row]))
+
+
+def _threads() -> int:
+    return min(MOST_THREADS, os.cpu_count() or 1)
 
 
 def _rows_at_once(rows: pl.DataFrame) -> int:
