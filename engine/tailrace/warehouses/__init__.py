@@ -36,4 +36,9 @@ def open_warehouse(
     from tailrace.warehouses.engines import engine_for  # noqa: PLC0415 - the driver loads when it is used
     from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse  # noqa: PLC0415 - as above
 
-    return SQLAlchemyWarehouse(name, engine_for(name, config, project_dir))
+    engine = engine_for(name, config, project_dir)
+    if engine.dialect.name == "postgresql":
+        from tailrace.warehouses.postgres import PostgresWarehouse  # noqa: PLC0415 - as above
+
+        return PostgresWarehouse(name, engine)
+    return SQLAlchemyWarehouse(name, engine)

@@ -18,6 +18,8 @@ from tailrace.warehouses.dialects import SQLITE_SHA256
 EngineConfig = PostgresConfig | SnowflakeConfig | BigQueryConfig | SQLAlchemyConfig
 
 _EXTRAS = {"postgresql": "postgres", "snowflake": "snowflake", "bigquery": "bigquery"}
+POSTGRES_SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO'", "IntervalStyle = 'postgres'")
+"""Of each session: texts must not depend on the server's own."""
 # What psycopg would turn into Python objects that have no better form than PostgreSQL's own text.
 _TEXT_TYPES = ("interval", "timetz", "daterange", "int4range", "int8range", "numrange", "tsrange", "tstzrange")
 
@@ -90,7 +92,7 @@ def _postgres(name: str, url: URL) -> Engine:
 def _postgres_session(connection: Any, _record: object) -> None:
     """Texts that do not depend on the server's settings: hashes and casts are computed from them."""
     with connection.cursor() as cursor:
-        for setting in ("TimeZone = 'UTC'", "DateStyle = 'ISO'", "IntervalStyle = 'postgres'"):
+        for setting in POSTGRES_SETTINGS:
             cursor.execute(f"SET SESSION {setting}")
     connection.commit()
     if hasattr(connection, "adapters"):

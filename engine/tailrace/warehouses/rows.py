@@ -81,7 +81,7 @@ def _joined(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         try:
             arrays.append(column.cast(field.type))
         except pa.ArrowException as error:
-            raise _unfit(field.name, field.type, error) from error
+            raise unfit(field.name, field.type, error) from error
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -148,7 +148,7 @@ def _array(name: str, values: Sequence[Any], kind: pa.DataType | None) -> pa.Arr
             return pa.array(values)
         return pa.array(_prepared(values, kind), type=kind)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        raise _unfit(name, kind, error) from error
+        raise unfit(name, kind, error) from error
 
 
 def _prepared(values: Sequence[Any], kind: pa.DataType) -> Sequence[Any]:
@@ -177,7 +177,8 @@ def _shown(name: str) -> str:
     return f"{_ROLES[role]} {rest!r}" if role in _ROLES else f"column {name!r}"
 
 
-def _unfit(name: str, kind: pa.DataType | None, error: Exception) -> WarehouseError:
+def unfit(name: str, kind: pa.DataType | None, error: Exception) -> WarehouseError:
+    """What to tell of a column whose values do not fit its type."""
     if kind is not None and pa.types.is_decimal(kind):
         return _too_long(name)
     return WarehouseError(

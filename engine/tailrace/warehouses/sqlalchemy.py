@@ -74,6 +74,11 @@ class SQLAlchemyWarehouse:
         with self._guard("the projected model fails"):
             return self._execute(connection.execution_options(stream_results=True, max_row_buffer=batch_rows), sql)
 
+    def _description_of(self, sql: str) -> list[Any]:
+        """The columns of a query, as the driver tells them."""
+        with self._connect() as connection, self._guard("the projected model fails"):
+            return _description(self._execute(connection, sql))
+
     def _probe(self, sql: str) -> None:
         with self._connect() as connection, self._guard("the query fails"):
             self._execute(connection, sql)
@@ -130,8 +135,11 @@ def _description(result: CursorResult[Any]) -> list[Any]:
 
 
 def _quotes(error: SQLAlchemyError) -> bool:
-    """Whether an error may quote a row. PostgreSQL tells errors of data from others; not all warehouses do."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return of_data(getattr(getattr(error, "orig", None), "sqlstate", None))
+
+
+def of_data(state: object) -> bool:
+    """Whether an error of that SQLSTATE may quote a row. PostgreSQL tells errors of data from others; not all do."""
     return not isinstance(state, str) or state[:2] in _OF_DATA
 
 

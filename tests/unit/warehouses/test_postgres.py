@@ -4,10 +4,12 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from tailrace.canonical.source import ModelRows
 from tailrace.errors import WarehouseError
 from tailrace.project.config import PostgresConfig, SQLAlchemyConfig
 from tailrace.project.types import SecretUrl
-from tailrace.warehouses import open_warehouse
+from tailrace.warehouses import open_warehouse, postgres
+from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse
 
 KINDS = {
     "true": (pa.bool_(), True),
@@ -80,13 +82,46 @@ def test_decimals_of_mixed_scale_take_the_widest(warehouse, projection, rows_of)
     assert [row["f:N"] for row in rows] == [Decimal("1.000"), Decimal("1.500"), Decimal("2.125")]
 
 
-@pytest.mark.parametrize(
-    "value", ["'NaN'::numeric", "'1e50'::numeric", "date '20000-01-01'", "'infinity'::timestamptz"]
-)
-def test_values_without_an_equal_are_refused(warehouse, projection, rows_of, value):
+VALUES = ["'NaN'::numeric", "'NaN'::numeric(9, 2)", "'1e50'::numeric", "date '20000-01-01'", "'infinity'::timestamptz"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_values_without_an_equal_are_refused(warehouse, projection, value):
     """What no canonical value can hold is an error with a hint, never a wrong value."""
     with pytest.raises(WarehouseError):
-        rows_of(warehouse, projection(f"select 1 as id, {value} as v", V="v"))
+        in_full(warehouse, projection(f"select 1 as id, {value} as v", V="v"))
+
+
+def in_full(warehouse, asked):
+    """Read as a comparison does."""
+    with warehouse.read(asked) as batches:
+        rows = ModelRows.from_batches(batches)
+        rows.lazy.select(column.carried for column in rows.columns.values()).collect(engine="streaming")
+        rows.finish()
+
+
+def test_arrow_and_python_rows_are_the_same(warehouse, projection, rows_of, monkeypatch):
+    """Whether ADBC is installed decides how fast rows come, and nothing else."""
+    columns = ", ".join(f"case when i % 3 > 0 then {sql} end as c{i}" for i, sql in enumerate(KINDS))
+    asked = projection(
+        f"select i as id, {columns} from generate_series(1, 10) i",
+        N={"value": None},
+        B={"value": True},
+        T={"value": "x"},
+        H={"column": "c5", "hash": "sha256"},
+        **{f"F{i}": f"c{i}" for i in range(len(KINDS))},
+    )
+    quick = rows_of(warehouse, asked, batch_rows=4)
+    monkeypatch.setattr(postgres, "DRIVER", "no_such_module")
+    assert rows_of(warehouse, asked, batch_rows=4) == quick
+
+
+def test_batches_are_no_larger_than_asked_for(warehouse, projection, monkeypatch):
+    """ADBC, which reads them alone, makes them as large as it likes."""
+    monkeypatch.setattr(SQLAlchemyWarehouse, "read", None)
+    asked = projection("select i as id, repeat('x', 100) as v from generate_series(1, 5000) i", V="v")
+    with warehouse.read(asked, batch_rows=512) as batches:
+        assert [batch.num_rows for batch in batches] == [512] * 9 + [392]
 
 
 def test_percent_signs_and_colons_are_not_parameters(warehouse, projection, rows_of):
