@@ -144,8 +144,8 @@ SECTION = """\
 ## Reading
 
 Measured by `python -m benchmarks.reading`, {when}: {rows:,} rows of ten columns (texts, whole numbers, a float, a
-decimal, a Boolean, a date, a timestamp), read to their end as Arrow batches. Rows per second; the ratio is the median of
-the rounds, in which both take turns in one process.
+decimal, a Boolean, a date, a timestamp), read to their end as Arrow batches. Rows per second; the ratio is the median
+of the rounds, in which both take turns in one process.
 
 | warehouse | bare driver | Tailrace | time, against the driver | must | |
 |---|---:|---:|---:|---:|---|
