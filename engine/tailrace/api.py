@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tailrace.browsing import Browsing
 from tailrace.clock import now
 from tailrace.errors import UsageError
 from tailrace.project import LoadedProject, Sync, load_project
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
 
-class Project:
+class Project(Browsing):
     """A loaded project. Use it as a context manager, or call `close`; the files are read once, at `load`."""
 
     def __init__(self, loaded: LoadedProject) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -133,9 +133,17 @@ def moment(seconds: float) -> datetime:
 
 
 def sync_status(
-    session: Session, sync: Sync, counts: Mapping[tuple[str, str], IssueCounts], at: datetime
+    session: Session,
+    sync: Sync,
+    counts: Mapping[tuple[str, str], IssueCounts],
+    at: datetime,
+    *,
+    snapshot_rows: Callable[[], int | None] | None = None,
 ) -> SyncStatus:
-    """How one sync stands at a moment; `counts` of rows in trouble by sync and identity."""
+    """How one sync stands at a moment; `counts` of rows in trouble by sync and identity.
+
+    `snapshot_rows` stands in for reading the snapshot's manifest.
+    """
     identity = known_identity(session, sync)
     troubled = counts.get((sync.name, identity.digest), IssueCounts())
     last = session.state.last_run(sync.name)
@@ -148,7 +156,7 @@ def sync_status(
         status=last.status if last else None,
         rejected=troubled.rejected,
         unknown=troubled.unknown,
-        snapshot_rows=_snapshot_rows(session, identity),
+        snapshot_rows=_snapshot_rows(session, identity) if snapshot_rows is None else snapshot_rows(),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
         next_run=iso(due.replace(microsecond=0)) if due else None,
     )

@@ -104,6 +104,8 @@ class Session:
         self._warehouses: dict[str, Warehouse] = {}
         self._limiters: dict[tuple[str, bool, threading.Event | None], Limiter] = {}
         self._lock = threading.RLock()
+        self.counted_rows: dict[str, tuple[float, int | None]] = {}
+        """By sync, when the rows of its snapshot were counted last, and how many there were; see `Browsing`."""
 
     def close(self) -> None:
         """Give everything back."""

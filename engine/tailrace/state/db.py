@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tailrace.state.access import Access
 from tailrace.state.accounts import Accounts
+from tailrace.state.browse import Browse
 from tailrace.state.database import BUSY_S, connect
 from tailrace.state.holds import Holds
 from tailrace.state.issues import Issues
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention):
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Access, Browse):
     """Leases, runs, row issues, holds, accounts and their budgets in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.

@@ -107,7 +107,7 @@ class Runs(Database):
 
     def _fetch(self, query: sa.Select[Any]) -> list[RunRecord]:
         with self.reading() as connection:
-            return [_record(dict(row)) for row in connection.execute(query).mappings()]
+            return [record_of(row) for row in connection.execute(query).mappings()]
 
 
 def _ending(tallies: Tallies, errors: Sequence[Mapping[str, Any]], seconds: Mapping[str, float]) -> dict[str, str]:
@@ -118,7 +118,9 @@ def _ending(tallies: Tallies, errors: Sequence[Mapping[str, Any]], seconds: Mapp
     }
 
 
-def _record(row: dict[str, Any]) -> RunRecord:
+def record_of(found: Mapping[Any, Any]) -> RunRecord:
+    """A row of the table as a record."""
+    row = dict(found)
     row["counts"] = Counts(**json.loads(row["counts"]))
     row["tallies"] = Tallies(**json.loads(row["tallies"]))
     row["errors"] = tuple(json.loads(row["errors"]))

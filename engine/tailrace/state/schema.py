@@ -45,6 +45,7 @@ runs = Table(
     Column("seconds", Text, nullable=False),
     Column("message", Text),
     Index("runs_of_sync", "sync", "started_at"),
+    Index("runs_by_time", "started_at", "run_id"),
 )
 
 batches = Table(
@@ -85,6 +86,7 @@ row_issues = Table(
     Column("due", Boolean, nullable=False),
     Column("run_id", String(64), nullable=False),
     Column("retry_at", Float),
+    Index("issues_by_reason", "sync", "identity", "kind", "code", "key_hash", "state"),
 )
 
 holds = Table(
@@ -155,4 +157,15 @@ permits = Table(
     Column("name", String(64), primary_key=True),
     Column("slot", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("used_at", Float),
 )

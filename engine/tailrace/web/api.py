@@ -1,0 +1,255 @@
+"""What each operation of the API does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tailrace.cli.common import parse_key
+from tailrace.web import actions, models, views
+from tailrace.web.operations import Call, Form, Operation
+from tailrace.web.refusal import Refusal, missing
+
+if TYPE_CHECKING:
+    from tailrace.running.ledger import TroubledRow
+    from tailrace.web.plans import Kept
+
+
+def me(call: Call) -> Form:
+    who = call.who
+    return {"name": who.name, "role": who.role, "project": call.project.root.name, "fault": call.fault}
+
+
+def syncs(call: Call) -> Form:
+    return {"syncs": views.fleet(call.project)}
+
+
+def sync(call: Call) -> Form:
+    name = _name(call)
+    return {**views.sync_line(call.project, name), "definition": views.definition(call.project.syncs[name])}
+
+
+def run(call: Call) -> Form:
+    body: models.RunAsked = call.body
+    asked = actions.run(call.project, call.who, _name(call), full=body.full, dry_run=body.dry_run)
+    return asked.to_json()
+
+
+def pause(call: Call) -> Form:
+    return {"sync": _name(call), "done": actions.pause(call.project, call.who, _name(call))}
+
+
+def unpause(call: Call) -> Form:
+    return {"sync": _name(call), "done": actions.unpause(call.project, call.who, _name(call))}
+
+
+def cancel(call: Call) -> Form:
+    actions.cancel(call.project, call.who, _name(call))
+    return {"sync": _name(call), "done": True}
+
+
+def reset(call: Call) -> Form:
+    actions.reset(call.project, call.who, _name(call), call.body.confirm)
+    return {"sync": _name(call), "done": True}
+
+
+def requests(call: Call) -> Form:
+    query: models.RequestsQuery = call.query
+    if query.sync is not None:
+        actions.known(call.project, query.sync)
+    return {"requests": [each.to_json() for each in call.project.requests(query.sync, limit=query.limit)]}
+
+
+def request(call: Call) -> Form:
+    wanted = call.path["request_id"]
+    found = next((each for each in call.project.requests(limit=None) if each.request_id == wanted), None)
+    if found is None:
+        raise missing(f"there is no request {wanted}")
+    return found.to_json()
+
+
+def withdraw(call: Call) -> Form:
+    asked = call.project.request_status(str(request(call)["request_id"]))
+    return {"sync": asked.sync, "done": actions.withdraw(call.project, call.who, asked)}
+
+
+def make_plan(call: Call) -> Form:
+    body: models.PlanAsked = call.body
+    kept = actions.plan(
+        call.project, call.who, call.plans, _name(call), check=body.check, full=body.full, wait=body.wait_s
+    )
+    return kept.to_json()
+
+
+def plans(call: Call) -> Form:
+    return {"plans": [kept.to_json() for kept in call.plans.all(call.query.sync)]}
+
+
+def plan(call: Call) -> Form:
+    return _kept(call).to_json()
+
+
+def changes(call: Call) -> Form:
+    query: models.ChangesQuery = call.query
+    kept = _kept(call)
+    found = call.plans.changes(kept, search=query.search, op=query.op, offset=query.offset, limit=query.limit)
+    return {name: getattr(found, name) for name in found.__slots__}
+
+
+def apply(call: Call) -> Form:
+    body: models.ApplyAsked = call.body
+    return actions.apply(call.project, call.who, _kept(call), body.hash, body.overrides).to_json()
+
+
+def runs(call: Call) -> Form:
+    query: models.RunsQuery = call.query
+    statuses = () if query.status is None else (query.status,)
+    page = call.project.run_page(sync=query.sync, statuses=statuses, before=query.before, limit=query.limit + 1)
+    shown, more = page[: query.limit], len(page) > query.limit
+    return {"runs": [each.to_json() for each in shown], "next": shown[-1].record.run_id if more else None}
+
+
+def run_details(call: Call) -> Form:
+    query: models.BatchesQuery = call.query
+    found = views.run_or_refuse(call.project, call.path["run_id"])
+    page = call.project.batch_page(found.record.run_id, after=query.after, limit=query.limit + 1)
+    shown, more = page[: query.limit], len(page) > query.limit
+    return {
+        **found.to_json(),
+        "progress": views.progress(call.project, found),
+        "batches": [views.batch(each) for each in shown],
+        "next": shown[-1].number if more else None,
+    }
+
+
+def rejected(call: Call) -> Form:
+    query: models.RejectedQuery = call.query
+    name, project = _name(call), call.project
+    codes = None if query.code is None else [query.code or None]
+    states: Any = ("dismissed",) if query.state == "dismissed" else ("open", "dead")
+    page = project.trouble_page(name, codes=codes, states=states, after=query.after, limit=query.limit + 1)
+    return {"groups": groups(call), "rejected": _forms(page, query.limit), "next": _next(page, query.limit)}
+
+
+def groups(call: Call) -> list[dict[str, Any]]:
+    """Rejected rows by code."""
+    name = _name(call)
+    found = call.project.trouble_groups(name)
+    return [views.group(each, call.project.troubled(name, each.example)) for each in found]
+
+
+def retry(call: Call) -> Form:
+    return _change(call, "retry")
+
+
+def dismiss(call: Call) -> Form:
+    return _change(call, "dismiss")
+
+
+def _change(call: Call, what: actions.Rows) -> Form:
+    choice: models.Choice = call.body
+    if (choice.key is not None) + (choice.code is not None) + choice.all != 1:
+        raise Refusal(400, "choose rows by exactly one of key, code and all")
+    codes = None if choice.code is None else [choice.code or None]
+    count = actions.change_rows(call.project, call.who, _name(call), what, codes=codes, key=choice.key)
+    return {"sync": _name(call), "rows": count}
+
+
+def unknown(call: Call) -> Form:
+    query: models.UnknownQuery = call.query
+    page = call.project.trouble_page(
+        _name(call), "unknown", states=("open",), after=query.after, limit=query.limit + 1
+    )
+    return {"unknown": _forms(page, query.limit), "next": _next(page, query.limit)}
+
+
+def resolve(call: Call) -> Form:
+    settled = actions.resolve(call.project, call.who, _name(call), call.body.way)
+    return {"sync": _name(call), "rows": len(settled)}
+
+
+def explain(call: Call) -> Form:
+    query: models.RowQuery = call.query
+    name = _name(call)
+    return call.project.explain(name, parse_key(query.key, call.project.syncs[name].config.key)).to_json()
+
+
+def accounts(call: Call) -> Form:
+    return {"accounts": [views.account(each) for each in call.project.accounts()]}
+
+
+def audit(call: Call) -> Form:
+    query: models.AuditQuery = call.query
+    lines = call.project.audit_log(before=query.before, limit=query.limit + 1, subject=query.subject)
+    shown, more = lines[: query.limit], len(lines) > query.limit
+    return {"actions": [line.to_json() for line in shown], "next": shown[-1].id if more else None}
+
+
+def _name(call: Call) -> str:
+    return actions.known(call.project, call.path["name"])
+
+
+def _kept(call: Call) -> Kept:
+    kept = call.plans.get(call.path["plan"])
+    if kept is None or kept.sync not in call.project.syncs:
+        raise missing(f"there is no plan {call.path['plan']}", hint="plans are kept for a day; make it again")
+    return kept
+
+
+def _forms(page: list[TroubledRow], limit: int) -> list[dict[str, Any]]:
+    return [row.to_json() for row in page[:limit]]
+
+
+def _next(page: list[TroubledRow], limit: int) -> str | None:
+    return page[limit - 1].issue.key_hash if len(page) > limit else None
+
+
+_SYNC, _PLAN, _ASKED = "/api/syncs/{name}", "/api/plans/{plan}", "/api/requests/{request_id}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("GET", "/api/me", "Who asks, and of what", models.Me, me),
+    Operation("GET", "/api/syncs", "How all syncs stand", models.Syncs, syncs),
+    Operation("GET", _SYNC, "How one sync stands, and what its file says", models.SyncDetail, sync),
+    Operation("POST", f"{_SYNC}/run", "Ask for a run", models.RequestForm, run, "operator", body=models.RunAsked, status=202),
+    Operation("POST", f"{_SYNC}/pause", "Pause a sync", models.Done, pause, "operator", body=models.Nothing),
+    Operation("POST", f"{_SYNC}/unpause", "Take the pause back", models.Done, unpause, "operator", body=models.Nothing),
+    Operation("POST", f"{_SYNC}/cancel", "Stop the run that goes on", models.Done, cancel, "operator", body=models.Nothing),
+    Operation("POST", f"{_SYNC}/reset", "Forget a sync's snapshot", models.Done, reset, "admin", body=models.ResetAsked),
+    Operation("GET", "/api/requests", "What was asked for lately", models.Requests, requests, query=models.RequestsQuery),
+    Operation("GET", _ASKED, "What became of a request", models.RequestForm, request),
+    Operation(
+        "POST", f"{_ASKED}/withdraw", "Take back what waits", models.Done, withdraw, "operator", body=models.Nothing
+    ),
+    Operation(
+        *("POST", f"{_SYNC}/plans", "Make a plan", models.PlanForm, make_plan, "operator"),
+        body=models.PlanAsked,
+        status=202,
+    ),
+    Operation("GET", "/api/plans", "Plans that are kept", models.PlanList, plans, query=models.PlansQuery),
+    Operation("GET", _PLAN, "A plan without its changes", models.PlanForm, plan),
+    Operation("GET", f"{_PLAN}/changes", "A plan's changes", models.Changes, changes, query=models.ChangesQuery),
+    Operation(
+        *("POST", f"{_PLAN}/apply", "Carry out exactly this plan", models.RequestForm, apply, "operator"),
+        body=models.ApplyAsked,
+        status=202,
+    ),
+    Operation("GET", "/api/runs", "Runs, newest first", models.Runs, runs, query=models.RunsQuery),
+    Operation(
+        "GET", "/api/runs/{run_id}", "A run with its batches", models.RunDetail, run_details, query=models.BatchesQuery
+    ),
+    Operation(
+        "GET", f"{_SYNC}/rejected", "Rejected rows", models.Rejected, rejected, query=models.RejectedQuery
+    ),
+    Operation(
+        "POST", f"{_SYNC}/rejected/retry", "Have rows sent again", models.Changed, retry, "operator", body=models.Choice
+    ),
+    Operation(
+        "POST", f"{_SYNC}/rejected/dismiss", "Set rows aside", models.Changed, dismiss, "operator", body=models.Choice
+    ),
+    Operation("GET", f"{_SYNC}/unknown", "Rows of unknown outcome", models.Unknown, unknown, query=models.UnknownQuery),
+    Operation(
+        "POST", f"{_SYNC}/unknown/resolve", "Settle them", models.Changed, resolve, "operator", body=models.WayChosen
+    ),
+    Operation("GET", f"{_SYNC}/row", "One row's history", models.StoryForm, explain, query=models.RowQuery),
+    Operation("GET", "/api/accounts", "Accounts and their quotas", models.Accounts, accounts),
+    Operation("GET", "/api/audit", "Who did what", models.Audit, audit, query=models.AuditQuery),
+)
