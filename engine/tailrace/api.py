@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from tailrace.browsing import Browsing
 from tailrace.clock import now
 from tailrace.errors import UsageError
+from tailrace.operating import Operating
 from tailrace.project import LoadedProject, Sync, load_project
 from tailrace.running.planner import PlanRequest, ask, known_identity, make_plan
 from tailrace.running.session import Session
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
 
-class Project(Browsing):
+class Project(Operating, Browsing):
     """A loaded project. Use it as a context manager, or call `close`; the files are read once, at `load`."""
 
     def __init__(self, loaded: LoadedProject) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tailrace.clock import moment
 from tailrace.destination import DELETED
 from tailrace.errors import SnapshotError
 from tailrace.jsonform import iso
@@ -125,11 +126,6 @@ def last_runs(session: Session) -> dict[str, LastRun]:
         for name, run in found.items()
         if run is not None
     }
-
-
-def moment(seconds: float) -> datetime:
-    """Seconds since the epoch as a time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def sync_status(

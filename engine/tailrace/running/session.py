@@ -225,6 +225,12 @@ class Session:
                 )
             return self._limiters[key]
 
+    def drop_limiters(self, stop: threading.Event) -> None:
+        """To be called when the run that this event stopped has ended: a process that stays has very many."""
+        with self._lock:
+            for key in [key for key in self._limiters if key[2] is stop]:
+                del self._limiters[key]
+
     @contextmanager
     def destination(
         self,

@@ -187,5 +187,7 @@ def _of_codes(codes: Sequence[str | None] | None) -> list[sa.ColumnElement[bool]
 
 def _by_state() -> list[sa.ColumnElement[int]]:
     """How many rows are in each state: one sum each, for which no sorting is needed."""
-    counted = (sa.func.sum(sa.case((row_issues.c.state == state, 1), else_=0)) for state in ("open", "dead", "dismissed"))
+    counted = (
+        sa.func.sum(sa.case((row_issues.c.state == state, 1), else_=0)) for state in ("open", "dead", "dismissed")
+    )
     return [sa.func.coalesce(each, 0) for each in counted]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from tailrace.state.access import Access
 from tailrace.state.accounts import Accounts
 from tailrace.state.browse import Browse
+from tailrace.state.controls import Controls
 from tailrace.state.database import BUSY_S, connect
 from tailrace.state.holds import Holds
 from tailrace.state.issues import Issues
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Access, Browse):
-    """Leases, runs, row issues, holds, accounts and their budgets in one SQLite or PostgreSQL database.
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Access, Browse):
+    """Leases, runs, row issues, holds, accounts, budgets, what people ask for, and who may, in SQLite or PostgreSQL.
 
     The journal of a run is `tailrace.state.journal.Journal`.
     """

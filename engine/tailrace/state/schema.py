@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-HEAD = "0003"
+HEAD = "0005"
 """The alembic revision these tables belong to; a test keeps it equal to the migrations' head."""
 
 metadata = MetaData()
@@ -157,6 +157,79 @@ permits = Table(
     Column("name", String(64), primary_key=True),
     Column("slot", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("sync", String(200), nullable=False),
+    Column("full", Boolean, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("overrides", Text, nullable=False),
+    Column("plan", LargeBinary),
+    Column("planned", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("once", String(200), unique=True),
+    Column("state", String(16), nullable=False),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("taken_at", Float),
+    Column("finished_at", Float),
+    Column("run_id", String(64)),
+    Column("result", Text),
+    Column("message", Text),
+    Index("requests_by_state", "state", "at"),
+)
+
+cancels = Table(
+    "cancels",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("role", String(32)),
+    Column("action", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("told_at", Float),
+    Column("ended_at", Float),
+)
+
+totals = Table(
+    "totals",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", Float, nullable=False),
 )
 
 tokens = Table(

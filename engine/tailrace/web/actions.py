@@ -127,7 +127,9 @@ def apply(project: Project, who: Who, kept: Kept, given: str, overrides: Sequenc
         raise Refusal(409, "that is the hash of another plan", hint=f"the hash of this one is {kept.hash}")
     unknown = sorted(set(overrides) - OVERRIDABLE)
     if unknown:
-        raise Refusal(400, f"there is no guard {', '.join(unknown)}", hint=f"guards are {', '.join(sorted(OVERRIDABLE))}")
+        raise Refusal(
+            400, f"there is no guard {', '.join(unknown)}", hint=f"guards are {', '.join(sorted(OVERRIDABLE))}"
+        )
     if overrides and not who.may("admin"):
         raise Refusal(403, "only an admin may let a guard pass")
     file = project.root / FOLDER / kept.plan / FILE

@@ -156,9 +156,7 @@ def _change(call: Call, what: actions.Rows) -> Form:
 
 def unknown(call: Call) -> Form:
     query: models.UnknownQuery = call.query
-    page = call.project.trouble_page(
-        _name(call), "unknown", states=("open",), after=query.after, limit=query.limit + 1
-    )
+    page = call.project.trouble_page(_name(call), "unknown", states=("open",), after=query.after, limit=query.limit + 1)
     return {"unknown": _forms(page, query.limit), "next": _next(page, query.limit)}
 
 
@@ -209,12 +207,20 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/me", "Who asks, and of what", models.Me, me),
     Operation("GET", "/api/syncs", "How all syncs stand", models.Syncs, syncs),
     Operation("GET", _SYNC, "How one sync stands, and what its file says", models.SyncDetail, sync),
-    Operation("POST", f"{_SYNC}/run", "Ask for a run", models.RequestForm, run, "operator", body=models.RunAsked, status=202),
+    Operation(
+        "POST", f"{_SYNC}/run", "Ask for a run", models.RequestForm, run, "operator", body=models.RunAsked, status=202
+    ),
     Operation("POST", f"{_SYNC}/pause", "Pause a sync", models.Done, pause, "operator", body=models.Nothing),
     Operation("POST", f"{_SYNC}/unpause", "Take the pause back", models.Done, unpause, "operator", body=models.Nothing),
-    Operation("POST", f"{_SYNC}/cancel", "Stop the run that goes on", models.Done, cancel, "operator", body=models.Nothing),
-    Operation("POST", f"{_SYNC}/reset", "Forget a sync's snapshot", models.Done, reset, "admin", body=models.ResetAsked),
-    Operation("GET", "/api/requests", "What was asked for lately", models.Requests, requests, query=models.RequestsQuery),
+    Operation(
+        "POST", f"{_SYNC}/cancel", "Stop the run that goes on", models.Done, cancel, "operator", body=models.Nothing
+    ),
+    Operation(
+        "POST", f"{_SYNC}/reset", "Forget a sync's snapshot", models.Done, reset, "admin", body=models.ResetAsked
+    ),
+    Operation(
+        "GET", "/api/requests", "What was asked for lately", models.Requests, requests, query=models.RequestsQuery
+    ),
     Operation("GET", _ASKED, "What became of a request", models.RequestForm, request),
     Operation(
         "POST", f"{_ASKED}/withdraw", "Take back what waits", models.Done, withdraw, "operator", body=models.Nothing
@@ -236,9 +242,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/api/runs/{run_id}", "A run with its batches", models.RunDetail, run_details, query=models.BatchesQuery
     ),
-    Operation(
-        "GET", f"{_SYNC}/rejected", "Rejected rows", models.Rejected, rejected, query=models.RejectedQuery
-    ),
+    Operation("GET", f"{_SYNC}/rejected", "Rejected rows", models.Rejected, rejected, query=models.RejectedQuery),
     Operation(
         "POST", f"{_SYNC}/rejected/retry", "Have rows sent again", models.Changed, retry, "operator", body=models.Choice
     ),

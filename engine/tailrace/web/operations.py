@@ -94,7 +94,9 @@ def admitted(site: Site, request: Request, role: Role) -> Who:
     if request.method == "POST" and who.session is not None and who.session.token_id is not None:
         given = request.headers.get("x-csrf-token", "")
         if not site.door.sealed.is_form(who.session, given):
-            raise Refusal(403, "a signed-in browser must send x-csrf-token", hint="programs send a bearer token instead")
+            raise Refusal(
+                403, "a signed-in browser must send x-csrf-token", hint="programs send a bearer token instead"
+            )
     return who
 
 

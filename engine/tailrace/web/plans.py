@@ -130,7 +130,9 @@ class Plans:
         except OSError as error:
             raise UsageError(f"the plan {plan.plan} is not kept any more", hint="make it again") from error
 
-    def changes(self, plan: Kept, *, search: str = "", op: str | None = None, offset: int = 0, limit: int = 50) -> Found:
+    def changes(
+        self, plan: Kept, *, search: str = "", op: str | None = None, offset: int = 0, limit: int = 50
+    ) -> Found:
         """Changes in the order of `plan`; `search` is looked for in keys, names of fields and values, whatever case."""
         total = 0 if plan.head is None else sum(plan.head[name] for name in ("inserts", "updates", "deletes"))
         wanted, matched, shown = search.casefold(), 0, []
@@ -197,7 +199,7 @@ class Plans:
 
     def _forget_failures(self) -> None:
         failed = [name for name, kept in self._making.items() if kept.state == "failed"]
-        for name in failed[:-KEPT // 2]:
+        for name in failed[: -KEPT // 2]:
             del self._making[name]
 
     def _prune(self) -> None:
