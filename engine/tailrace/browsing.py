@@ -93,6 +93,10 @@ class Browsing:
         page = self._session.state.run_page(sync=sync, statuses=statuses, before=before, limit=limit)
         return [RunSummary(record) for record in page]
 
+    def recent_runs(self, names: Sequence[str], limit: int) -> Mapping[str, list[tuple[str, str, float]]]:
+        """The latest runs of each sync, the oldest first: id, status, and when it began."""
+        return self._session.state.recent_runs(names, limit)
+
     def known_run(self, run_id: str) -> RunSummary | None:
         """The run of exactly that id; None where there is none."""
         from tailrace.running.ledger import RunSummary
@@ -143,6 +147,11 @@ class Browsing:
         from tailrace.running.ledger import TroubledRow, next_attempt
 
         return TroubledRow(issue, next_attempt(self._sync(name), issue))
+
+    def trouble_of(self, name: str, key: Mapping[str, Any]) -> TroubledRow | None:
+        """The row of that key, as JSON has it; None where it is in no trouble."""
+        issue = self._session.state.issue(name, self._identity(name), key_json(key))
+        return None if issue is None else self.troubled(name, issue)
 
     def retry_rows(
         self, name: str, *, codes: Sequence[str | None] | None = None, key: Mapping[str, Any] | None = None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tailrace.clock import moment
+from tailrace.clock import moment, now
 from tailrace.destination import DELETED
 from tailrace.errors import SnapshotError
 from tailrace.jsonform import iso
@@ -100,6 +100,10 @@ class TroubledRow:
     issue: RowIssue
     next_attempt: datetime | None
     """Not to be sent before that moment, in UTC; None where only a person, or another payload, has it sent."""
+
+    def outlook(self) -> str:
+        """What comes next for it, in a few words."""
+        return outlook(self.issue, self.next_attempt, now())
 
     def to_json(self) -> dict[str, Any]:
         """The form of `rejected --json`."""

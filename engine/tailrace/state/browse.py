@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 
 from tailrace.state.database import Database
 from tailrace.state.issues import key_hash
-from tailrace.state.records import BatchRecord, IssueCounts, IssueKind, IssueState, RowIssue, RunRecord, RunStatus
+from tailrace.state.records import (
+    BatchRecord,
+    IssueCounts,
+    IssueKind,
+    IssueState,
+    RowIssue,
+    RunRecord,
+    RunStatus,
+    Upkeep,
+)
 from tailrace.state.runs import record_of
 from tailrace.state.schema import batches, row_issues, runs
 
@@ -71,6 +80,17 @@ class Browse(Database):
                     return []
                 query = query.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < sa.tuple_(began, before))
             return [record_of(row) for row in connection.execute(query).mappings()]
+
+    def recent_runs(self, syncs: Sequence[str], limit: int) -> dict[str, list[tuple[str, str, float]]]:
+        """The latest runs of each sync, the oldest first: id, status, and when it began; upkeep is no run here."""
+        columns = (runs.c.run_id, runs.c.status, runs.c.started_at)
+        found: dict[str, list[tuple[str, str, float]]] = {}
+        with self.reading() as connection:
+            for sync in syncs:
+                query = sa.select(*columns).where(runs.c.sync == sync, runs.c.mode.not_in(get_args(Upkeep)))
+                query = query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+                found[sync] = [(row[0], row[1], row[2]) for row in reversed(connection.execute(query).all())]
+        return found
 
     def batch_page(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[BatchRecord]:
         """A run's batches in the order of their numbers: at most `limit` with a number above `after`."""

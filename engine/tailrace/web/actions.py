@@ -5,6 +5,7 @@ Nothing here runs a sync: whoever serves the project takes what is asked for, on
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,7 +43,8 @@ def triggered(project: Project, by: str, names: Sequence[str], delivery: str) ->
     asked = []
     for name in names:
         before = {request.request_id for request in project.requests(name)}
-        request = project.request(name, once=f"{by} {delivery} {name}", by=by)
+        once = hashlib.sha256(f"{by} {delivery} {name}".encode()).hexdigest()
+        request = project.request(name, once=once, by=by)
         if request not in before:
             project.audit(who=by, action="run", subject=name, detail={"request": request, "delivery": delivery})
         asked.append(project.request_status(request))

@@ -63,12 +63,12 @@ class Sealed:
         """The session as a cookie's value."""
         held = json.dumps([session.nonce, session.expires, session.token_id]).encode()
         text = base64.urlsafe_b64encode(held).decode().rstrip("=")
-        return f"{text}.{self._sign('session', text)}"
+        return f"{text}.{self.sign('session', text)}"
 
     def opened(self, cookie: str | None) -> Session | None:
         """The session of a cookie; None when it is not ours, or too old."""
         text, _, signature = (cookie or "").partition(".")
-        if not hmac.compare_digest(self._sign("session", text).encode(), signature.encode()):
+        if not self.is_signed("session", text, signature):
             return None
         try:
             nonce, expires, token_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
@@ -78,13 +78,18 @@ class Sealed:
 
     def csrf(self, session: Session) -> str:
         """What each form of that session carries."""
-        return self._sign("form", session.nonce)
+        return self.sign("form", session.nonce)
 
     def is_form(self, session: Session, given: str) -> bool:
         """Whether a form came from a page of that session."""
-        return hmac.compare_digest(self.csrf(session).encode(), given.encode())
+        return self.is_signed("form", session.nonce, given)
 
-    def _sign(self, purpose: str, text: str) -> str:
+    def is_signed(self, purpose: str, text: str, signature: str) -> bool:
+        """Whether a signature is ours."""
+        return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode("utf-8", "surrogatepass"))
+
+    def sign(self, purpose: str, text: str) -> str:
+        """A signature of a text, for one purpose."""
         return hmac.digest(self._key, f"{purpose} {text}".encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
