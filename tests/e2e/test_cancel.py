@@ -40,15 +40,21 @@ class Running:
         return self.result
 
 
-def wait_until_running(root, sync="people"):
-    """Return when some run holds the sync."""
-    with Project.load(root) as project:
-        pause = threading.Event()
-        for _ in range(2_000):
-            if sync in project.running():
-                return
-            pause.wait(0.01)
-    raise AssertionError("no run began")
+def wait_for_query():
+    """Return when a run of this process waits for the answer of its warehouse."""
+    pause = threading.Event()
+    for _ in range(2_000):
+        if any(thread.name == "query" for thread in threading.enumerate()):
+            return
+        pause.wait(0.01)
+    raise AssertionError("no query began")
+
+
+@pytest.fixture
+def slow(workspace, hook):
+    """A project whose model takes for ever."""
+    workspace.write("models/people.sql", SLOW)
+    return workspace
 
 
 def test_a_run_is_cancelled_from_elsewhere_after_the_batches_in_flight(workspace, hook):
@@ -70,12 +76,11 @@ def test_a_run_is_cancelled_from_elsewhere_after_the_batches_in_flight(workspace
     assert (again["status"], again["acknowledged"]) == ("succeeded", 3 - result.acknowledged)
 
 
-def test_a_run_that_plans_is_cancelled_at_once(workspace):
+def test_a_run_that_plans_is_cancelled_at_once(slow):
     """Also in the middle of a query, in a thread that no signal reaches; its sync is free again."""
-    workspace.write("models/people.sql", SLOW)
-    running = Running(workspace.root)
-    wait_until_running(workspace.root)
-    with Project.load(workspace.root) as other:
+    running = Running(slow.root)
+    wait_for_query()
+    with Project.load(slow.root) as other:
         other.cancel("people", by="ann")
         result = running.end()
         assert (result.status, result.message) == (
@@ -87,20 +92,18 @@ def test_a_run_that_plans_is_cancelled_at_once(workspace):
         assert other.runs()[0].record.status == "interrupted"
 
 
-def test_a_run_stops_at_its_timeout(workspace):
+def test_a_run_stops_at_its_timeout(slow):
     """It says so, and that nothing was sent."""
-    workspace.write("models/people.sql", SLOW)
-    result = Running(workspace.root, timeout=0.05).end()
+    result = Running(slow.root, timeout=0.3).end()
     assert result.status == "interrupted", result.message
     assert result.message == "stopped at its timeout, after 0 s before anything was sent"
 
 
-def test_the_whole_program_stopping_stops_the_run(workspace):
+def test_the_whole_program_stopping_stops_the_run(slow):
     """The event that all runs of a program share ends this one's query too."""
-    workspace.write("models/people.sql", SLOW)
     stop = threading.Event()
-    running = Running(workspace.root, stop=stop)
-    wait_until_running(workspace.root)
+    running = Running(slow.root, stop=stop)
+    wait_for_query()
     stop.set()
     assert running.end().message == "stopped on request before anything was sent"
 

@@ -44,6 +44,8 @@ class SyncStatus:
     """None when the snapshot cannot be read: damaged, or where it is kept cannot be reached."""
     freshness_s: float | None
     next_run: str | None
+    paused: bool = False
+    """By its file or by somebody; then there is no next run."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `status --json`."""
@@ -149,7 +151,8 @@ def sync_status(
     last = session.state.last_run(sync.name)
     reached = session.state.last_run(sync.name, FRESH)
     schedule = sync.config.schedule
-    due = next_fire(schedule, moment(last.started_at) if last else None, at) if schedule else None
+    paused = sync.config.paused or sync.name in session.state.paused()
+    due = next_fire(schedule, moment(last.started_at) if last else None, at, name=sync.name) if schedule else None
     return SyncStatus(
         sync=sync.name,
         last_run=last.run_id if last else None,
@@ -158,7 +161,8 @@ def sync_status(
         unknown=troubled.unknown,
         snapshot_rows=_snapshot_rows(session, identity) if snapshot_rows is None else snapshot_rows(),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
-        next_run=iso(due.replace(microsecond=0)) if due else None,
+        next_run=iso(due.replace(microsecond=0)) if due and not paused else None,
+        paused=paused,
     )
 
 
