@@ -23,6 +23,7 @@ from tailrace.project.keys import given
 from tailrace.project.model import Model
 from tailrace.project.operating import Alerts, Schedule, Serve
 from tailrace.project.reading import problem
+from tailrace.project.triggers import TriggerConfig
 from tailrace.project.types import (
     Age,
     Count,
@@ -159,6 +160,8 @@ class ProjectConfig(Model):
     """What comparing may take."""
     serve: Serve = Serve()
     alerts: Alerts = Alerts()
+    triggers: dict[NameText, TriggerConfig] = Field(default_factory=dict)
+    """Programs that may ask for runs by a webhook."""
     snapshots: Filled = ".tailrace/snapshots"
     snapshot: SnapshotConfig = SnapshotConfig()
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)

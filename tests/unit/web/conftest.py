@@ -1,0 +1,164 @@
+"""A project with a past: two syncs, runs that went well and in part, rejected rows; and its console, in this process."""
+
+import shutil
+import sqlite3
+import warnings
+
+import pytest
+
+from tailrace import Project
+from tailrace.web.app import make_app
+from tailrace.web.guard import Hosts
+from tailrace.web.server import Listening, make_site
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it asks for a successor of httpx, which we do not have
+    from starlette.testclient import TestClient
+
+CONFIG = """\
+warehouses:
+  main: {type: duckdb, path: ":memory:"}
+destinations:
+  app: {type: sql, url: "sqlite:///app.db"}
+triggers:
+  shop: {type: hmac, secret: "${env:SHOP_SECRET}", syncs: [people]}
+  warehouse: {type: dbt_cloud, secret: "${env:DBT_SECRET}", syncs: [people, copies], jobs: [7]}
+"""
+PEOPLE = """\
+description: People as the app shows them.
+model: people
+destination: app
+object: people
+mode: mirror
+key: id
+match: {id: id}
+fields:
+  name: name
+  email: {column: email, nulls: skip}
+guards: {max_deletes: 50%}
+schedule: {every: 1h}
+freshness: 2h
+"""
+COPIES = """\
+model: people
+destination: app
+object: copies
+mode: upsert
+key: id
+match: {id: id}
+fields: {name: name}
+schedule: {after: [people]}
+"""
+MODEL = """\
+select id, name, email
+from read_csv('people.csv', header = true, columns = {'id': 'bigint', 'name': 'varchar', 'email': 'varchar'})
+"""
+TABLES = """\
+create table people (id integer primary key, name text not null check (length(name) < 12), email text);
+create table copies (id integer primary key, name text);
+"""
+ROWS = [(1, "Ann", "ann@x.io"), (2, "Bob", "bob@x.io"), (3, "Much too long a name", ""), (4, "Also far too long", "")]
+
+
+def write_people(root, rows):
+    """The model's rows: id, name, email."""
+    lines = ["id,name,email", *(",".join(map(str, row)) for row in rows)]
+    (root / "people.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def past(tmp_path_factory):
+    """The project's folder, to be copied."""
+    root = tmp_path_factory.mktemp("past")
+    (root / "models").mkdir()
+    (root / "syncs").mkdir()
+    (root / "tailrace.yml").write_text(CONFIG)
+    (root / "models/people.sql").write_text(MODEL)
+    (root / "syncs/people.yml").write_text(PEOPLE)
+    (root / "syncs/copies.yml").write_text(COPIES)
+    write_people(root, ROWS)
+    database = sqlite3.connect(root / "app.db")
+    database.executescript(TABLES)
+    database.close()
+    with Project.load(root) as project:
+        project.run("people")
+        project.run("copies")
+        write_people(root, [(1, "Anne", "ann@x.io"), *ROWS[1:], (5, "Eve", "eve@x.io")])
+        project.release_warehouses()
+        project.run("people")
+    return root
+
+
+@pytest.fixture
+def root(past, tmp_path, monkeypatch):
+    """A copy of the project's own."""
+    monkeypatch.setenv("SHOP_SECRET", "shop secret of the test")
+    monkeypatch.setenv("DBT_SECRET", "dbt secret of the test")
+    shutil.copytree(past, tmp_path / "shop")
+    return tmp_path / "shop"
+
+
+class Console:
+    """A console in this process, with a browser that keeps its cookies."""
+
+    def __init__(self, root, listening):
+        self.root, self.site = root, make_site(root, listening)
+        app = make_app(self.site, Hosts(listening.listen, listening.hosts), metrics=lambda: "tailrace_up 1\n")
+        self.client = TestClient(app, base_url="http://127.0.0.1:8570", follow_redirects=False)
+
+    def get(self, path, code=200, **how):
+        """A page or object; fails with what was said where the code is another."""
+        return self._judged(self.client.get(path, **how), code)
+
+    def json(self, path, **how):
+        """An object of the API."""
+        return self.get(path, **how).json()
+
+    def post(self, path, body=None, code=200, **how):
+        """What an operation of the API answers."""
+        return self._judged(self.client.post(path, json=body or {}, **how), code).json()
+
+    def send(self, path, code=303, **fields):
+        """Send a form, as the pages have it; gives the answer."""
+        self.get("/")
+        session = self.site.door.sealed.opened(self.client.cookies["tailrace_session"])
+        data = {"csrf": self.site.door.sealed.csrf(session), **fields}
+        return self._judged(self.client.post(path, data=data), code)
+
+    def audit(self):
+        """Who did what to which, the latest first."""
+        with self.site.desk.using() as project:
+            return [(line.who, line.action, line.subject) for line in project.audit_log()]
+
+    @staticmethod
+    def _judged(answer, code):
+        assert answer.status_code == code, f"{answer.status_code}: {answer.text[:2000]}"
+        return answer
+
+    def close(self):
+        """Give everything back."""
+        self.client.close()
+        self.site.desk.close()
+
+
+@pytest.fixture
+def console(root):
+    """The console as it is on one's own machine: nobody has to sign in."""
+    made = Console(root, Listening())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tokens(root):
+    """A token of each role, by role."""
+    with Project.load(root) as project:
+        return {role: project.make_token(f"{role}-1", role) for role in ("viewer", "operator", "admin")}
+
+
+@pytest.fixture
+def closed(root, tokens):
+    """The console where everybody has to sign in."""
+    made = Console(root, Listening(auth=True))
+    yield made
+    made.close()
