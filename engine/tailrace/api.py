@@ -61,6 +61,10 @@ class Project(Operating, Browsing):
         """Close the warehouses until they are needed again, so that others may write to a DuckDB file."""
         self._session.release_warehouses()
 
+    def release_warehouse(self, name: str) -> None:
+        """The same for one warehouse, which nothing may use at the moment."""
+        self._session.release_warehouse(name)
+
     @property
     def root(self) -> Path:
         """The project's folder."""

@@ -3,7 +3,8 @@
 # ruff: noqa: PLC0415 - as in `tailrace.api`
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,9 @@ from tailrace.errors import UsageError
 
 if TYPE_CHECKING:
     from tailrace.project import Sync
+    from tailrace.project.config import ProjectConfig
     from tailrace.running.session import Session
+    from tailrace.state import StateDB
     from tailrace.state.controls import Action, Pause, Request, RequestState
 
 MOST_PLAN: Final = 256 * 1024 * 1024
@@ -25,6 +28,16 @@ class Operating:
     """
 
     _session: Session
+
+    @property
+    def state(self) -> StateDB:
+        """The state database, for those who serve the project."""
+        return self._session.state
+
+    @property
+    def config(self) -> ProjectConfig:
+        """What `tailrace.yml` says."""
+        return self._session.project.config
 
     def pause(self, sync: str, *, by: str) -> bool:
         """Have no schedule and no request run the sync until `unpause`; False when it was paused already.
@@ -102,6 +115,12 @@ class Operating:
     def audit_log(self, *, before: int | None = None, limit: int = 50, subject: str | None = None) -> list[Action]:
         """The audit log, newest first; for the next page give the last line's id as `before`."""
         return self._session.state.actions(before=before, limit=limit, subject=subject)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for files of one's own, gone when the block ends."""
+        with self._session.work.scratch() as folder:
+            yield folder
 
     def _plan_bytes(self, path: Path, sync: str) -> bytes:
         from tailrace.planning.planfile import load_plan

@@ -97,12 +97,17 @@ def order(syncs: Mapping[str, SyncConfig]) -> tuple[str, ...]:
     Otherwise the given order stays. Look-ups that point at each other are no error: such an edge is left
     out. CycleError for a cycle in `after`, which loading a project refuses already.
     """
+    return _stable(parents_of(syncs))
+
+
+def parents_of(syncs: Mapping[str, SyncConfig]) -> dict[str, set[str]]:
+    """For each sync those that are to run before it, as `order` has them."""
     parents = {name: {p for p in _after(sync.schedule) if p in syncs} for name, sync in syncs.items()}
     for name, sync in syncs.items():
         for writer in _writers_of_lookups(sync, syncs):
             if not _reaches(writer, name, parents):
                 parents[name].add(writer)
-    return _stable(parents)
+    return parents
 
 
 def _is_due(name: str, schedule: Schedule | None, last_runs: Mapping[str, LastRun], now: datetime) -> bool:

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tailrace.cli.common import graceful, leave, opened, say
-from tailrace.cli.sync import INTERRUPTED
+from tailrace.cli.common import leave, options, say
 
 
 def register(app: typer.Typer) -> None:
@@ -20,19 +19,17 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     context: typer.Context,
-    tick: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the schedule.")] = 5.0,
+    tick: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the schedules.")] = 5.0,
     once: Annotated[bool, typer.Option("--once", help="Run what is due, then stop.")] = False,  # noqa: FBT002
 ) -> None:
-    """Run syncs on their schedules until stopped."""
-    from tailrace.cli import render  # noqa: PLC0415
-    from tailrace.serve import loop  # noqa: PLC0415
+    """Run syncs on their schedules and on request until stopped.
 
-    with opened(context) as project, graceful() as stop:
-        say(render.schedule(project.status()))
-        code = loop(
-            project, stop, tick=tick, once=once, report=lambda result: say(render.result(result, quoting=False))
-        )
-        leave(stop.exit_code if code == INTERRUPTED else code)
+    Changed files are read by themselves, and on SIGHUP; while they are broken, what they said before goes on.
+    """
+    from tailrace.cli.serving import due_now, keep_serving  # noqa: PLC0415
+
+    folder = options(context).project
+    leave(due_now(folder) if once else keep_serving(folder, tick))
 
 
 def sandbox(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tailrace.delivery import DeliveryReport, Interrupted
-from tailrace.errors import GuardTripped, JobLeft, PlanStale, QuotaExhausted, TailraceError, os_message
+from tailrace.errors import GuardTripped, JobLeft, LeaseHeld, PlanStale, QuotaExhausted, TailraceError, os_message
 from tailrace.redact import redact
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
 
@@ -62,4 +62,11 @@ def with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
         case Interrupted():
             status = "interrupted"
     code = error.exit_code if status == "failed" else EXIT_CODES[status]
-    return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
+    return replace(
+        result,
+        status=status,
+        message=redact(str(error)),
+        discreet=redact(error.discreet),
+        exit_code=code,
+        busy=isinstance(error, LeaseHeld),
+    )

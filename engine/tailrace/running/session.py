@@ -168,6 +168,13 @@ class Session:
                 warehouse.close()
             self._warehouses.clear()
 
+    def release_warehouse(self, name: str) -> None:
+        """Close one warehouse, which nobody uses now, as `release_warehouses` does all."""
+        with self._lock:
+            held = self._warehouses.pop(name, None)
+        if held is not None:
+            held.close()
+
     def warehouse(self, name: str) -> Warehouse:
         """An open warehouse, one per name and session."""
         with self._lock:

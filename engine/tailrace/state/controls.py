@@ -218,6 +218,12 @@ class Controls(Database):
                 connection, request_id, "taken", {"state": "done", "finished_at": self.now(connection), **values}
             )
 
+    def give_back(self, request_id: str) -> None:
+        """Have a request that was taken wait again: nothing was done for it."""
+        with self.transaction() as connection:
+            values = {"state": "waiting", "taken_at": None, "host": None, "pid": None}
+            self._moved(connection, request_id, "taken", values)
+
     def withdraw(self, request_id: str) -> bool:
         """Take a request back; False when it does not wait any more."""
         with self.transaction() as connection:
