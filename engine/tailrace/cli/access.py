@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
 from tailrace.cli.common import AsJson, opened, print_json, say
-
-if TYPE_CHECKING:
-    from tailrace.state.access import Role
 
 _Named = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses it, as the audit log will say.")]
 
@@ -33,7 +30,7 @@ def create(
 ) -> None:
     """Make a token. It is shown this once; only a hash of it is kept."""
     with opened(context) as project:
-        token = project.make_token(name, cast("Role", role))
+        token = project.make_token(name, role)
         project.audit(who=_me(), action="make token", subject=name, detail={"role": role})
         if as_json:
             print_json({"name": name, "role": role, "token": token})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -21,15 +22,30 @@ def serve(
     context: typer.Context,
     tick: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the schedules.")] = 5.0,
     once: Annotated[bool, typer.Option("--once", help="Run what is due, then stop.")] = False,  # noqa: FBT002
+    web: Annotated[bool, typer.Option("--web/--no-web", help="Serve the console and the API too.")] = True,  # noqa: FBT002
+    listen: Annotated[str, typer.Option(help="Address of the console and the API.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Their port; 0 takes a free one.")] = 8570,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name by which they may be asked for.", show_default=False),
+    ] = None,
+    auth: Annotated[bool, typer.Option("--auth", help="Have everybody sign in, on this machine too.")] = False,  # noqa: FBT002
 ) -> None:
-    """Run syncs on their schedules and on request until stopped.
+    """Run syncs on their schedules and on request until stopped, with the console and the API.
 
     Changed files are read by themselves, and on SIGHUP; while they are broken, what they said before goes on.
     """
+    from tailrace.cli.console import console  # noqa: PLC0415
     from tailrace.cli.serving import due_now, keep_serving  # noqa: PLC0415
 
     folder = options(context).project
-    leave(due_now(folder) if once else keep_serving(folder, tick))
+    if once:
+        code = due_now(folder)
+    else:
+        hosts = tuple(allow_host or ())
+        with console(folder, listen=listen, port=port, hosts=hosts, auth=auth) if web else nullcontext():
+            code = keep_serving(folder, tick)
+    leave(code)
 
 
 def sandbox(

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tailrace.state.database import Database
 from tailrace.state.issues import key_hash
 from tailrace.state.records import (
+    PRESENT,
     BatchRecord,
     IssueCounts,
     IssueKind,
@@ -23,9 +24,6 @@ from tailrace.state.records import (
 )
 from tailrace.state.runs import record_of
 from tailrace.state.schema import batches, row_issues, runs
-
-SHOWN: tuple[IssueState, ...] = ("open", "dead")
-"""Rejected rows that nobody has set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ class Browse(Database):
         kind: IssueKind,
         *,
         codes: Sequence[str | None] | None = None,
-        states: Collection[IssueState] = SHOWN,
+        states: Collection[IssueState] = PRESENT,
         after: str = "",
         limit: int = 50,
     ) -> list[RowIssue]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tailrace.cli.common import parse_key
+from tailrace.errors import UsageError
+from tailrace.state.records import DISMISSED, OPEN, PRESENT
 from tailrace.web import actions, models, views
 from tailrace.web.operations import Call, Form, Operation
 from tailrace.web.refusal import Refusal, missing
 
 if TYPE_CHECKING:
     from tailrace.running.ledger import TroubledRow
+    from tailrace.state.controls import Request
     from tailrace.web.plans import Kept
 
 
@@ -60,15 +63,11 @@ def requests(call: Call) -> Form:
 
 
 def request(call: Call) -> Form:
-    wanted = call.path["request_id"]
-    found = next((each for each in call.project.requests(limit=None) if each.request_id == wanted), None)
-    if found is None:
-        raise missing(f"there is no request {wanted}")
-    return found.to_json()
+    return _asked(call).to_json()
 
 
 def withdraw(call: Call) -> Form:
-    asked = call.project.request_status(str(request(call)["request_id"]))
+    asked = _asked(call)
     return {"sync": asked.sync, "done": actions.withdraw(call.project, call.who, asked)}
 
 
@@ -125,7 +124,7 @@ def rejected(call: Call) -> Form:
     query: models.RejectedQuery = call.query
     name, project = _name(call), call.project
     codes = None if query.code is None else [query.code or None]
-    states: Any = ("dismissed",) if query.state == "dismissed" else ("open", "dead")
+    states = DISMISSED if query.state == "dismissed" else PRESENT
     page = project.trouble_page(name, codes=codes, states=states, after=query.after, limit=query.limit + 1)
     return {"groups": groups(call), "rejected": _forms(page, query.limit), "next": _next(page, query.limit)}
 
@@ -156,7 +155,7 @@ def _change(call: Call, what: actions.Rows) -> Form:
 
 def unknown(call: Call) -> Form:
     query: models.UnknownQuery = call.query
-    page = call.project.trouble_page(_name(call), "unknown", states=("open",), after=query.after, limit=query.limit + 1)
+    page = call.project.trouble_page(_name(call), "unknown", states=OPEN, after=query.after, limit=query.limit + 1)
     return {"unknown": _forms(page, query.limit), "next": _next(page, query.limit)}
 
 
@@ -184,6 +183,14 @@ def audit(call: Call) -> Form:
 
 def _name(call: Call) -> str:
     return actions.known(call.project, call.path["name"])
+
+
+def _asked(call: Call) -> Request:
+    wanted = call.path["request_id"]
+    try:
+        return call.project.request_status(wanted)
+    except UsageError as error:
+        raise missing(error.message, hint=error.hint) from error
 
 
 def _kept(call: Call) -> Kept:

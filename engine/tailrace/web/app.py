@@ -167,7 +167,9 @@ def _set(request: Request, answer: Response, name: str, value: str, age: int) ->
 def _login(site: Site) -> Callable[..., Any]:
     async def endpoint(request: Request) -> Response:
         if request.method == "GET":
-            return Response(site.render("login.html", {**_frame(site, request, None), "wrong": False}), media_type="text/html")
+            return Response(
+                site.render("login.html", {**_frame(site, request, None), "wrong": False}), media_type="text/html"
+            )
         fields = parse_qs((await read(request)).decode("utf-8", "replace"))
         session = await run_in_threadpool(site.door.sign_in, next(iter(fields.get("token", ())), ""))
         if session is None:

@@ -50,7 +50,9 @@ def apply(view: View, fields: Fields) -> Next:
     if kept is None:
         raise missing(f"there is no plan {view.path['plan']}", hint="plans are kept for a day; make it again")
     actions.apply(view.project, view.who, kept, _first(fields, "hash"), fields.get("override", []))
-    return Next(f"/syncs/{kept.sync}", f"{kept.sync}: exactly the plan {kept.hash[:12] if kept.hash else ''} is asked for")
+    return Next(
+        f"/syncs/{kept.sync}", f"{kept.sync}: exactly the plan {kept.hash[:12] if kept.hash else ''} is asked for"
+    )
 
 
 def pause(view: View, _fields: Fields) -> Next:
@@ -74,7 +76,9 @@ def cancel(view: View, _fields: Fields) -> Next:
 def reset(view: View, fields: Fields) -> Next:
     """Forget the snapshot."""
     actions.reset(view.project, view.who, _name(view), _first(fields, "confirm"))
-    return Next(f"/syncs/{_name(view)}", f"the snapshot of {_name(view)} is forgotten; the next run takes every row as new")
+    return Next(
+        f"/syncs/{_name(view)}", f"the snapshot of {_name(view)} is forgotten; the next run takes every row as new"
+    )
 
 
 def retry(view: View, fields: Fields) -> Next:

@@ -133,7 +133,9 @@ def _compare(given: str, expected: str) -> None:
 
 def _fresh(sent: float, now: float, window: float) -> None:
     if abs(now - sent) > window:
-        raise Refusal(401, f"the message was sent {abs(now - sent):.0f} s ago or ahead; at most {window:.0f} s are let pass")
+        raise Refusal(
+            401, f"the message was sent {abs(now - sent):.0f} s ago or ahead; at most {window:.0f} s are let pass"
+        )
 
 
 def _seconds(text: str) -> float:

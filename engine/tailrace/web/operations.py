@@ -109,7 +109,7 @@ def query_of(request: Request, model: type[BaseModel]) -> BaseModel:
         if name not in several and len(values) > 1:
             raise Refusal(400, f"{name} is given {len(values)} times")
         given[name] = values if name in several else values[0]
-    return _fitting(lambda: model.model_validate_strings(given))
+    return _fitting(lambda: model.model_validate(given))
 
 
 def body_of(raw: bytes, model: type[BaseModel]) -> BaseModel:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from tailrace.cli.common import parse_key
 from tailrace.errors import TailraceError
+from tailrace.state.records import DISMISSED, OPEN, PRESENT
 from tailrace.web import actions, charts, views
 from tailrace.web.refusal import Refusal, missing
 
@@ -68,7 +69,10 @@ def sync(view: View) -> Shown:
         "line": views.sync_line(project, name),
         "sync": found,
         "schedule": views.schedule_text(found.config.schedule),
-        "files": [("model", f"models/{found.config.model}.sql", found.sql), ("sync", str(found.path), _text(found.path))],
+        "files": [
+            ("model", f"models/{found.config.model}.sql", found.sql),
+            ("sync", str(found.path), _text(found.path)),
+        ],
         "runs": runs[:10],
         "chart": charts.history(sent),
         "waiting": waiting,
@@ -149,7 +153,7 @@ def rejected(view: View) -> Shown:
     project, query = view.project, view.query
     dismissed = query.get("state") == "dismissed"
     codes = [query["code"] or None] if "code" in query else None
-    states: Any = ("dismissed",) if dismissed else ("open", "dead")
+    states = DISMISSED if dismissed else PRESENT
     page = project.trouble_page(name, codes=codes, states=states, after=query.get("after", ""), limit=PAGE + 1)
     rows = page[:PAGE]
     opened = next((row for row in rows if row.issue.key_hash == query.get("open")), None)
@@ -178,7 +182,9 @@ def unknown(view: View) -> Shown:
     names = [actions.known(project, chosen)] if chosen else list(project.syncs)
     found = []
     for name in names:
-        page = project.trouble_page(name, "unknown", states=("open",), after=view.query.get("after", ""), limit=PAGE + 1)
+        page = project.trouble_page(
+            name, "unknown", states=OPEN, after=view.query.get("after", ""), limit=PAGE + 1
+        )
         if page:
             rows = [(row, _row_link(name, row)) for row in page[:PAGE]]
             found.append({"name": name, "sync": project.syncs[name], "rows": rows, "more": len(page) > PAGE})

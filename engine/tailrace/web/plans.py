@@ -34,7 +34,8 @@ KEPT, KEPT_S = 50, 86_400.0
 """Most plans kept, and for how long."""
 HEAD, FILE, ROWS = "head.json", "plan.tailrace", "rows.jsonl"
 State: TypeAlias = Literal["making", "made", "failed"]
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_ID = re.compile(r"[0-9T]{15}\.[0-9]{3}-[0-9a-f]{8}")
+"""As `new_id` makes them: nothing else may become part of a path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
+from tailrace.clock import moment
 from tailrace.errors import TailraceError
 from tailrace.jsonform import iso
-from tailrace.running.ledger import moment
 from tailrace.state.records import Upkeep
 from tailrace.web.refusal import missing
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tailrace.api import Project
     from tailrace.browsing import AccountState
     from tailrace.project import Sync
-    from tailrace.project.config import FieldMap, Schedule
-    from tailrace.running.ledger import RunSummary, SyncStatus
+    from tailrace.project.config import FieldMap
+    from tailrace.project.operating import Schedule
+    from tailrace.running.ledger import RunSummary, SyncStatus, TroubledRow
     from tailrace.state import BatchRecord
     from tailrace.state.browse import IssueGroup
-    from tailrace.running.ledger import TroubledRow
 
 DAY_S = 86_400.0
 STILL = frozenset(get_args(Upkeep))
