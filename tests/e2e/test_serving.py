@@ -247,7 +247,7 @@ def test_a_signal_lets_batches_in_flight_end(workspace, hook, how):
     sync(workspace, "people", destination="hook")
     hook.hold(after=1)
     process = subprocess.Popen(
-        workspace.command("--log-level", "info", "serve", "--tick", "0.1"),
+        workspace.command("--log-level", "info", "serve", "--no-web", "--tick", "0.1"),
         cwd=workspace.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
