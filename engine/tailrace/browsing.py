@@ -156,7 +156,7 @@ class Browsing:
     def retry_rows(
         self, name: str, *, codes: Sequence[str | None] | None = None, key: Mapping[str, Any] | None = None
     ) -> int:
-        """Make rejected rows due for the next run: one, by its key as `rejected --json` has it, those of codes, or all."""
+        """Make rejected rows due for the next run: one, by its key as in `rejected --json`, those of codes, or all."""
         state, identity = self._session.state, self._identity(name)
         return state.retry(name, key_json(key)) if key is not None else state.retry_all(name, identity, codes)
 

@@ -9,7 +9,6 @@ import subprocess
 
 import httpx
 import pytest
-
 from tests.e2e.labs import on_salesforce
 
 CONTACTS = """\

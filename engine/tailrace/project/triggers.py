@@ -24,7 +24,7 @@ class _Trigger(Model):
 
 
 class HmacTrigger(_Trigger):
-    """Any program: HMAC-SHA256, in hex, over the time, a dot and the raw body; with an id, that and a dot before them."""
+    """Any program: HMAC-SHA256, in hex, over the time, a dot and the raw body; an id and a dot come first, if any."""
 
     type: Literal["hmac"]
     signature_header: _Header = "X-Tailrace-Signature"

@@ -24,7 +24,7 @@ from tailrace.web.auth import COOKIE, SESSION_S, Session, Who
 from tailrace.web.forms import FORMS, Form, Next
 from tailrace.web.guard import Guard, Hosts
 from tailrace.web.openapi import document
-from tailrace.web.operations import admitted, as_json, read, refused, route_of
+from tailrace.web.operations import admitted, as_json, enough, read, refused, route_of
 from tailrace.web.pages import PAGES, Page, View
 from tailrace.web.refusal import Refusal, refusal_of
 from tailrace.web.site import STATIC
@@ -96,8 +96,7 @@ def _form_route(site: Site, form: Form) -> Route:
         try:
             fields = parse_qs((await read(request)).decode("utf-8", "replace"), keep_blank_values=True)
             _prove(site, who, fields)
-            if not who.may(form.role):
-                raise Refusal(_FORBIDDEN, f"this takes the role {form.role}; {who.name} has {who.role}")
+            enough(who, form.role)
             done = await run_in_threadpool(_done, site, form, request, who, fields)
         except Refusal as refusal:
             return _error_page(site, request, who, refusal)

@@ -112,7 +112,7 @@ def _dbt(trigger: DbtCloudTrigger, headers: Mapping[str, str], body: bytes, now:
     try:
         message = json.loads(body)
         data, event = message.get("data") or {}, str(message["eventId"])
-        sent = datetime.fromisoformat(str(message["timestamp"]).replace("Z", "+00:00"))
+        sent = datetime.fromisoformat(str(message["timestamp"]))
         sent = sent if sent.tzinfo else sent.replace(tzinfo=UTC)
         kind, job, code = message.get("eventType"), data.get("jobId"), data.get("runStatusCode")
     except (ValueError, KeyError, AttributeError, TypeError) as error:

@@ -33,10 +33,7 @@ def endpoint(site: Site) -> Callable[..., Any]:
         run_id = request.path_params["run_id"]
         try:
             admitted(site, request, "viewer")
-            if watching >= MOST:
-                raise Refusal(503, f"{MOST} browsers watch already", hint="load the page again from time to time")
-            if await run_in_threadpool(look, site, run_id) is None:
-                raise missing(f"there is no run {run_id}")
+            await run_in_threadpool(check, site, run_id, watching)
         except Refusal as refusal:
             return refused(refusal)
         return StreamingResponse(counted(run_id), media_type="text/event-stream")
@@ -69,6 +66,14 @@ async def events(site: Site, run_id: str) -> AsyncIterator[str]:
         if form is None or form["phase"] == "ended":
             return
         await asyncio.sleep(EVERY_S)
+
+
+def check(site: Site, run_id: str, watching: int) -> None:
+    """A refusal where there is no such run, or where too many watch."""
+    if watching >= MOST:
+        raise Refusal(503, f"{MOST} browsers watch already", hint="load the page again from time to time")
+    if look(site, run_id) is None:
+        raise missing(f"there is no run {run_id}")
 
 
 def look(site: Site, run_id: str) -> dict[str, Any] | None:

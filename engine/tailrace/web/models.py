@@ -1,4 +1,4 @@
-"""What the API takes and gives: the same objects as `--json` of the command line, with their types."""
+"""What the API gives: the same objects as `--json` of the command line, with their types."""
 
 from __future__ import annotations
 
@@ -8,23 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Moment: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 in UTC."""
-Text: TypeAlias = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
-Limit: TypeAlias = Annotated[int, Field(ge=1, le=500)]
-GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
 Status: TypeAlias = Literal["running", "succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
-
-
-class Given(BaseModel):
-    """Base of what is sent to us: no key that is not known, no silent conversion."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Query(BaseModel):
-    """Base of what stands after the question mark."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Answer(BaseModel):
@@ -34,6 +19,8 @@ class Answer(BaseModel):
 
 
 class ErrorBody(Answer):
+    """What an error says."""
+
     message: str
     hint: str | None
 
@@ -63,6 +50,8 @@ class SyncLine(Answer):
 
 
 class Syncs(Answer):
+    """All syncs."""
+
     syncs: list[SyncLine]
 
 
@@ -83,6 +72,8 @@ class Definition(Answer):
 
 
 class SyncDetail(SyncLine):
+    """A sync with what its file says."""
+
     definition: Definition
 
 
@@ -118,16 +109,11 @@ class RunForm(Answer):
 
 
 class Runs(Answer):
+    """A page of runs."""
+
     runs: list[RunForm]
     next: str | None
     """For `before`, where there are more."""
-
-
-class RunsQuery(Query):
-    sync: Text | None = None
-    status: Status | None = None
-    before: Text | None = None
-    limit: Limit = 50
 
 
 class BatchForm(Answer):
@@ -167,21 +153,12 @@ class Progress(Answer):
 
 
 class RunDetail(RunForm):
+    """A run with a page of its batches."""
+
     progress: Progress
     batches: list[BatchForm]
     next: int | None
     """For `after`, where there are more batches."""
-
-
-class BatchesQuery(Query):
-    after: Count = 0
-    limit: Limit = 100
-
-
-class Key(BaseModel):
-    """A row's key: a value for each column, as JSON has it."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class Trouble(Answer):
@@ -210,50 +187,25 @@ class Group(Answer):
 
 
 class Rejected(Answer):
+    """Rejected rows by reason, and a page of them."""
+
     groups: list[Group]
     rejected: list[Trouble]
     next: str | None
 
 
-class RejectedQuery(Query):
-    code: Text | None = None
-    """Only rows of this code; empty for those without one."""
-    state: Literal["rejected", "dismissed"] = "rejected"
-    after: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]*$")] = ""
-    limit: Limit = 50
-
-
-class Choice(Given):
-    """Which rejected rows: one by its key, those of a code, or all."""
-
-    key: dict[str, str | int | float | bool | None] | None = None
-    code: Text | None = None
-    """Empty for rows without one."""
-    all: bool = False
-
-
 class Changed(Answer):
+    """How many rows were changed."""
+
     sync: str
     rows: Count
 
 
 class Unknown(Answer):
+    """A page of rows of unknown outcome."""
+
     unknown: list[Trouble]
     next: str | None
-
-
-class UnknownQuery(Query):
-    after: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]*$")] = ""
-    limit: Limit = 50
-
-
-class WayChosen(Given):
-    way: Literal["resend", "skip", "look_up"]
-
-
-class RowQuery(Query):
-    key: Annotated[list[Text], Field(min_length=1, max_length=16)]
-    """The row's key: VALUE, or COLUMN=VALUE for each column."""
 
 
 class StoryForm(Answer):
@@ -263,14 +215,6 @@ class StoryForm(Answer):
     key: dict[str, Any]
     standing: str
     events: list[dict[str, Any]]
-
-
-class PlanAsked(Given):
-    check: bool = False
-    """Ask the destination for its account and fields too."""
-    full: bool = False
-    wait_s: Annotated[float, Field(ge=0, le=60)] = 0
-    """How long to wait for it."""
 
 
 class PlanForm(Answer):
@@ -290,18 +234,9 @@ class PlanForm(Answer):
 
 
 class PlanList(Answer):
+    """Plans that are kept."""
+
     plans: list[PlanForm]
-
-
-class PlansQuery(Query):
-    sync: Text | None = None
-
-
-class ChangesQuery(Query):
-    search: Text = ""
-    op: Literal["insert", "update", "delete"] | None = None
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    limit: Limit = 50
 
 
 class Changes(Answer):
@@ -311,18 +246,6 @@ class Changes(Answer):
     matched: Count
     sampled: Count
     total: Count
-
-
-class ApplyAsked(Given):
-    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the plan that was looked at."""
-    overrides: Annotated[list[GuardName], Field(max_length=5)] = []
-    """Guards that may pass, for this plan alone; an admin's to give."""
-
-
-class RunAsked(Given):
-    full: bool = False
-    dry_run: bool = False
 
 
 class RequestForm(Answer):
@@ -345,24 +268,14 @@ class RequestForm(Answer):
 
 
 class Requests(Answer):
+    """What was asked for."""
+
     requests: list[RequestForm]
 
 
-class RequestsQuery(Query):
-    sync: Text | None = None
-    limit: Limit = 50
-
-
-class Nothing(Given):
-    """Nothing more to say."""
-
-
-class ResetAsked(Given):
-    confirm: Text
-    """The sync's name."""
-
-
 class Done(Answer):
+    """What was changed."""
+
     sync: str
     done: bool
     """False where it was so already."""
@@ -394,10 +307,14 @@ class AccountForm(Answer):
 
 
 class Accounts(Answer):
+    """All accounts that a sync writes to."""
+
     accounts: list[AccountForm]
 
 
 class AuditLine(Answer):
+    """Who did what to which sync, run or row."""
+
     id: int
     at: Moment
     by: str
@@ -408,14 +325,10 @@ class AuditLine(Answer):
 
 
 class Audit(Answer):
+    """A page of the audit log."""
+
     actions: list[AuditLine]
     next: int | None
-
-
-class AuditQuery(Query):
-    before: Annotated[int, Field(ge=0, le=2**53)] | None = None
-    subject: Text | None = None
-    limit: Limit = 50
 
 
 class Me(Answer):
@@ -429,4 +342,6 @@ class Me(Answer):
 
 
 class Health(Answer):
+    """Whether it works."""
+
     status: Literal["ok", "not ready"]

@@ -62,7 +62,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     form: dict[str, Any] = {
         "operationId": f"{operation.method.lower()}_{words}",
         "summary": operation.summary,
-        "description": f"Takes the role {operation.role}.",
+        "description": f"{operation.do.__doc__} Takes the role {operation.role}.",
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
         "responses": {
             str(operation.status): _answer("What was asked for", operation.answer),

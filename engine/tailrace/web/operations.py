@@ -89,8 +89,7 @@ def admitted(site: Site, request: Request, role: Role) -> Who:
     if who is None:
         hint = "send Authorization: Bearer TOKEN; `tailrace token create NAME` makes one"
         raise Refusal(401, "who asks is not known", hint=hint)
-    if not who.may(role):
-        raise Refusal(403, f"this takes the role {role}; {who.name} has {who.role}")
+    enough(who, role)
     if request.method == "POST" and who.session is not None and who.session.token_id is not None:
         given = request.headers.get("x-csrf-token", "")
         if not site.door.sealed.is_form(who.session, given):
@@ -98,6 +97,12 @@ def admitted(site: Site, request: Request, role: Role) -> Who:
                 403, "a signed-in browser must send x-csrf-token", hint="programs send a bearer token instead"
             )
     return who
+
+
+def enough(who: Who, role: Role) -> None:
+    """A refusal where a role is not enough."""
+    if not who.may(role):
+        raise Refusal(403, f"this takes the role {role}; {who.name} has {who.role}")
 
 
 def query_of(request: Request, model: type[BaseModel]) -> BaseModel:

@@ -36,7 +36,7 @@ class View:
 
     def link(self, **changed: str | int | None) -> str:
         """The same page with other parameters; None takes one away."""
-        kept = {**self.query, **{name: value for name, value in changed.items()}}
+        kept = {**self.query, **changed}
         return "?" + urlencode({name: value for name, value in kept.items() if value not in {None, ""}})
 
 
@@ -182,9 +182,7 @@ def unknown(view: View) -> Shown:
     names = [actions.known(project, chosen)] if chosen else list(project.syncs)
     found = []
     for name in names:
-        page = project.trouble_page(
-            name, "unknown", states=OPEN, after=view.query.get("after", ""), limit=PAGE + 1
-        )
+        page = project.trouble_page(name, "unknown", states=OPEN, after=view.query.get("after", ""), limit=PAGE + 1)
         if page:
             rows = [(row, _row_link(name, row)) for row in page[:PAGE]]
             found.append({"name": name, "sync": project.syncs[name], "rows": rows, "more": len(page) > PAGE})

@@ -120,7 +120,7 @@ class Plans:
         with self._lock:
             making = list(self._making.values())
         with suppress(OSError):
-            making += [kept for name in os.listdir(self._folder) if (kept := self.get(name)) is not None]
+            making += [kept for folder in self._folder.iterdir() if (kept := self.get(folder.name)) is not None]
         unique = {kept.plan: kept for kept in making if sync is None or kept.sync == sync}
         return sorted(unique.values(), key=lambda kept: kept.plan, reverse=True)
 

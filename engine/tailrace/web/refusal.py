@@ -16,7 +16,7 @@ from tailrace.errors import (
 )
 
 
-class Refusal(Exception):  # noqa: N818 - it is no fault of the program
+class Refusal(Exception):
     """An answer other than the one asked for; `hint` says what to do next."""
 
     def __init__(self, status: int, message: str, *, hint: str | None = None) -> None:

@@ -24,6 +24,7 @@ from tailrace.web.site import Site
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from tailrace.api import Project
     from tailrace.state.access import Token
 
 PORT = 8570
@@ -54,11 +55,8 @@ def make_site(root: Path, listening: Listening) -> Site:
     try:
         with desk.using() as project:
             key = project.web_key()
-            if listening.closed and not project.tokens():
-                raise UsageError(
-                    f"the console would be open to all who reach {listening.listen}: there is no token to sign in with",
-                    hint="make one: tailrace token create NAME --role admin; or leave --listen and --allow-host out",
-                )
+            if listening.closed:
+                _need_token(project, listening)
     except BaseException:
         desk.close()
         raise
@@ -106,6 +104,15 @@ def serving(root: Path, listening: Listening, *, metrics: Callable[[], str] | No
         server.should_exit = True
         thread.join(STOP_S)
         site.desk.close()
+
+
+def _need_token(project: Project, listening: Listening) -> None:
+    if not project.tokens():
+        raise UsageError(
+            f"everybody who reaches {listening.listen} has to sign in, and there is no token to sign in with",
+            hint="make one: tailrace token create NAME --role admin; without --listen, --allow-host and --auth the "
+            "console is for this machine alone",
+        )
 
 
 class _Server(uvicorn.Server):

@@ -51,19 +51,19 @@ def ago(text: str | None) -> Markup:
 def stamp(text: str | None) -> str:
     """A moment in UTC."""
     at = moment(text)
-    return "–" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "—" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def clock(text: str | None) -> Markup:
     """A moment in UTC, marked as one."""
     if text is None:
-        return Markup('<span class="quiet">–</span>')
+        return Markup('<span class="quiet">—</span>')
     return Markup('<time datetime="{}">{}</time>').format(text, stamp(text))
 
 
 def number(value: float | None) -> str:
     """A number with separators; a dash where there is none."""
-    return "–" if value is None else f"{value:,}"
+    return "—" if value is None else f"{value:,}"
 
 
 def value(held: Any) -> Markup:

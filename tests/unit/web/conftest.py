@@ -1,4 +1,4 @@
-"""A project with a past: two syncs, runs that went well and in part, rejected rows; and its console, in this process."""
+"""A project with a past: two syncs, runs that went well and in part, rejected rows; and its console."""
 
 import shutil
 import sqlite3

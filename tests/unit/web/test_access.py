@@ -46,7 +46,9 @@ def test_every_operation_asks_for_its_role(closed, tokens, operation):
     if below:
         answer = closed.client.request(operation.method, path_of(operation), headers=bearer(tokens[below]))
         assert answer.status_code == 403
-    answer = closed.client.request(operation.method, path_of(operation), headers=bearer(tokens[operation.role]), json={})
+    answer = closed.client.request(
+        operation.method, path_of(operation), headers=bearer(tokens[operation.role]), json={}
+    )
     assert answer.status_code not in {401, 403}
 
 
@@ -108,7 +110,9 @@ def test_a_signed_in_browser_proves_itself_to_the_api(closed, tokens):
     closed.post("/api/syncs/people/pause", headers={"x-csrf-token": csrf})
 
 
-@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}])
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}]
+)
 def test_pages_of_other_sites_change_nothing(console, headers):
     """Whatever a browser says it comes from, but us, is refused."""
     console.post("/api/syncs/people/pause", code=403, headers=headers)
@@ -143,7 +147,9 @@ def test_every_answer_has_its_headers(console, path):
     assert headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", [page.path for page in PAGES if "{" not in page.path] + ["/syncs/people", "/syncs/people/rejected"])
+@pytest.mark.parametrize(
+    "path", [page.path for page in PAGES if "{" not in page.path] + ["/syncs/people", "/syncs/people/rejected"]
+)
 def test_pages_hold_nothing_that_the_policy_forbids(console, path):
     """Neither inline code nor styles nor other addresses."""
     text = console.get(path).text

@@ -5,13 +5,12 @@ import json
 import pytest
 
 from tailrace import Project
+from tailrace.serving import Scheduler
 from tailrace.web.api import OPERATIONS
 
 
 def run_requests(console, sync="people"):
     """Carry out what was asked for, as `serve` would; gives what came of it."""
-    from tailrace.serving import Scheduler
-
     scheduler = Scheduler(console.root)
     results = scheduler.once()
     scheduler.stop()
@@ -245,5 +244,7 @@ def test_broken_files_keep_the_last_good_ones(console):
     (console.root / "tailrace.yml").write_text("warehouses: 7\n")
     console.site.desk._looked -= 10
     assert "warehouses" in console.json("/api/me")["fault"]
-    assert "The project&#39;s files have a fault" in console.get("/").text or "files have a fault" in console.get("/").text
+    assert (
+        "The project&#39;s files have a fault" in console.get("/").text or "files have a fault" in console.get("/").text
+    )
     assert len(console.json("/api/syncs")["syncs"]) == 2

@@ -82,7 +82,10 @@ def test_an_old_message_is_refused(console, distance):
 def test_dbt_clouds_job_that_succeeded_asks_for_runs_once(console):
     """Each sync of the trigger; sent again with the same event, nothing more."""
     body, headers = dbt()
-    assert [each["sync"] for each in deliver(console, "warehouse", body, headers, 202)["requests"]] == ["people", "copies"]
+    assert [each["sync"] for each in deliver(console, "warehouse", body, headers, 202)["requests"]] == [
+        "people",
+        "copies",
+    ]
     again, headers = dbt(webhookId="wsu_2")
     deliver(console, "warehouse", again, headers, 202)
     assert waiting(console) == ["copies", "people"]
@@ -108,7 +111,13 @@ def test_dbt_clouds_signature_is_checked(console):
     """Another secret, or a body that is none of dbt Cloud's."""
     body, headers = dbt(secret="another secret")
     deliver(console, "warehouse", body, headers, 401)
-    for body in (b"[]", b"{}", b"x", b'{"eventId": 1, "timestamp": "now"}', b'{"eventId": 1, "timestamp": 1, "data": []}'):
+    for body in (
+        b"[]",
+        b"{}",
+        b"x",
+        b'{"eventId": 1, "timestamp": "now"}',
+        b'{"eventId": 1, "timestamp": 1, "data": []}',
+    ):
         proof = {"authorization": hmac.digest(b"dbt secret of the test", body, "sha256").hex()}
         deliver(console, "warehouse", body, proof, 400)
 
