@@ -99,6 +99,7 @@ FILTERS: Final = {
     "badge": badge,
     "key": key,
     "span": views.span,
+    "limit": views.limit_text,
     "source": views.source_text,
     "field_notes": views.field_notes,
 }

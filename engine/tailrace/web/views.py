@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
+from tailrace.cli.render import duration
 from tailrace.clock import moment
 from tailrace.errors import TailraceError
 from tailrace.jsonform import iso
+from tailrace.planning.guards import percent
 from tailrace.state.records import Upkeep
 from tailrace.web.refusal import missing
 
@@ -106,6 +108,13 @@ def field_notes(spec: FieldMap) -> str:
     return ", ".join(parts)
 
 
+def limit_text(limit: float | None) -> str:
+    """The limit of a guard: a share, a number of rows, or none."""
+    if limit is None:
+        return "off"
+    return percent(limit) if isinstance(limit, float) else f"{limit:,} rows"
+
+
 def schedule_text(schedule: Schedule | None) -> str | None:
     """A schedule in a few words."""
     if schedule is None:
@@ -119,9 +128,7 @@ def schedule_text(schedule: Schedule | None) -> str | None:
 
 def span(seconds: float) -> str:
     """Seconds as people say them."""
-    from tailrace.cli.render import duration  # noqa: PLC0415
-
-    return duration(seconds)
+    return duration(seconds).removesuffix(" 0 min").removesuffix(" 0 h")
 
 
 def run_or_refuse(project: Project, run_id: str) -> RunSummary:

@@ -38,7 +38,7 @@ def test_one_sync_has_its_definition(console):
     """What the file says stands beside how it stands."""
     found = console.json("/api/syncs/people")
     assert found["definition"]["fields"]["email"] == {"column": "email", "nulls": "skip"}
-    assert found["definition"]["schedule"] == "every 1 h 0 min"
+    assert found["definition"]["schedule"] == "every 1 h"
 
 
 def test_runs_come_page_by_page(console):
