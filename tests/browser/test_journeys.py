@@ -72,7 +72,7 @@ def test_a_guard_that_stops_is_let_pass_by_an_admin(own, tab):
     write_people(own.root, [(1, "Anne", "ann@x.io")])
     looking = tab(own.url)
     page = looking.open("/syncs/people")
-    while "max_deletes: 0" not in page.content():  # the files are read again within seconds
+    while "max_deletes 0 rows" not in page.content():  # the files are read again within seconds
         page.reload()
     page.click("text=Dry run >> nth=0")
     page.wait_for_selector("text=Stopped by a guard")
