@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tailrace.state.accounts import Accounts
+from tailrace.state.alerts import Alerts
 from tailrace.state.controls import Controls
 from tailrace.state.database import BUSY_S, connect
 from tailrace.state.holds import Holds
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls):
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Alerts):
     """Leases, runs, row issues, holds, accounts, budgets and what people ask for, in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.

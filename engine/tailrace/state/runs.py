@@ -57,6 +57,7 @@ class Runs(Database):
         errors: Sequence[Mapping[str, Any]] = (),
         seconds: Mapping[str, float] | None = None,
         message: str | None = None,
+        discreet: str | None = None,
         token: int | None = None,
     ) -> None:
         """Record how a run ended. With `token`, LeaseLost when that lease is no longer the latest."""
@@ -65,6 +66,7 @@ class Runs(Database):
                 sync = connection.scalar(sa.select(runs.c.sync).where(runs.c.run_id == run_id))
                 check_token(connection, str(sync), token)
             values = {"status": status, "finished_at": self.now(connection), "message": message}
+            values |= {"discreet": discreet}
             values |= _ending(tallies or Tallies(), errors, seconds or {})
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
 
@@ -99,6 +101,11 @@ class Runs(Database):
             query = query.where(runs.c.status.in_(statuses))
         found = self._fetch(query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(1))
         return found[0] if found else None
+
+    def last_runs(self, sync: str, limit: int) -> list[RunRecord]:
+        """The latest runs of a sync, newest first; upkeep is no run here."""
+        query = sa.select(runs).where(runs.c.sync == sync, runs.c.mode.not_in(get_args(Upkeep)))
+        return self._fetch(query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit))
 
     def unfinished_runs(self, sync: str) -> list[RunRecord]:
         """Runs that never recorded an end, oldest first. With the lease held, all of them have died."""
