@@ -31,6 +31,11 @@ class Operating:
     _session: Session
 
     @property
+    def session(self) -> Session:
+        """The project's open resources, for those who serve or watch it."""
+        return self._session
+
+    @property
     def state(self) -> StateDB:
         """The state database, for those who serve the project."""
         return self._session.state
@@ -128,7 +133,7 @@ class Operating:
         return Watch(self._session).look()
 
     def notify_test(self) -> int:
-        """Send a message that says it is a test to all lists of addresses; gives to how many. AlertError if not taken."""
+        """Send a test message to all lists of addresses; gives to how many. AlertError when one does not take it."""
         from tailrace.alerts.watch import tell_test
 
         return tell_test(self._session)

@@ -79,7 +79,7 @@ def look(workspace, at=NOON):
 
 
 def test_a_failure_is_told_once_and_so_is_its_end(watched, receiver):
-    """However often it fails for the same reason; a good run ends it, and nothing is told of good runs before or after."""
+    """However often it fails for the same reason; a good run ends it, and good runs are not told."""
     watched.run("run", "people")
     assert look(watched) == 0
     good = (watched.root / "models/people.sql").read_text()

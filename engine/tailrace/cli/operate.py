@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(unpause)
     app.command()(cancel)
     app.command()(notify)
+    app.command()(metrics)
     app.command()(sandbox)
 
 
@@ -89,6 +90,14 @@ def notify(
         if not project.notify_test():
             raise UsageError("nobody is to be told", hint="give `alerts: {to: [...]}` in tailrace.yml")
         say("the test was taken by all addresses")
+
+
+def metrics(context: typer.Context) -> None:
+    """Print metrics as Prometheus has them, such as for the textfile collector of its node exporter."""
+    from tailrace.metrics import render  # noqa: PLC0415
+
+    with opened(context) as project:
+        say(render(project).rstrip("\n"))
 
 
 def _who() -> str:

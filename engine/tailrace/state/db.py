@@ -17,12 +17,13 @@ from tailrace.state.leases import Leases
 from tailrace.state.migrate import ensure_current
 from tailrace.state.retention import Retention
 from tailrace.state.runs import Runs
+from tailrace.state.totals import Totals
 
 if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Alerts):
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Alerts, Totals):
     """Leases, runs, row issues, holds, accounts, budgets and what people ask for, in one SQLite or PostgreSQL database.
 
     The journal of a run is `tailrace.state.journal.Journal`.
