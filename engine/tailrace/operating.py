@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tailrace.project.config import ProjectConfig
     from tailrace.running.session import Session
     from tailrace.state import StateDB
+    from tailrace.state.alerts import Alert
     from tailrace.state.controls import Action, Pause, Request, RequestState
 
 MOST_PLAN: Final = 256 * 1024 * 1024
@@ -28,6 +29,11 @@ class Operating:
     """
 
     _session: Session
+
+    @property
+    def session(self) -> Session:
+        """The project's open resources, for those who serve or watch it."""
+        return self._session
 
     @property
     def state(self) -> StateDB:
@@ -104,7 +110,7 @@ class Operating:
 
     def running(self) -> frozenset[str]:
         """Syncs that some run holds now."""
-        return self._session.state.held_syncs()
+        return self._session.state.held_syncs().intersection(self._session.project.syncs)
 
     def audit(
         self, *, who: str, action: str, subject: str, role: str | None = None, detail: Mapping[str, Any] | None = None
@@ -115,6 +121,22 @@ class Operating:
     def audit_log(self, *, before: int | None = None, limit: int = 50, subject: str | None = None) -> list[Action]:
         """The audit log, newest first; for the next page give the last line's id as `before`."""
         return self._session.state.actions(before=before, limit=limit, subject=subject)
+
+    def alerts(self) -> list[Alert]:
+        """What is wrong with syncs, as it was seen last, and what of it was told."""
+        return self._session.state.alerts()
+
+    def notify(self) -> int:
+        """See how all syncs stand, and tell the addresses of `alerts:` what is new; gives how many messages went."""
+        from tailrace.alerts import Watch
+
+        return Watch(self._session).look()
+
+    def notify_test(self) -> int:
+        """Send a test message to all lists of addresses; gives to how many. AlertError when one does not take it."""
+        from tailrace.alerts.watch import tell_test
+
+        return tell_test(self._session)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

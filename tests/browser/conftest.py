@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.conftest import Workspace, hook, workspace
 from tests.e2e.served import Served
 from tests.unit.web.shop import make_past

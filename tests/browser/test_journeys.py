@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from tests.unit.web.shop import write_people
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,6 @@
 """A run that goes on, watched in a real browser."""
 
 import pytest
-
 from tests.e2e.served import served
 
 pytestmark = pytest.mark.slow

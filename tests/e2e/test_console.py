@@ -1,11 +1,8 @@
 """The console and the API as `serve` has them: over HTTP, beside runs that go on."""
 
 import contextlib
-import json
-import os
 import signal
 import socket
-import subprocess
 
 import httpx
 import pytest

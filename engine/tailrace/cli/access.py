@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from tailrace.cli.common import AsJson, opened, print_json, say
+from tailrace.cli.operate import who
 
 _Named = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses it, as the audit log will say.")]
 
@@ -31,7 +32,7 @@ def create(
     """Make a token. It is shown this once; only a hash of it is kept."""
     with opened(context) as project:
         token = project.make_token(name, role)
-        project.audit(who=_me(), action="make token", subject=name, detail={"role": role})
+        project.audit(who=who(), action="make token", subject=name, detail={"role": role})
         if as_json:
             print_json({"name": name, "role": role, "token": token})
         else:
@@ -55,18 +56,8 @@ def revoke(context: typer.Context, name: _Named, as_json: AsJson = False) -> Non
     """End a token, and all sessions that it began."""
     with opened(context) as project:
         project.revoke_token(name)
-        project.audit(who=_me(), action="revoke token", subject=name)
+        project.audit(who=who(), action="revoke token", subject=name)
         if as_json:
             print_json({"name": name, "revoked": True})
         else:
             say(f"{name}: token revoked")
-
-
-def _me() -> str:
-    """Who is at this command line."""
-    import getpass  # noqa: PLC0415
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "command line"

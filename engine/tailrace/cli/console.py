@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tailrace.cli.common import say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @contextmanager
@@ -21,7 +17,6 @@ def console(
     port: int,
     hosts: tuple[str, ...] = (),
     auth: bool = False,
-    metrics: Callable[[], str] | None = None,
 ) -> Iterator[None]:
     """Serve the console and the API of the project in that folder until the block ends, and say where."""
     from tailrace.extras import need  # noqa: PLC0415
@@ -29,6 +24,6 @@ def console(
     need("starlette", "uvicorn", "jinja2", extra="serve", what="the console (--no-web goes without)")
     from tailrace.web.server import Listening, serving  # noqa: PLC0415
 
-    with serving(folder, Listening(listen, port, hosts, auth), metrics=metrics) as address:
+    with serving(folder, Listening(listen, port, hosts, auth)) as address:
         say(f"console: {address}")
         yield

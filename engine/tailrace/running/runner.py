@@ -215,6 +215,7 @@ class _Run:
             errors=tuple(error.to_json() for error in result.errors),
             seconds=result.seconds,
             message=result.message,
+            discreet=result.discreet,
         )
 
     def _planned(self, planned: Planned) -> RunResult:

@@ -13,6 +13,7 @@ from tailrace.discretion import discreet
 from tailrace.errors import TailraceError
 from tailrace.schedule import parents_of
 from tailrace.serving.keeper import Keeper
+from tailrace.serving.lookout import Lookout
 from tailrace.serving.patience import Patience
 from tailrace.serving.places import Place, Places, ready
 from tailrace.serving.wishes import carry_out, recover
@@ -51,6 +52,7 @@ class Scheduler:
         self._report = report or (lambda _result: None)
         self._reporting = threading.Lock()
         self._places, self._patience = Places(), Patience(tick)
+        self._lookout = Lookout(self._keeper)
         self._stop, self._wake, self._reload = threading.Event(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.fault: str | None = None
@@ -97,6 +99,7 @@ class Scheduler:
         if self._thread is not None:
             self._thread.join()
         ended = self._settled()
+        self._lookout.end()
         self._keeper.close()
         return ended
 
@@ -125,6 +128,7 @@ class Scheduler:
                 names = [name for name in names if name not in held]
                 requests = [each for each in requests if each.sync not in held]
         self._settled()
+        self._lookout.look()
         return results
 
     def _loop(self) -> None:
@@ -139,6 +143,7 @@ class Scheduler:
                 if everything:
                     due_at = time.monotonic() + self._tick_s
                 self._look(schedules=everything)
+                self._lookout.tick()
                 self.fault = None
             except TailraceError as error:
                 self._told(discreet(error))
@@ -247,6 +252,7 @@ class Scheduler:
             told = "%s: a fault of Tailrace itself, please report it; other syncs go on"
             log.exception(told, place.sync, extra={"sync": place.sync})
         finally:
+            self._lookout.note()
             self._places.leave(place)
             self._keeper.drop(place.project)
             self._wake.set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from tailrace.state.access import Access
 from tailrace.state.accounts import Accounts
+from tailrace.state.alerts import Alerts
 from tailrace.state.browse import Browse
 from tailrace.state.controls import Controls
 from tailrace.state.database import BUSY_S, connect
@@ -18,12 +19,13 @@ from tailrace.state.leases import Leases
 from tailrace.state.migrate import ensure_current
 from tailrace.state.retention import Retention
 from tailrace.state.runs import Runs
+from tailrace.state.totals import Totals
 
 if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Access, Browse):
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Alerts, Totals, Access, Browse):
     """Leases, runs, row issues, holds, accounts, budgets, what people ask for, and who may, in SQLite or PostgreSQL.
 
     The journal of a run is `tailrace.state.journal.Journal`.

@@ -76,6 +76,8 @@ class RunRecord:
     """Duration of each stage: query, diff, deliver."""
     message: str | None = None
     """Why the run failed or was stopped, in words."""
+    discreet: str | None = None
+    """The same without values of rows; None in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ runs = Table(
     Column("errors", Text, nullable=False),
     Column("seconds", Text, nullable=False),
     Column("message", Text),
+    Column("discreet", Text),
     Index("runs_of_sync", "sync", "started_at"),
     Index("runs_by_time", "started_at", "run_id"),
 )

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from tailrace import metrics
 from tailrace.errors import TailraceError
 from tailrace.redact import redact
 from tailrace.web import hooks, live
@@ -41,8 +42,8 @@ HOOKS = "/hooks/"
 _UNAUTHORISED, _FORBIDDEN, _SERVER = 401, 403, 500
 
 
-def make_app(site: Site, hosts: Hosts, *, metrics: Callable[[], str] | None = None) -> ASGIApp:
-    """The whole, ready to be served; `metrics` gives the text of /metrics."""
+def make_app(site: Site, hosts: Hosts) -> ASGIApp:
+    """The whole, ready to be served."""
     openapi = document(OPERATIONS, version("tailrace"))
     routes = [
         *(route_of(site, operation) for operation in OPERATIONS),
@@ -55,7 +56,7 @@ def make_app(site: Site, hosts: Hosts, *, metrics: Callable[[], str] | None = No
         Route(f"{HOOKS}{{trigger}}", hooks.endpoint(site), methods=["POST"]),
         Route("/healthz", _health, methods=["GET"]),
         Route("/readyz", _ready(site), methods=["GET"]),
-        Route("/metrics", _metrics(site, metrics), methods=["GET"]),
+        Route("/metrics", _metrics(site), methods=["GET"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     handlers: Mapping[Any, Any] = {HTTPException: _http_error(site), Exception: _fault(site)}
@@ -230,16 +231,21 @@ def _ready(site: Site) -> Callable[..., Any]:
     return endpoint
 
 
-def _metrics(site: Site, metrics: Callable[[], str] | None) -> Callable[..., Any]:
+def _metrics(site: Site) -> Callable[..., Any]:
+    def gather() -> str:
+        try:
+            with site.desk.using() as project:
+                return metrics.render(project)
+        except TailraceError as error:
+            raise refusal_of(error) from error
+
     async def endpoint(request: Request) -> Response:
         try:
             admitted(site, request, "viewer")
+            text = await run_in_threadpool(gather)
         except Refusal as refusal:
             return refused(refusal)
-        if metrics is None:
-            return refused(Refusal(404, "no metrics are kept here"))
-        text = await run_in_threadpool(metrics)
-        return PlainTextResponse(redact(text), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(redact(text), media_type=metrics.CONTENT_TYPE)
 
     return endpoint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ def make_site(root: Path, listening: Listening) -> Site:
 
 
 @contextmanager
-def serving(root: Path, listening: Listening, *, metrics: Callable[[], str] | None = None) -> Iterator[str]:
+def serving(root: Path, listening: Listening) -> Iterator[str]:
     """Serve until the block ends; gives the address. UsageError when it cannot."""
     bound = _bind(listening)
     try:
@@ -82,7 +82,7 @@ def serving(root: Path, listening: Listening, *, metrics: Callable[[], str] | No
     except BaseException:
         bound.close()
         raise
-    server = _server(make_app(site, Hosts(listening.listen, listening.hosts), metrics=metrics))
+    server = _server(make_app(site, Hosts(listening.listen, listening.hosts)))
     failed: list[BaseException] = []
 
     def serve() -> None:

@@ -315,7 +315,7 @@ def test_a_newer_one_is_left_alone(place, tmp_path):
 def test_what_people_asked_for_is_what_it_was(state, revision):
     """Since there is such a thing: a pause, requests, who cancelled what, and the log of it."""
     if revision < "0004":
-        assert (state.paused(), state.requests(), state.actions()) == ({}, [], [])
+        assert (state.paused(), state.requests(), state.actions(), state.alerts()) == ({}, [], [], [])
         return
     assert [(pause.sync, pause.who) for pause in state.paused().values()] == [("orders", "ann")]
     done, waiting = state.requests()
@@ -324,6 +324,8 @@ def test_what_people_asked_for_is_what_it_was(state, revision):
     assert (waiting.sync, waiting.state, waiting.full) == ("contacts", "waiting", True)
     assert state.request("orders", "eve", once="delivery-1") == done.request_id
     assert state.cancelled("contacts", 4) == "ann"
+    (alert,) = state.alerts()
+    assert (alert.sync, alert.kind, alert.message, alert.ended_at) == ("contacts", "rejected", "2 rejected rows", None)
     (action,) = state.actions()
     assert (action.role, action.action, action.subject, action.detail) == (
         "operator",

@@ -4,16 +4,17 @@ import shutil
 import warnings
 
 import pytest
+from tests.unit.web.shop import make_past
 
 from tailrace import Project
 from tailrace.web.app import make_app
 from tailrace.web.guard import Hosts
 from tailrace.web.server import Listening, make_site
-from tests.unit.web.shop import make_past
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for a successor of httpx, which we do not have
     from starlette.testclient import TestClient
+
 
 @pytest.fixture(scope="session")
 def past(tmp_path_factory):
@@ -37,7 +38,7 @@ class Console:
 
     def __init__(self, root, listening):
         self.root, self.site = root, make_site(root, listening)
-        app = make_app(self.site, Hosts(listening.listen, listening.hosts), metrics=lambda: "tailrace_up 1\n")
+        app = make_app(self.site, Hosts(listening.listen, listening.hosts))
         self.client = TestClient(app, base_url="http://127.0.0.1:8570", follow_redirects=False)
 
     def get(self, path, code=200, **how):

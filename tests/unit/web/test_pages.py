@@ -3,10 +3,10 @@
 import re
 
 import pytest
+from tests.unit.web.shop import write_people
 
 from tailrace.state import NewIssue
 from tailrace.web import plans
-from tests.unit.web.shop import write_people
 
 PATHS = [
     "/",

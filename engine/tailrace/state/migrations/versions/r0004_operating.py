@@ -10,10 +10,11 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Create pauses, requests, cancels, audit, alerts and totals."""
+    """Create pauses, requests, cancels, audit, alerts and totals; add discreet to runs."""
     _controls()
     _requests()
     _watching()
+    op.add_column("runs", sa.Column("discreet", sa.Text))
 
 
 def _controls() -> None:
