@@ -11,8 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tailrace.browsing import Browsing
 from tailrace.clock import now
 from tailrace.errors import UsageError
+from tailrace.operating import Operating
 from tailrace.project import LoadedProject, Sync, load_project
 from tailrace.running.planner import PlanRequest, ask, known_identity, make_plan
 from tailrace.running.session import Session
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 OVERRIDABLE: frozenset[str] = frozenset({"on_empty", "max_deletes", "max_changes", "max_invalid", "contract"})
 
 
-class Project:
+class Project(Operating, Browsing):
     """A loaded project. Use it as a context manager, or call `close`; the files are read once, at `load`."""
 
     def __init__(self, loaded: LoadedProject) -> None:
@@ -58,6 +60,10 @@ class Project:
     def release_warehouses(self) -> None:
         """Close the warehouses until they are needed again, so that others may write to a DuckDB file."""
         self._session.release_warehouses()
+
+    def release_warehouse(self, name: str) -> None:
+        """The same for one warehouse, which nothing may use at the moment."""
+        self._session.release_warehouse(name)
 
     @property
     def root(self) -> Path:
@@ -132,7 +138,8 @@ class Project:
         sync = self._sync(name)
         only = self._rejected_keys(sync) if only_rejected else None
         plan = PlanRequest(full=full, limit=limit, only=only)
-        return run_sync(self._session, sync, RunRequest(plan, progress=progress, stop=stop))
+        timeout = sync.config.timeout
+        return run_sync(self._session, sync, RunRequest(plan, progress=progress, stop=stop, timeout=timeout))
 
     def apply(
         self,
@@ -167,16 +174,23 @@ class Project:
         from tailrace.running.runner import RunRequest, run_sync
 
         plan = PlanRequest(full=expected.basis.full, at=expected.made_at)
-        request = RunRequest(plan, expected=expected, overrides=overrides, progress=progress, stop=stop)
-        return run_sync(self._session, self._sync(expected.sync), request)
+        sync = self._sync(expected.sync)
+        request = RunRequest(plan, expected, overrides, progress, stop, sync.config.timeout)
+        return run_sync(self._session, sync, request)
 
     def due(self) -> list[str]:
-        """Syncs whose schedule says so now and which no run holds, parents first."""
+        """Syncs whose schedule says so now, parents first, but for those that some run holds and those that are paused.
+
+        A run that broke off counts as due, if its sync has a schedule.
+        """
         from tailrace.running.ledger import last_runs
 
-        configs = {name: sync.config for name, sync in self.syncs.items()}
-        held = self._session.state.held_syncs()
-        return [name for name in due(configs, last_runs(self._session), now()) if name not in held]
+        configs, state = {name: sync.config for name, sync in self.syncs.items()}, self._session.state
+        # Asked before and after: a run that begins or ends meanwhile looks as if it had broken off.
+        held = state.held_syncs()
+        ran = last_runs(self._session)
+        held |= state.held_syncs()
+        return list(due(configs, ran, now(), but=held.union(state.paused())))
 
     def status(self) -> list[SyncStatus]:
         """How each sync stands."""

@@ -15,3 +15,8 @@ def new_id(at: datetime | None = None) -> str:
     """An id that sorts by time, to the millisecond, and ends in eight hex digits: `20261123T060000.123-7f3a90bc`."""
     moment = at or now()
     return f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}-{secrets.token_hex(4)}"
+
+
+def moment(seconds: float) -> datetime:
+    """Seconds since the epoch as a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -9,6 +9,7 @@ TailraceError                      exit code
 ├── StateError                     1   the state database is locked, damaged, or newer
 ├── LeaseHeld                      1   another run holds the sync
 ├── LeaseLost                      1   this run lost its sync to another one
+├── AlertError                     1   somebody could not be told of trouble
 ├── JobLeft                        1   a job goes on at the destination; the next run asks for its results
 ├── PlanStale                      3   the world no longer matches a saved plan
 ├── GuardTripped                   3   a brake stopped the run before its first write
@@ -115,6 +116,10 @@ class SnapshotError(TailraceError):
 
 class StateError(TailraceError):
     """The state database is unreachable, locked, damaged, or newer than this program."""
+
+
+class AlertError(TailraceError):
+    """Somebody could not be told of trouble."""
 
 
 class LeaseHeld(TailraceError):

@@ -60,7 +60,7 @@ def old(request, workspace, memory_store):
     return workspace
 
 
-@pytest.fixture(params=["0001", "0002", "0003"])
+@pytest.fixture(params=["0001", "0002", "0003", "0004"])
 def left(request, workspace, memory_store):
     """Such a project, with the state database of that revision: a run of then is in the middle of sending."""
     project(workspace, memory_store, 1 if request.param == "0001" else 2)

@@ -57,7 +57,7 @@ def test_serve_runs_what_is_due_until_it_is_stopped(workspace):
     """The loop picks the sync up, and SIGTERM ends it cleanly."""
     scheduled(workspace)
     process = subprocess.Popen(
-        workspace.command("serve", "--tick", "0.1"),
+        workspace.command("serve", "--no-web", "--tick", "0.1"),
         cwd=workspace.root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -132,7 +132,7 @@ def test_exit_codes_are_the_promised_ones(workspace, start):
 
 def test_a_line_is_there_when_it_is_said(start):
     """Who reads what `serve` says in a pipe need not wait until it has said a lot more."""
-    process = start("serve")
+    process = start("serve", "--no-web")
     assert process.stdout.readline() == b"serving; stop with Ctrl-C\n"
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == 0

@@ -7,7 +7,8 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 
 from tailrace.destination import Rate
-from tailrace.project.config import DestinationConfig, SyncOptions, given
+from tailrace.project.config import DestinationConfig, SyncOptions
+from tailrace.project.keys import given
 from tailrace.project.model import Model
 from tailrace.project.types import Filled, Secret
 from tailrace_destinations.plain import BaseUrl, ZoneName

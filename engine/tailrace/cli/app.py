@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tailrace.cli import baseline, ledger, operate, setup, sync
+from tailrace.cli import access, baseline, ledger, operate, setup, sync
 from tailrace.cli.common import Globals
 from tailrace.errors import UsageError
 
@@ -68,5 +68,5 @@ def root(
     context.obj = Globals(project, yes)
 
 
-for module in (setup, sync, ledger, baseline, operate):
+for module in (setup, sync, ledger, baseline, operate, access):
     module.register(app)

@@ -3,36 +3,125 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from getpass import getuser
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated
 
 import typer
 
-from tailrace.cli.common import graceful, leave, opened, say
-from tailrace.cli.sync import INTERRUPTED
+from tailrace.cli.common import Name, leave, opened, options, say
+from tailrace.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command()(serve)
+    app.command()(pause)
+    app.command()(unpause)
+    app.command()(cancel)
+    app.command()(notify)
+    app.command()(metrics)
     app.command()(sandbox)
 
 
 def serve(
     context: typer.Context,
-    tick: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the schedule.")] = 5.0,
+    tick: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the schedules.")] = 5.0,
     once: Annotated[bool, typer.Option("--once", help="Run what is due, then stop.")] = False,  # noqa: FBT002
+    web: Annotated[bool, typer.Option("--web/--no-web", help="Serve the console and the API too.")] = True,  # noqa: FBT002
+    listen: Annotated[str, typer.Option(help="Address of the console and the API.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Their port; 0 takes a free one.")] = 8570,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name by which they may be asked for.", show_default=False),
+    ] = None,
+    auth: Annotated[bool, typer.Option("--auth", help="Have everybody sign in, on this machine too.")] = False,  # noqa: FBT002
 ) -> None:
-    """Run syncs on their schedules until stopped."""
-    from tailrace.cli import render  # noqa: PLC0415
-    from tailrace.serve import loop  # noqa: PLC0415
+    """Run syncs on their schedules and on request until stopped, with the console and the API.
 
-    with opened(context) as project, graceful() as stop:
-        say(render.schedule(project.status()))
-        code = loop(
-            project, stop, tick=tick, once=once, report=lambda result: say(render.result(result, quoting=False))
-        )
-        leave(stop.exit_code if code == INTERRUPTED else code)
+    Changed files are read by themselves, and on SIGHUP; while they are broken, what they said before goes on.
+    """
+    from tailrace.cli.console import console  # noqa: PLC0415
+    from tailrace.cli.serving import due_now, keep_serving  # noqa: PLC0415
+
+    folder = options(context).project
+    if once:
+        code = due_now(folder)
+    else:
+        hosts = tuple(allow_host or ())
+        with console(folder, listen=listen, port=port, hosts=hosts, auth=auth) if web else nullcontext():
+            code = keep_serving(folder, tick)
+    leave(code)
+
+
+def pause(context: typer.Context, sync: Name) -> None:
+    """Have no schedule and no request run a sync, on any machine.
+
+    A run that goes on is left alone, and `tailrace run` still runs the sync.
+    """
+    with opened(context) as project:
+        if not project.pause(sync, by=who()):
+            held = project.pauses()[sync]
+            say(f"{sync} is paused already, by {held.who}")
+            return
+        project.audit(who=who(), action="pause", subject=sync)
+        say(f"{sync} is paused; `tailrace unpause {sync}` lets it run again")
+
+
+def unpause(context: typer.Context, sync: Name) -> None:
+    """Let a paused sync run again."""
+    with opened(context) as project:
+        if project.unpause(sync, by=who()):
+            project.audit(who=who(), action="unpause", subject=sync)
+            say(f"{sync} is no longer paused")
+        elif project.syncs[sync].config.paused:
+            raise UsageError(f"{sync} is paused by its file", hint=f"take `paused` out of {project.syncs[sync].path}")
+        else:
+            say(f"{sync} is not paused")
+
+
+def cancel(context: typer.Context, sync: Name) -> None:
+    """Have the run of a sync stop, wherever it runs, as Ctrl-C does: after the batches in flight."""
+    with opened(context) as project:
+        project.cancel(sync, by=who())
+        project.audit(who=who(), action="cancel", subject=sync)
+        say(f"the run of {sync} stops when its batches in flight have ended")
+
+
+def notify(
+    context: typer.Context,
+    test: Annotated[bool, typer.Option("--test", help="Send a message that says it is a test.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell the addresses of `alerts:` what is wrong and was not told yet, and what is over.
+
+    `serve` and `run --due` do so by themselves.
+    """
+    with opened(context) as project:
+        if not test:
+            sent = project.notify()
+            say(f"{sent} message{'' if sent == 1 else 's'} sent")
+            return
+        if not project.notify_test():
+            raise UsageError("nobody is to be told", hint="give `alerts: {to: [...]}` in tailrace.yml")
+        say("the test was taken by all addresses")
+
+
+def metrics(context: typer.Context) -> None:
+    """Print metrics as Prometheus has them, such as for the textfile collector of its node exporter."""
+    from tailrace.metrics import render  # noqa: PLC0415
+
+    with opened(context) as project:
+        say(render(project).rstrip("\n"))
+
+
+def who() -> str:
+    """Who gives this command, as the system knows them."""
+    try:
+        return f"{getuser()} on {gethostname()}"
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"somebody on {gethostname()}"
 
 
 def sandbox(

@@ -228,7 +228,7 @@ def status(lines: Sequence[SyncStatus]) -> str:
             "unreadable" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
             f"{line.unknown:,}",
-            line.next_run or "-",
+            "paused" if line.paused else line.next_run or "-",
         )
         for line in lines
     ]

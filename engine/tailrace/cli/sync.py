@@ -15,6 +15,7 @@ from tailrace.cli.common import (
     graceful,
     leave,
     opened,
+    options,
     print_json,
     print_plans,
     report,
@@ -127,6 +128,11 @@ def run(
         raise UsageError("say what to run", hint="name syncs, or use --all, --tag T or --due")
     if limit == 0 and not dry_run:
         raise UsageError("--limit 0 would send nothing", hint="leave --limit out to send all, or use --dry-run to look")
+    if due and not dry_run:
+        from tailrace.cli.serving import due_now  # noqa: PLC0415
+
+        leave(due_now(options(context).project, as_json=as_json, full=full, limit=limit))
+        return
     with opened(context) as project:
         names = project.due() if due else project.select(syncs or (), tag=tag, everything=everything)
         if dry_run:

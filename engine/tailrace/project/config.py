@@ -20,9 +20,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from tailrace.project.dbt import Reference
+from tailrace.project.keys import given
 from tailrace.project.model import Model
+from tailrace.project.operating import Alerts, Schedule, Serve
 from tailrace.project.reading import problem
-from tailrace.project.times import Cron, Zone
+from tailrace.project.triggers import TriggerConfig
 from tailrace.project.types import (
     Age,
     Count,
@@ -45,12 +47,6 @@ OnDelete: TypeAlias = Literal["delete", "hard_delete", "gdpr_delete", "archive",
 OnDeleted: TypeAlias = Literal["recreate", "skip"]
 OnUnknown: TypeAlias = Literal["hold", "resend", "skip"]
 GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
-
-
-def given(name: str, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """JSON Schema that wants a key with a value, and the others absent or null."""
-    wanted: dict[str, Any] = {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
-    return {**wanted, "not": {"anyOf": [given(other) for other in without]}} if without else wanted
 
 
 class DestinationConfig(Model):
@@ -171,6 +167,10 @@ class ProjectConfig(Model):
     """How long after its end a run stays on record."""
     memory: Memory = None
     """What comparing may take."""
+    serve: Serve = Serve()
+    alerts: Alerts = Alerts()
+    triggers: dict[NameText, TriggerConfig] = Field(default_factory=dict)
+    """Programs that may ask for runs by a webhook."""
     snapshots: Filled = ".tailrace/snapshots"
     snapshot: SnapshotConfig = SnapshotConfig()
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
@@ -302,26 +302,6 @@ class Rejects(Model):
     max_attempts: Count = 10
 
 
-class Schedule(Model):
-    """When a sync is due; exactly one of the three."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [given("cron"), given("every"), given("after")]},
-    )
-
-    cron: Cron | None = None
-    every: Interval | None = None
-    after: Annotated[tuple[NameText, ...], Field(min_length=1)] | None = None
-    timezone: Zone = "UTC"
-    """Of `cron`."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Schedule:
-        if sum(kind is not None for kind in (self.cron, self.every, self.after)) != 1:
-            raise ValueError("a schedule has exactly one of cron, every, after")
-        return self
-
-
 _KIND = "^[a-z]+:[^/]"
 """Names of objects of a special kind, such as `list:VIP`; which of them have no fields, only the adapter knows."""
 
@@ -405,6 +385,14 @@ class SyncConfig(Model):
     on_delete: Departed = "delete"
     append: Literal["new", "changes"] = "new"
     schedule: Schedule | None = None
+    paused: bool = False
+    """Whether neither a schedule nor a request runs it."""
+    timeout: Interval | None = None
+    """After which a run stops, as if it were asked to."""
+    freshness: Interval | None = None
+    """How old the last run that got through may be, before alerts tell of it."""
+    alerts: Alerts | None = None
+    """In place of what the project says."""
     guards: Guards = Guards()
     rejects: Rejects = Rejects()
     deleted_in_destination: OnDeleted = "recreate"

@@ -29,6 +29,8 @@ class Draft:
     """The folder as the user named it: how problems name files."""
     adapters: Adapters
     problems: list[Problem] = field(default_factory=list)
+    section: Section | None = None
+    """Of `tailrace.yml`, once it is read."""
     config: ProjectConfig | None = None
     warehouses: frozenset[str] | None = None
     """Names in `tailrace.yml`, those of invalid entries too; None when the file could not be read."""

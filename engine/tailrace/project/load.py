@@ -13,7 +13,7 @@ from tailrace.errors import Problem, ProjectError
 from tailrace.project.adapters import AdapterFault, Adapters
 from tailrace.project.config import DestinationConfig, ProjectConfig
 from tailrace.project.draft import Draft, read_mapping, validate
-from tailrace.project.faults import Section, explain, near
+from tailrace.project.faults import Section, explain, near, unknown
 from tailrace.project.parents import judge_parents
 from tailrace.project.reading import Reading
 from tailrace.project.sync import Sync
@@ -48,10 +48,22 @@ def load_project(directory: str | Path = ".", *, plugins: Mapping[str, Plugin] |
     _read_project_file(draft)
     files = read_syncs(draft)
     judge_parents(files, draft.problems)
+    _judge_triggers(draft, files)
     if draft.problems or draft.config is None:
         raise ProjectError(draft.problems)
     config = draft.config.model_copy(update={"destinations": dict(draft.valid)})
     return LoadedProject(draft.root, config, _syncs(files))
+
+
+def _judge_triggers(draft: Draft, files: Mapping[str, SyncFile]) -> None:
+    """Add a problem for each sync that a trigger asks for and that does not exist."""
+    if draft.config is None or draft.section is None:
+        return
+    for name, trigger in draft.config.triggers.items():
+        for index, sync in enumerate(trigger.syncs):
+            if sync not in files:
+                place = draft.section.at("triggers", name, "syncs", index)
+                draft.problems.append(draft.section.problem(place, unknown("sync", sync, files)))
 
 
 def _syncs(files: Mapping[str, SyncFile]) -> dict[str, Sync]:
@@ -74,7 +86,7 @@ def _read_project_file(draft: Draft) -> None:
     root = read_mapping(draft, PROJECT_FILE, "a project's settings, such as `destinations:`")
     if root is None:
         return
-    section = Section(file, root, Reading(draft.root, file))
+    section = draft.section = Section(file, root, Reading(draft.root, file))
     draft.warehouses = frozenset(_names(root, "warehouses"))
     try:
         draft.config = ProjectConfig.model_validate(root.value, context=section.reading)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tailrace.delivery import DeliveryReport, Interrupted
-from tailrace.errors import GuardTripped, JobLeft, PlanStale, QuotaExhausted, TailraceError, os_message
+from tailrace.errors import GuardTripped, JobLeft, LeaseHeld, PlanStale, QuotaExhausted, TailraceError, os_message
 from tailrace.redact import redact
 from tailrace.running.result import EXIT_CODES, RowErrors, RunResult, RunStatus
 
+_ASKED = "on request"
 
-def delivered(result: RunResult, report: DeliveryReport) -> RunResult:
-    """The result of a run that sent rows."""
+
+def delivered(result: RunResult, report: DeliveryReport, reason: str | None = None) -> RunResult:
+    """The result of a run that sent rows; `reason` is why it was asked to stop, if it was."""
     status: RunStatus = "succeeded"
     message: str | None = None
     discreet: str | None = None
@@ -20,7 +22,7 @@ def delivered(result: RunResult, report: DeliveryReport) -> RunResult:
         message, discreet = redact(str(report.stopped)), redact(report.stopped.discreet)
     elif report.interrupted:
         status = "interrupted"
-        message = discreet = "stopped on request; what was not sent stays for the next run"
+        message = discreet = f"stopped {reason or _ASKED}; what was not sent stays for the next run"
     elif report.rejected or report.unknown:
         status = "partial"
     return replace(
@@ -41,9 +43,9 @@ def delivered(result: RunResult, report: DeliveryReport) -> RunResult:
     )
 
 
-def stopped(result: RunResult) -> RunResult:
+def stopped(result: RunResult, reason: str | None = None) -> RunResult:
     """The result of a run that was stopped at once."""
-    message = "stopped on request before anything was sent"
+    message = f"stopped {reason or _ASKED} before anything was sent"
     return replace(result, status="interrupted", exit_code=EXIT_CODES["interrupted"], message=message, discreet=message)
 
 
@@ -60,4 +62,11 @@ def with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
         case Interrupted():
             status = "interrupted"
     code = error.exit_code if status == "failed" else EXIT_CODES[status]
-    return replace(result, status=status, message=redact(str(error)), discreet=redact(error.discreet), exit_code=code)
+    return replace(
+        result,
+        status=status,
+        message=redact(str(error)),
+        discreet=redact(error.discreet),
+        exit_code=code,
+        busy=isinstance(error, LeaseHeld),
+    )

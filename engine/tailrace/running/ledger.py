@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tailrace.clock import moment, now
 from tailrace.destination import DELETED
 from tailrace.errors import SnapshotError
 from tailrace.jsonform import iso
@@ -43,6 +44,8 @@ class SyncStatus:
     """None when the snapshot cannot be read: damaged, or where it is kept cannot be reached."""
     freshness_s: float | None
     next_run: str | None
+    paused: bool = False
+    """By its file or by somebody; then there is no next run."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `status --json`."""
@@ -100,6 +103,10 @@ class TroubledRow:
     next_attempt: datetime | None
     """Not to be sent before that moment, in UTC; None where only a person, or another payload, has it sent."""
 
+    def outlook(self) -> str:
+        """What comes next for it, in a few words."""
+        return outlook(self.issue, self.next_attempt, now())
+
     def to_json(self) -> dict[str, Any]:
         """The form of `rejected --json`."""
         issue = self.issue
@@ -127,30 +134,35 @@ def last_runs(session: Session) -> dict[str, LastRun]:
     }
 
 
-def moment(seconds: float) -> datetime:
-    """Seconds since the epoch as a time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def sync_status(
-    session: Session, sync: Sync, counts: Mapping[tuple[str, str], IssueCounts], at: datetime
+    session: Session,
+    sync: Sync,
+    counts: Mapping[tuple[str, str], IssueCounts],
+    at: datetime,
+    *,
+    snapshot_rows: Callable[[], int | None] | None = None,
 ) -> SyncStatus:
-    """How one sync stands at a moment; `counts` of rows in trouble by sync and identity."""
+    """How one sync stands at a moment; `counts` of rows in trouble by sync and identity.
+
+    `snapshot_rows` stands in for reading the snapshot's manifest.
+    """
     identity = known_identity(session, sync)
     troubled = counts.get((sync.name, identity.digest), IssueCounts())
     last = session.state.last_run(sync.name)
     reached = session.state.last_run(sync.name, FRESH)
     schedule = sync.config.schedule
-    due = next_fire(schedule, moment(last.started_at) if last else None, at) if schedule else None
+    paused = sync.config.paused or sync.name in session.state.paused()
+    due = next_fire(schedule, moment(last.started_at) if last else None, at, name=sync.name) if schedule else None
     return SyncStatus(
         sync=sync.name,
         last_run=last.run_id if last else None,
         status=last.status if last else None,
         rejected=troubled.rejected,
         unknown=troubled.unknown,
-        snapshot_rows=_snapshot_rows(session, identity),
+        snapshot_rows=_snapshot_rows(session, identity) if snapshot_rows is None else snapshot_rows(),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
-        next_run=iso(due.replace(microsecond=0)) if due else None,
+        next_run=iso(due.replace(microsecond=0)) if due and not paused else None,
+        paused=paused,
     )
 
 

@@ -27,6 +27,7 @@ from tailrace.planning.modes import needed_operations
 from tailrace.running.session import Session, Target
 from tailrace.running.unsure import unsure
 from tailrace.snapshot.store import Identity, Snapshot
+from tailrace.stopping import heed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -263,6 +264,7 @@ class _Clock:
             asked = time.perf_counter()
             batch = next(batches, None)
             self._queried += time.perf_counter() - asked
+            heed()
             if batch is None:
                 return
             yield batch

@@ -114,6 +114,8 @@ class RunResult:
     next_attempt: datetime | None = None
     """When the first of those is due, in UTC."""
     exit_code: int = 0
+    busy: bool = False
+    """Whether there was no run, as another one holds the sync."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `run --json`."""

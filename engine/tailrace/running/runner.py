@@ -25,6 +25,7 @@ from tailrace.failpoints import reach
 from tailrace.making import Making
 from tailrace.planning.holds import told
 from tailrace.running import endings
+from tailrace.running.heeding import heeded
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
@@ -34,7 +35,7 @@ from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
 from tailrace.running.stale import is_stale, why_stale
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
-from tailrace.stopping import StopNow, during
+from tailrace.stopping import RunStop, StopNow, during, heed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,6 +64,8 @@ class RunRequest:
     """Guards that may pass, for the expected plan alone."""
     progress: OnProgress | None = None
     stop: threading.Event | None = None
+    timeout: float | None = None
+    """Seconds after which the run stops as if it were asked to."""
 
 
 def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
@@ -73,12 +76,14 @@ def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     except TailraceError as error:
         return endings.with_error(RunResult(sync.name, run_id, "failed"), error)
     try:
-        with during(request.stop, "planning"):
+        with during(run.stop, "planning"):
             return run.go()
     except (TailraceError, OSError) as error:
         return endings.with_error(run.known, error)
     except StopNow:
-        return endings.stopped(run.known)
+        return endings.stopped(run.known, run.stop.reason)
+    finally:
+        session.drop_limiters(run.stop)
 
 
 class _Run:
@@ -89,6 +94,7 @@ class _Run:
         self.sync = sync
         self.request = request
         self.run_id = run_id
+        self.stop = RunStop(request.stop)
         self.known = RunResult(sync.name, run_id, "failed")
         # Figures only, never a value of a row; the ids are fields of their own in JSON logs.
         self.log = logging.LoggerAdapter(log, {"sync": sync.name, "run_id": run_id})
@@ -106,7 +112,8 @@ class _Run:
                 self._begin(lease)
                 reach("run.started")
                 self.log.info("%s: run %s begins", self.sync.name, self.run_id)
-                self.known = self._steps(lease)
+                with heeded(self.session, lease, self.stop, self.request.timeout):
+                    self.known = self._steps(lease)
             except (TailraceError, OSError) as error:
                 self.known = endings.with_error(self.known, error)
                 if self.journal is not None and not self.settled:
@@ -114,7 +121,7 @@ class _Run:
                     return self._left()
                 self._forget_unsent()
             except StopNow:
-                self.known = endings.stopped(self.known)
+                self.known = endings.stopped(self.known, self.stop.reason)
                 if self.journal is not None and not self.settled:
                     message = "stopped before the batches in flight had ended"
                     self.known = replace(self.known, message=message, discreet=message)
@@ -147,16 +154,18 @@ class _Run:
             forget_old_runs(self.session, self.sync, lease)
 
     def _destination(self, lease: Lease) -> AbstractContextManager[Destination]:
-        return self.session.destination(self.sync, self.target, lease=lease, stop=self.request.stop)
+        return self.session.destination(self.sync, self.target, lease=lease, stop=self.stop)
 
     def _steps(self, lease: Lease) -> RunResult:
         session = self.session
         with session.work.scratch() as folder, self._destination(lease) as destination:
-            asked = ask(session, self.sync, self.target, destination, stop=self.request.stop)
+            asked = ask(session, self.sync, self.target, destination, stop=self.stop)
+            heed()
             recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)
             planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
             self.known = self._planned(planned)
+            heed()
             reach("plan.made")
             self.known = replace(self.known, recovered=planned_again(recovered, planned))
             self._note_holds(planned, lease)
@@ -206,6 +215,7 @@ class _Run:
             errors=tuple(error.to_json() for error in result.errors),
             seconds=result.seconds,
             message=result.message,
+            discreet=result.discreet,
         )
 
     def _planned(self, planned: Planned) -> RunResult:
@@ -295,19 +305,19 @@ class _Run:
                 plan.rows,
                 destination,
                 self.journal,
-                limiter=self.session.limiter(self.target, stop=self.request.stop),
+                limiter=self.session.limiter(self.target, stop=self.stop),
                 progress=self.request.progress,
-                stop=self.request.stop,
+                stop=self.stop,
                 folder=folder,
                 fold=partial(self._fold, lease, planned),
             )
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
         reach("delivery.ended")
-        delivered = endings.delivered(replace(self.known, seconds=seconds), report)
+        delivered = endings.delivered(replace(self.known, seconds=seconds), report, self.stop.reason)
         self.known = delivered
         told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
         self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *told)
-        with during(self.request.stop, "saving"):
+        with during(self.stop, "saving"):
             self._settle(lease, planned, report)
         return delivered
 
@@ -315,7 +325,7 @@ class _Run:
         """Make what the object lacks, where the sync says so."""
         if planned.makes and isinstance(destination, Making):
             maker: Making = destination
-            retries = Retries(self.session.limiter(self.target, stop=self.request.stop), stop=self.request.stop)
+            retries = Retries(self.session.limiter(self.target, stop=self.stop), stop=self.stop)
             make = partial(maker.make_fields, self.sync.config.object, planned.makes)
             retries.call(make, idempotent=True)
             self.log.info("%s: made %d fields", self.sync.name, len(planned.makes))
@@ -328,7 +338,7 @@ class _Run:
     def _fold(self, lease: Lease, planned: Planned, outcomes: pl.DataFrame, whole: pl.LazyFrame) -> None:
         """A checkpoint: what became of rows so far goes where it belongs, and the journal need not hold it any more."""
         assert self.journal is not None  # noqa: S101 - a delivery has one
-        with during(self.request.stop, "saving"):
+        with during(self.stop, "saving"):
             self.journal.flush()
             # By keys: what the plan's rows were made from is still read, and a commit would take it away.
             self._keep(lease, planned, outcomes, whole, None)

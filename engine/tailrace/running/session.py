@@ -104,6 +104,8 @@ class Session:
         self._warehouses: dict[str, Warehouse] = {}
         self._limiters: dict[tuple[str, bool, threading.Event | None], Limiter] = {}
         self._lock = threading.RLock()
+        self.counted_rows: dict[str, tuple[float, int | None]] = {}
+        """By sync, when the rows of its snapshot were counted last, and how many there were; see `Browsing`."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -166,6 +168,13 @@ class Session:
                 warehouse.close()
             self._warehouses.clear()
 
+    def release_warehouse(self, name: str) -> None:
+        """Close one warehouse, which nobody uses now, as `release_warehouses` does all."""
+        with self._lock:
+            held = self._warehouses.pop(name, None)
+        if held is not None:
+            held.close()
+
     def warehouse(self, name: str) -> Warehouse:
         """An open warehouse, one per name and session."""
         with self._lock:
@@ -222,6 +231,12 @@ class Session:
                     timeout=target.config.timeout,
                 )
             return self._limiters[key]
+
+    def drop_limiters(self, stop: threading.Event) -> None:
+        """To be called when the run that this event stopped has ended: a process that stays has very many."""
+        with self._lock:
+            for key in [key for key in self._limiters if key[2] is stop]:
+                del self._limiters[key]
 
     @contextmanager
     def destination(

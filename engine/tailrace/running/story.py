@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tailrace.clock import moment
 from tailrace.delivery.trace import IN_FLIGHT
 from tailrace.jsonform import iso, key_json, to_json
 from tailrace.planning.holds import clock
-from tailrace.running.ledger import moment, next_attempt, outlook
+from tailrace.running.ledger import next_attempt, outlook
 from tailrace.running.trouble import issues_of, typed
 from tailrace.state import Journal
 

@@ -182,6 +182,10 @@ class RunFiles:
         """
         return [event for run_id in self.runs(sync) for event in self._events(sync, run_id, key)]
 
+    def row_of(self, sync: str, run_id: str, key: Mapping[str, Value]) -> RowEvent | None:
+        """What one run did to the row of that key; None where it is not among those it changed."""
+        return next(self._events(sync, run_id, key), None)
+
     def _events(self, sync: str, run_id: str, key: Mapping[str, Value]) -> Iterator[RowEvent]:
         place = self._place(sync, run_id)
         data = place.read(META)

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tailrace.state.access import Access
 from tailrace.state.accounts import Accounts
+from tailrace.state.alerts import Alerts
+from tailrace.state.browse import Browse
+from tailrace.state.controls import Controls
 from tailrace.state.database import BUSY_S, connect
 from tailrace.state.holds import Holds
 from tailrace.state.issues import Issues
@@ -15,13 +19,14 @@ from tailrace.state.leases import Leases
 from tailrace.state.migrate import ensure_current
 from tailrace.state.retention import Retention
 from tailrace.state.runs import Runs
+from tailrace.state.totals import Totals
 
 if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention):
-    """Leases, runs, row issues, holds, accounts and their budgets in one SQLite or PostgreSQL database.
+class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Alerts, Totals, Access, Browse):
+    """Leases, runs, row issues, holds, accounts, budgets, what people ask for, and who may, in SQLite or PostgreSQL.
 
     The journal of a run is `tailrace.state.journal.Journal`.
     """

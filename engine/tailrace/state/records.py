@@ -20,6 +20,10 @@ Upkeep: TypeAlias = Literal["adopt", "resolve"]
 """Stands for the mode in records of work that sent nothing. It makes no sync fresh, and no schedule counts it."""
 IssueKind: TypeAlias = Literal["rejected", "unknown"]
 IssueState: TypeAlias = Literal["open", "dead", "dismissed"]
+OPEN: tuple[IssueState, ...] = ("open",)
+PRESENT: tuple[IssueState, ...] = ("open", "dead")
+"""Of rejected rows that nobody has set aside."""
+DISMISSED: tuple[IssueState, ...] = ("dismissed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class RunRecord:
     """Duration of each stage: query, diff, deliver."""
     message: str | None = None
     """Why the run failed or was stopped, in words."""
+    discreet: str | None = None
+    """The same without values of rows; None in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)

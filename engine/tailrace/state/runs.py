@@ -14,6 +14,7 @@ from tailrace.state.database import Database
 from tailrace.state.leases import check_token
 from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies, Upkeep
 from tailrace.state.schema import runs
+from tailrace.state.totals import add_run
 
 
 class Runs(Database):
@@ -57,15 +58,20 @@ class Runs(Database):
         errors: Sequence[Mapping[str, Any]] = (),
         seconds: Mapping[str, float] | None = None,
         message: str | None = None,
+        discreet: str | None = None,
         token: int | None = None,
     ) -> None:
         """Record how a run ended. With `token`, LeaseLost when that lease is no longer the latest."""
         with self.transaction() as connection:
+            begun = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
             if token is not None:
-                sync = connection.scalar(sa.select(runs.c.sync).where(runs.c.run_id == run_id))
-                check_token(connection, str(sync), token)
-            values = {"status": status, "finished_at": self.now(connection), "message": message}
-            values |= _ending(tallies or Tallies(), errors, seconds or {})
+                check_token(connection, str(begun and begun["sync"]), token)
+            values = {"status": status, "finished_at": self.now(connection), "message": message, "discreet": discreet}
+            counted = tallies or Tallies()
+            if begun is not None and begun["status"] == "running" and begun["mode"] not in get_args(Upkeep):
+                took = values["finished_at"] - begun["started_at"]
+                add_run(self, connection, begun["sync"], status, counted, took)
+            values |= _ending(counted, errors, seconds or {})
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
 
     def runs(self, sync: str | None = None, limit: int | None = 50) -> list[RunRecord]:
@@ -100,6 +106,11 @@ class Runs(Database):
         found = self._fetch(query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(1))
         return found[0] if found else None
 
+    def last_runs(self, sync: str, limit: int) -> list[RunRecord]:
+        """The latest runs of a sync, newest first; upkeep is no run here."""
+        query = sa.select(runs).where(runs.c.sync == sync, runs.c.mode.not_in(get_args(Upkeep)))
+        return self._fetch(query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit))
+
     def unfinished_runs(self, sync: str) -> list[RunRecord]:
         """Runs that never recorded an end, oldest first. With the lease held, all of them have died."""
         query = sa.select(runs).where(runs.c.sync == sync, runs.c.status == "running")
@@ -107,7 +118,7 @@ class Runs(Database):
 
     def _fetch(self, query: sa.Select[Any]) -> list[RunRecord]:
         with self.reading() as connection:
-            return [_record(dict(row)) for row in connection.execute(query).mappings()]
+            return [record_of(row) for row in connection.execute(query).mappings()]
 
 
 def _ending(tallies: Tallies, errors: Sequence[Mapping[str, Any]], seconds: Mapping[str, float]) -> dict[str, str]:
@@ -118,7 +129,9 @@ def _ending(tallies: Tallies, errors: Sequence[Mapping[str, Any]], seconds: Mapp
     }
 
 
-def _record(row: dict[str, Any]) -> RunRecord:
+def record_of(found: Mapping[Any, Any]) -> RunRecord:
+    """A row of the table as a record."""
+    row = dict(found)
     row["counts"] = Counts(**json.loads(row["counts"]))
     row["tallies"] = Tallies(**json.loads(row["tallies"]))
     row["errors"] = tuple(json.loads(row["errors"]))

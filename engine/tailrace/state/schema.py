@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-HEAD = "0003"
+HEAD = "0005"
 """The alembic revision these tables belong to; a test keeps it equal to the migrations' head."""
 
 metadata = MetaData()
@@ -44,7 +44,9 @@ runs = Table(
     Column("errors", Text, nullable=False),
     Column("seconds", Text, nullable=False),
     Column("message", Text),
+    Column("discreet", Text),
     Index("runs_of_sync", "sync", "started_at"),
+    Index("runs_by_time", "started_at", "run_id"),
 )
 
 batches = Table(
@@ -85,6 +87,7 @@ row_issues = Table(
     Column("due", Boolean, nullable=False),
     Column("run_id", String(64), nullable=False),
     Column("retry_at", Float),
+    Index("issues_by_reason", "sync", "identity", "kind", "code", "key_hash", "state"),
 )
 
 holds = Table(
@@ -155,4 +158,88 @@ permits = Table(
     Column("name", String(64), primary_key=True),
     Column("slot", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("sync", String(200), nullable=False),
+    Column("full", Boolean, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("overrides", Text, nullable=False),
+    Column("plan", LargeBinary),
+    Column("planned", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("once", String(200), unique=True),
+    Column("state", String(16), nullable=False),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("taken_at", Float),
+    Column("finished_at", Float),
+    Column("run_id", String(64)),
+    Column("result", Text),
+    Column("message", Text),
+    Index("requests_by_state", "state", "at"),
+)
+
+cancels = Table(
+    "cancels",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("role", String(32)),
+    Column("action", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("told_at", Float),
+    Column("ended_at", Float),
+)
+
+totals = Table(
+    "totals",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", String(32), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("used_at", Float),
 )

@@ -1,4 +1,4 @@
-"""Calls into a library that may take hours, during which Ctrl-C is to be heard."""
+"""Calls into a library that may take hours, during which Ctrl-C and whoever cancels the run are to be heard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Final, TypeVar
 
-from tailrace.stopping import ASKED, StopNow
+from tailrace.stopping import StopNow, asked, stoppable
 
 T = TypeVar("T")
 _LOOK_S: Final = 0.2
@@ -18,22 +18,22 @@ PATIENCE_S: Final = 5.0
 
 
 def interruptibly(act: Callable[[], T], cancel: Callable[[], object]) -> T:
-    """Do something in another thread, if this is the one that signals go to; `cancel` has it end then.
+    """Do something in another thread, if this is one that may be asked to stop; `cancel` has it end then.
 
     DuckDB, which would carry it out in this one, makes a RuntimeError of what a signal's handler raises.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not stoppable():
         return act()
     done: Future[T] = Future()
     thread = threading.Thread(target=_into, args=(done, act), name="query", daemon=True)
     thread.start()
     try:
-        while not (done.done() or ASKED.is_set()):
+        while not (done.done() or asked()):
             wait([done], timeout=_LOOK_S)
     except BaseException:
         _end(thread, cancel)
         raise
-    if ASKED.is_set():
+    if asked():
         _end(thread, cancel)
         raise StopNow
     return done.result()

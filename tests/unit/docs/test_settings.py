@@ -18,12 +18,12 @@ from tailrace.project.config import (
     PostgresConfig,
     ProjectConfig,
     Rejects,
-    Schedule,
     SnowflakeConfig,
     SQLAlchemyConfig,
     SyncConfig,
 )
 from tailrace.project.model import field_keys
+from tailrace.project.operating import Alerts, Schedule, Serve, Window
 from tailrace.project.types import Secret, SecretUrl
 from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, RefreshToken, SessionToken
 
@@ -36,6 +36,9 @@ MODELS = {
     Guards: "Guards",
     Rejects: "Rejects",
     Schedule: "Schedule",
+    Window: "Windows",
+    Serve: "Serve",
+    Alerts: "Alerts",
 }
 """Each model, and the heading that its table stands under."""
 WAREHOUSES = [DuckDBConfig, PostgresConfig, SnowflakeConfig, BigQueryConfig, SQLAlchemyConfig]
@@ -93,7 +96,7 @@ def test_durations_and_shares_stand_as_written(read):
     page = read("docs/project-files.md")
     shown = {"lease": "60s", "keep_runs": "90d", "settle": "10s", "timeout": "60s", "reserve": "0%"}
     shown |= {"max_deletes": "15%", "max_invalid": "5%", "max_changes": "off"}
-    models = {name: info.default for model in MODELS for name, info in model.model_fields.items()}
+    models = {name: info.default for model in reversed(MODELS) for name, info in model.model_fields.items()}
     kept = {"60s": 60.0, "10s": 10.0, "0%": 0.0, "15%": 0.15, "5%": 0.05, "90d": 90 * 86_400.0, "off": None}
     assert {name: kept[text] for name, text in shown.items()} == {name: models[name] for name in shown}
     assert [name for name, text in shown.items() if f"`{text}`" not in page.row(name)] == []

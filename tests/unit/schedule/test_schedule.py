@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.project.config import FieldMap, Schedule, SyncConfig
+from tailrace.project.config import FieldMap, SyncConfig
+from tailrace.project.operating import Schedule, Window
 from tailrace.schedule import LastRun, due, next_fire, order
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -19,11 +20,18 @@ moments = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
 
 
-def sync(schedule=None, *, target="Contact", looks_up=None, destination="crm"):
+def sync(schedule=None, *, target="Contact", looks_up=None, destination="crm", paused=False):
     """A sync file's content, of which only these parts matter here."""
     fields = {"AccountId": FieldMap(column="c", lookup=looks_up, by="Key__c")} if looks_up else {}
     return SyncConfig(
-        model="m", destination=destination, object=target, mode="mirror", key="id", fields=fields, schedule=schedule
+        model="m",
+        destination=destination,
+        object=target,
+        mode="mirror",
+        key="id",
+        fields=fields,
+        schedule=schedule,
+        paused=paused,
     )
 
 
@@ -201,7 +209,8 @@ def test_after_runs_first_when_it_never_ran():
 def test_after_waits_for_every_parent(owners):
     """One parent that is missing, failed, still running, or older than the child's last start holds the child."""
     runs = {"accounts": ran(NOW - HOUR), "child": ran(EARLIER)} | ({"owners": owners} if owners else {})
-    assert due({**PARENTS}, runs, NOW) == (() if owners else ("owners",))
+    running = {"owners"} if owners and owners.finished_at is None else ()
+    assert due({**PARENTS}, runs, NOW, but=running) == (() if owners else ("owners",))
 
 
 def test_a_parent_that_finished_during_the_childs_run_counts():
@@ -260,3 +269,54 @@ def test_order_holds_every_edge(data):
     found = order(shuffled)
     assert sorted(found) == names
     assert all(found.index(p) < found.index(n) for n in names if syncs[n].schedule for p in syncs[n].schedule.after)
+
+
+def test_what_is_paused_is_not_due():
+    """By its file, or by somebody who says so; the others are."""
+    syncs = {"a": sync(every(900), paused=True), "b": sync(every(900)), "c": sync(every(900))}
+    assert due(syncs, {}, NOW) == ("b", "c")
+    assert due(syncs, {}, NOW, but={"b"}) == ("c",)
+
+
+def test_a_run_that_broke_off_is_owed_again_at_once():
+    """Long before its next time: it left rows in flight. Not while it goes on, nor without a schedule."""
+    broken = {"a": LastRun(NOW - HOUR, None, "running")}
+    assert due({"a": sync(every(86_400))}, broken, NOW) == ("a",)
+    assert due({"a": sync(every(86_400))}, broken, NOW, but={"a"}) == ()
+    assert due({"a": sync()}, broken, NOW) == ()
+
+
+def test_a_child_may_wait_for_whole_runs():
+    """With `after_partial: wait` a parent that had rows refused holds its child, until it gets all through."""
+    syncs = {"a": sync(every(9e9)), "b": sync(Schedule(after=("a",), after_partial="wait"))}
+    assert due(syncs, {"a": ran(NOW - HOUR, "partial")}, NOW) == ()
+    assert due(syncs, {"a": ran(NOW - HOUR, "nothing_to_do")}, NOW) == ("b",)
+
+
+NIGHT = Window(**{"from": "22:00", "to": "06:00"})
+
+
+def test_nothing_is_due_in_a_blackout_and_all_of_it_afterwards():
+    """What was missed is made up for by one run when it is over; the next run is told as of then."""
+    dark = Schedule(every=900.0, timezone="Europe/Berlin", blackout=(NIGHT,))
+    syncs, last = {"a": sync(dark)}, datetime(2026, 6, 1, 21, 50, tzinfo=BERLIN)
+    opening = datetime(2026, 6, 2, 6, 0, tzinfo=BERLIN)
+    assert due(syncs, {"a": ran(last)}, datetime(2026, 6, 1, 23, 0, tzinfo=BERLIN)) == ()
+    assert due(syncs, {"a": ran(last)}, opening - timedelta(seconds=1)) == ()
+    assert due(syncs, {"a": ran(last)}, opening) == ("a",)
+    assert due(syncs, {"a": ran(opening)}, opening + timedelta(minutes=1)) == ()
+    assert next_fire(dark, last, last, name="a") == opening
+
+
+@given(start=moments, jitter=st.integers(1, 100_000))
+def test_jitter_puts_a_run_off_and_everybody_agrees_by_how_much(start, jitter):
+    """By less than it says, never to before its time, the same at each look, and not the same for each sync."""
+    schedule = Schedule(every=3600.0, jitter=float(jitter))
+    fire = start + HOUR
+    found = {name: next_fire(schedule, start, start, name=name) for name in ("a", "b", "c", "d")}
+    assert all(fire <= each < fire + timedelta(seconds=jitter) for each in found.values())
+    assert found == {name: next_fire(schedule, start, start + HOUR, name=name) for name in found}
+    assert len(set(found.values())) > 1
+    syncs = {"a": sync(schedule)}
+    assert due(syncs, {"a": ran(start)}, found["a"] - timedelta(seconds=1)) == ()
+    assert due(syncs, {"a": ran(start)}, found["a"]) == ("a",)

@@ -310,3 +310,26 @@ def test_a_newer_one_is_left_alone(place, tmp_path):
         assert connection.scalar(sa.text("select version_num from alembic_version")) == "0999"
         assert connection.scalar(sa.text("select count(*) from runs")) == 4
     target.dispose()
+
+
+def test_what_people_asked_for_is_what_it_was(state, revision):
+    """Since there is such a thing: a pause, requests, who cancelled what, and the log of it."""
+    if revision < "0004":
+        assert (state.paused(), state.requests(), state.actions(), state.alerts()) == ({}, [], [], [])
+        return
+    assert [(pause.sync, pause.who) for pause in state.paused().values()] == [("orders", "ann")]
+    done, waiting = state.requests()
+    assert (done.state, done.planned, done.overrides, done.run_id) == ("done", True, ("max_deletes",), "run-4")
+    assert (done.result, done.who) == ({"status": "partial"}, "bob")
+    assert (waiting.sync, waiting.state, waiting.full) == ("contacts", "waiting", True)
+    assert state.request("orders", "eve", once="delivery-1") == done.request_id
+    assert state.cancelled("contacts", 4) == "ann"
+    (alert,) = state.alerts()
+    assert (alert.sync, alert.kind, alert.message, alert.ended_at) == ("contacts", "rejected", "2 rejected rows", None)
+    (action,) = state.actions()
+    assert (action.role, action.action, action.subject, action.detail) == (
+        "operator",
+        "cancel",
+        "contacts",
+        {"why": "Straße"},
+    )

@@ -35,7 +35,7 @@ def test_what_is_done_is_given_and_what_fails_is_raised():
 def test_it_ends_though_the_exception_of_ctrl_c_was_lost(monkeypatch):
     """A library that caught all errors while it was loaded has taken the exception away; the wish stands."""
     query = Query()
-    monkeypatch.setattr("tailrace.warehouses.interrupt.ASKED", asked := threading.Event())
+    monkeypatch.setattr("tailrace.stopping.ASKED", asked := threading.Event())
     threading.Thread(target=lambda: (query.begun.wait(60), asked.set())).start()
     with pytest.raises(StopNow):
         interruptibly(query.run, query.cancel)

@@ -1,0 +1,211 @@
+"""Pages of runs and of rows in trouble, however many there are: each costs what it shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import sqlalchemy as sa
+
+from tailrace.state.database import Database
+from tailrace.state.issues import key_hash
+from tailrace.state.records import (
+    PRESENT,
+    BatchRecord,
+    IssueCounts,
+    IssueKind,
+    IssueState,
+    RowIssue,
+    RunRecord,
+    RunStatus,
+    Upkeep,
+)
+from tailrace.state.runs import record_of
+from tailrace.state.schema import batches, row_issues, runs
+
+
+@dataclass(frozen=True, slots=True)
+class IssueGroup:
+    """Rows of one code, with one of them as an example."""
+
+    code: str | None
+    open: int
+    dead: int
+    dismissed: int
+    example: RowIssue
+
+    @property
+    def shown(self) -> int:
+        """Those that nobody has set aside."""
+        return self.open + self.dead
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A run's batches, added up; all but `batches` and `open` are rows of those that have outcomes."""
+
+    batches: int
+    open: int
+    """Batches sent, or about to be, without outcomes yet."""
+    rows: int
+    acknowledged: int
+    rejected: int
+    unknown: int
+    skipped: int
+
+
+class Browse(Database):
+    """The part of the state database that is looked at page by page."""
+
+    def run_page(
+        self,
+        *,
+        sync: str | None = None,
+        statuses: Collection[RunStatus] = (),
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[RunRecord]:
+        """Runs, newest first: at most `limit` that began before the run with the id `before`."""
+        query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+        query = query if sync is None else query.where(runs.c.sync == sync)
+        query = query.where(runs.c.status.in_(statuses)) if statuses else query
+        with self.reading() as connection:
+            if before is not None:
+                began = connection.scalar(sa.select(runs.c.started_at).where(runs.c.run_id == before))
+                if began is None:
+                    return []
+                query = query.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < sa.tuple_(began, before))
+            return [record_of(row) for row in connection.execute(query).mappings()]
+
+    def recent_runs(self, syncs: Sequence[str], limit: int) -> dict[str, list[tuple[str, str, float]]]:
+        """The latest runs of each sync, the oldest first: id, status, and when it began; upkeep is no run here."""
+        columns = (runs.c.run_id, runs.c.status, runs.c.started_at)
+        found: dict[str, list[tuple[str, str, float]]] = {}
+        with self.reading() as connection:
+            for sync in syncs:
+                query = sa.select(*columns).where(runs.c.sync == sync, runs.c.mode.not_in(get_args(Upkeep)))
+                query = query.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
+                found[sync] = [(row[0], row[1], row[2]) for row in reversed(connection.execute(query).all())]
+        return found
+
+    def batch_page(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[BatchRecord]:
+        """A run's batches in the order of their numbers: at most `limit` with a number above `after`."""
+        wanted = sa.select(*(batches.c[name] for name in BatchRecord.__slots__))
+        query = wanted.where(batches.c.run_id == run_id, batches.c.number > after)
+        with self.reading() as connection:
+            rows = connection.execute(query.order_by(batches.c.number).limit(limit)).mappings()
+            return [BatchRecord(**row) for row in rows]
+
+    def batch_sums(self, run_id: str) -> Sums:
+        """A run's batches, added up."""
+        settled = batches.c.settled_at.is_not(None)
+        added = [
+            sa.func.coalesce(sa.func.sum(sa.case((settled, batches.c[name]), else_=0)), 0)
+            for name in ("rows", "acknowledged", "rejected", "unknown", "skipped")
+        ]
+        waiting = sa.func.coalesce(sa.func.sum(sa.case((settled, 0), else_=1)), 0)
+        query = sa.select(sa.func.count(), waiting, *added).where(batches.c.run_id == run_id)
+        with self.reading() as connection:
+            return Sums(*(int(value) for value in connection.execute(query).one()))
+
+    def calls_since(self, destination: str, seconds: float) -> int:
+        """Requests that runs to a destination made which ended within the last so many seconds."""
+        query = sa.select(runs.c.tallies).where(runs.c.destination == destination)
+        with self.reading() as connection:
+            since = self.now(connection) - seconds
+            told = connection.scalars(query.where(runs.c.started_at >= since)).all()
+        return sum(int(json.loads(each).get("calls", 0)) for each in told)
+
+    def issue_tally(self) -> dict[tuple[str, str], IssueCounts]:
+        """As `issue_counts`, read from an index alone: for very many rows several times faster."""
+        columns = (row_issues.c.sync, row_issues.c.identity, row_issues.c.kind)
+        query = sa.select(*columns, *_by_state()).group_by(*columns)
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        with self.reading() as connection:
+            for sync, identity, kind, fresh, dead, dismissed in connection.execute(query):
+                sums = found.setdefault((sync, identity), dict.fromkeys(IssueCounts.__slots__, 0))
+                sums["dismissed"] += dismissed
+                sums["dead"] += dead if kind == "rejected" else 0
+                sums[kind] += fresh + dead
+        return {where: IssueCounts(**sums) for where, sums in found.items()}
+
+    def issue_groups(self, sync: str, identity: str, kind: IssueKind = "rejected") -> list[IssueGroup]:
+        """The rows by code, the largest group first; dismissed ones are counted apart."""
+        which = _which(sync, identity, kind)
+        query = sa.select(row_issues.c.code, *_by_state(), sa.func.min(row_issues.c.key_hash))
+        with self.reading() as connection:
+            rows = connection.execute(query.where(*which).group_by(row_issues.c.code)).all()
+            groups = []
+            for code, fresh, dead, dismissed, key_hash in rows:
+                one = _ISSUES.where(*which, row_issues.c.key_hash == key_hash)
+                example = connection.execute(one).one()
+                groups.append(IssueGroup(code, int(fresh), int(dead), int(dismissed), RowIssue(*example)))
+        return sorted(groups, key=lambda group: (-group.shown, group.code or ""))
+
+    def issue_page(
+        self,
+        sync: str,
+        identity: str,
+        kind: IssueKind,
+        *,
+        codes: Sequence[str | None] | None = None,
+        states: Collection[IssueState] = PRESENT,
+        after: str = "",
+        limit: int = 50,
+    ) -> list[RowIssue]:
+        """Rows in a fixed order: at most `limit` after the one filed under the hash `after`."""
+        which = [*_which(sync, identity, kind), row_issues.c.state.in_(states), row_issues.c.key_hash > after]
+        query = _ISSUES.where(*which, *_of_codes(codes)).order_by(row_issues.c.key_hash).limit(limit)
+        with self.reading() as connection:
+            return [RowIssue(*row) for row in connection.execute(query)]
+
+    def issue(self, sync: str, identity: str, key: str) -> RowIssue | None:
+        """The row of that key, as text; None where it is in no trouble."""
+        where = (row_issues.c.sync == sync, row_issues.c.identity == identity, row_issues.c.key_hash == key_hash(key))
+        with self.reading() as connection:
+            row = connection.execute(_ISSUES.where(*where)).one_or_none()
+        return None if row is None else RowIssue(*row)
+
+    def retry_all(self, sync: str, identity: str, codes: Sequence[str | None] | None = None) -> int:
+        """Make rejected rows, of these codes or all, dismissed ones too, due for the next run; gives how many."""
+        return self._change_all(sync, identity, codes, state="open", due=True, attempts=0, retry_at=None)
+
+    def dismiss_all(self, sync: str, identity: str, codes: Sequence[str | None] | None = None) -> int:
+        """Set rejected rows, of these codes or all, aside until they change; gives how many."""
+        fresh = row_issues.c.state != "dismissed"
+        return self._change_all(sync, identity, codes, fresh, state="dismissed", due=False, retry_at=None)
+
+    def _change_all(
+        self,
+        sync: str,
+        identity: str,
+        codes: Sequence[str | None] | None,
+        *which: sa.ColumnElement[bool],
+        **values: Any,
+    ) -> int:
+        where = [*_which(sync, identity, "rejected"), *_of_codes(codes), *which]
+        with self.transaction() as connection:
+            return connection.execute(sa.update(row_issues).where(*where).values(**values)).rowcount
+
+
+_ISSUES = sa.select(*(row_issues.c[name] for name in RowIssue.__slots__))
+
+
+def _which(sync: str, identity: str, kind: IssueKind) -> list[sa.ColumnElement[bool]]:
+    return [row_issues.c.sync == sync, row_issues.c.identity == identity, row_issues.c.kind == kind]
+
+
+def _of_codes(codes: Sequence[str | None] | None) -> list[sa.ColumnElement[bool]]:
+    if codes is None:
+        return []
+    return [sa.or_(*(row_issues.c.code.is_(None) if code is None else row_issues.c.code == code for code in codes))]
+
+
+def _by_state() -> list[sa.ColumnElement[int]]:
+    """How many rows are in each state: one sum each, for which no sorting is needed."""
+    counted = (
+        sa.func.sum(sa.case((row_issues.c.state == state, 1), else_=0)) for state in ("open", "dead", "dismissed")
+    )
+    return [sa.func.coalesce(each, 0) for each in counted]

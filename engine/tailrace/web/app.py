@@ -1,0 +1,274 @@
+"""Joins the parts: the API, the console, what other programs call, and the guard before them all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from tailrace import metrics
+from tailrace.errors import TailraceError
+from tailrace.redact import redact
+from tailrace.web import hooks, live
+from tailrace.web.api import OPERATIONS
+from tailrace.web.auth import COOKIE, SESSION_S, Session, Who
+from tailrace.web.forms import FORMS, Form, Next
+from tailrace.web.guard import Guard, Hosts
+from tailrace.web.openapi import document
+from tailrace.web.operations import admitted, as_json, enough, read, refused, route_of
+from tailrace.web.pages import PAGES, Page, View
+from tailrace.web.refusal import Refusal, refusal_of
+from tailrace.web.site import STATIC
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from tailrace.web.site import Site
+
+log = logging.getLogger(__name__)
+
+SAID = "tailrace_said"
+HOOKS = "/hooks/"
+_UNAUTHORISED, _FORBIDDEN, _SERVER = 401, 403, 500
+
+
+def make_app(site: Site, hosts: Hosts) -> ASGIApp:
+    """The whole, ready to be served."""
+    openapi = document(OPERATIONS, version("tailrace"))
+    routes = [
+        *(route_of(site, operation) for operation in OPERATIONS),
+        Route("/api/openapi.json", _answer(site, lambda: openapi), methods=["GET"]),
+        *(_page_route(site, page) for page in PAGES),
+        *(_form_route(site, form) for form in FORMS),
+        Route("/runs/{run_id}/events", live.endpoint(site), methods=["GET"]),
+        Route("/login", _login(site), methods=["GET", "POST"]),
+        Route("/logout", _logout(site), methods=["POST"]),
+        Route(f"{HOOKS}{{trigger}}", hooks.endpoint(site), methods=["POST"]),
+        Route("/healthz", _health, methods=["GET"]),
+        Route("/readyz", _ready(site), methods=["GET"]),
+        Route("/metrics", _metrics(site), methods=["GET"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    handlers: Mapping[Any, Any] = {HTTPException: _http_error(site), Exception: _fault(site)}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Guard(app, hosts, free=(HOOKS,))
+
+
+def _page_route(site: Site, page: Page) -> Route:
+    async def endpoint(request: Request) -> Response:
+        who = site.door.who(request)
+        if who is None:
+            return RedirectResponse("/login", 303)
+        try:
+            body = await run_in_threadpool(_page, site, page, request, who)
+        except Refusal as refusal:
+            return _error_page(site, request, who, refusal)
+        answer = Response(body.encode("utf-8", "replace"), media_type="text/html")
+        return _with_cookies(site, request, answer, who)
+
+    return Route(page.path, endpoint, methods=["GET"], name=f"page {page.path}")
+
+
+def _page(site: Site, page: Page, request: Request, who: Who) -> str:
+    try:
+        with site.desk.using() as project:
+            view = View(project, site.plans, who, request.path_params, dict(request.query_params))
+            return site.render(page.template, {**_frame(site, request, who), **page.make(view)})
+    except TailraceError as error:
+        raise refusal_of(error) from error
+
+
+def _form_route(site: Site, form: Form) -> Route:
+    async def endpoint(request: Request) -> Response:
+        who = site.door.who(request)
+        if who is None:
+            return RedirectResponse("/login", 303)
+        try:
+            fields = parse_qs((await read(request)).decode("utf-8", "replace"), keep_blank_values=True)
+            _prove(site, who, fields)
+            enough(who, form.role)
+            done = await run_in_threadpool(_done, site, form, request, who, fields)
+        except Refusal as refusal:
+            return _error_page(site, request, who, refusal)
+        answer = RedirectResponse(done.to, 303)
+        if done.said:
+            _set(request, answer, SAID, site.said(redact(done.said)), 60)
+        return answer
+
+    return Route(form.path, endpoint, methods=["POST"], name=f"form {form.path}")
+
+
+def _prove(site: Site, who: Who, fields: Mapping[str, list[str]]) -> None:
+    """See that a form came from a page of ours."""
+    given = next(iter(fields.get("csrf", ())), "")
+    if who.session is None or not site.door.sealed.is_form(who.session, given):
+        raise Refusal(_FORBIDDEN, "this form is too old, or came from elsewhere", hint="go back, load the page again")
+
+
+def _done(site: Site, form: Form, request: Request, who: Who, fields: Mapping[str, list[str]]) -> Next:
+    try:
+        with site.desk.using() as project:
+            view = View(project, site.plans, who, request.path_params, dict(request.query_params))
+            return form.do(view, fields)
+    except TailraceError as error:
+        raise refusal_of(error) from error
+
+
+def _frame(site: Site, request: Request, who: Who | None) -> dict[str, Any]:
+    """What every page shows."""
+    session = who.session if who else None
+    return {
+        "who": who,
+        "open": site.door.open,
+        "csrf": "" if session is None else site.door.sealed.csrf(session),
+        "fault": site.desk.fault,
+        "place": site.desk.root.name,
+        "here": request.url.path,
+        "said": site.heard(request.cookies.get(SAID)),
+    }
+
+
+def _error_page(site: Site, request: Request, who: Who | None, refusal: Refusal) -> Response:
+    context = {**_frame(site, request, who), "refusal": refusal}
+    body = site.render("error.html", context)
+    return Response(body.encode("utf-8", "replace"), refusal.status, media_type="text/html")
+
+
+def _with_cookies(site: Site, request: Request, answer: Response, who: Who) -> Response:
+    """A session for a browser that has none yet, and the line that was shown taken away."""
+    session = who.session
+    if session is not None and site.door.sealed.opened(request.cookies.get(COOKIE)) != session:
+        _set_session(site, request, answer, session)
+    if SAID in request.cookies:
+        answer.delete_cookie(SAID, path="/")
+    return answer
+
+
+def _set_session(site: Site, request: Request, answer: Response, session: Session) -> None:
+    _set(request, answer, COOKIE, site.door.sealed.cookie(session), int(SESSION_S))
+
+
+def _set(request: Request, answer: Response, name: str, value: str, age: int) -> None:
+    secure = request.url.scheme == "https"
+    answer.set_cookie(name, value, max_age=age, path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def _login(site: Site) -> Callable[..., Any]:
+    async def endpoint(request: Request) -> Response:
+        if request.method == "GET":
+            return Response(
+                site.render("login.html", {**_frame(site, request, None), "wrong": False}), media_type="text/html"
+            )
+        fields = parse_qs((await read(request)).decode("utf-8", "replace"))
+        session = await run_in_threadpool(site.door.sign_in, next(iter(fields.get("token", ())), ""))
+        if session is None:
+            body = site.render("login.html", {**_frame(site, request, None), "wrong": True})
+            return Response(body, _UNAUTHORISED, media_type="text/html")
+        answer = RedirectResponse("/", 303)
+        _set_session(site, request, answer, session)
+        return answer
+
+    return endpoint
+
+
+def _logout(site: Site) -> Callable[..., Any]:
+    async def endpoint(request: Request) -> Response:
+        who = site.door.who(request)
+        fields = parse_qs((await read(request)).decode("utf-8", "replace"))
+        if who is not None:
+            try:
+                _prove(site, who, fields)
+            except Refusal as refusal:
+                return _error_page(site, request, who, refusal)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE, path="/")
+        return answer
+
+    return endpoint
+
+
+def _answer(site: Site, make: Callable[[], Any]) -> Callable[..., Any]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            admitted(site, request, "viewer")
+        except Refusal as refusal:
+            return refused(refusal)
+        return as_json(make())
+
+    return endpoint
+
+
+async def _health(_request: Request) -> Response:
+    """The process answers."""
+    return as_json({"status": "ok"})
+
+
+def _ready(site: Site) -> Callable[..., Any]:
+    """The project can be read, and the state database answers."""
+
+    def look() -> None:
+        with site.desk.using() as project:
+            project.running()
+
+    async def endpoint(_request: Request) -> Response:
+        try:
+            await run_in_threadpool(look)
+        except TailraceError:
+            return as_json({"status": "not ready"}, 503)
+        return as_json({"status": "not ready"} if site.desk.closing.is_set() else {"status": "ok"})
+
+    return endpoint
+
+
+def _metrics(site: Site) -> Callable[..., Any]:
+    def gather() -> str:
+        try:
+            with site.desk.using() as project:
+                return metrics.render(project)
+        except TailraceError as error:
+            raise refusal_of(error) from error
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            admitted(site, request, "viewer")
+            text = await run_in_threadpool(gather)
+        except Refusal as refusal:
+            return refused(refusal)
+        return PlainTextResponse(redact(text), media_type=metrics.CONTENT_TYPE)
+
+    return endpoint
+
+
+def _wants_page(request: Request) -> bool:
+    return not request.url.path.startswith(("/api/", HOOKS)) and "text/html" in request.headers.get("accept", "")
+
+
+def _http_error(site: Site) -> Callable[..., Any]:
+    def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
+        refusal = Refusal(error.status_code, f"{error.detail}: {request.method} {request.url.path}"[:200])
+        made = _error_page(site, request, None, refusal) if _wants_page(request) else refused(refusal)
+        made.headers.update(error.headers or {})
+        return made
+
+    return answer
+
+
+def _fault(site: Site) -> Callable[..., Any]:
+    def answer(request: Request, error: Exception) -> Response:
+        log.error("a request failed by a fault of Tailrace itself, please report it", exc_info=error)
+        refusal = Refusal(_SERVER, "this is a fault of Tailrace itself", hint="its log has more; please report it")
+        return _error_page(site, request, None, refusal) if _wants_page(request) else refused(refusal)
+
+    return answer

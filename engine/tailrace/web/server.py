@@ -1,0 +1,165 @@
+"""Listens: the console and the API in a thread of their own, beside the loop that runs syncs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from tailrace.errors import UsageError
+from tailrace.web.app import make_app
+from tailrace.web.auth import Door, Sealed
+from tailrace.web.desk import Desk
+from tailrace.web.guard import Hosts, is_loopback
+from tailrace.web.plans import Plans
+from tailrace.web.site import Site
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from tailrace.api import Project
+    from tailrace.state.access import Token
+
+PORT = 8570
+START_S, STOP_S = 30.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the console is, and who may come in."""
+
+    listen: str = "127.0.0.1"
+    port: int = PORT
+    """0 takes a free one."""
+    hosts: tuple[str, ...] = ()
+    """Names by which it may be asked for, beside its own address."""
+    auth: bool = False
+    """Whether everybody has to sign in on this machine too."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether everybody has to sign in: so wherever others than this machine may come."""
+        return self.auth or bool(self.hosts) or not is_loopback(self.listen)
+
+
+def make_site(root: Path, listening: Listening) -> Site:
+    """The console of a project; UsageError where everybody has to sign in, and nobody can."""
+    desk = Desk(root)
+    try:
+        with desk.using() as project:
+            key = project.web_key()
+            if listening.closed:
+                _need_token(project, listening)
+    except BaseException:
+        desk.close()
+        raise
+
+    def proven(text: str) -> Token | None:
+        with desk.using() as project:
+            return project.proven_token(text)
+
+    def token(token_id: str) -> Token | None:
+        with desk.using() as project:
+            return project.token(token_id)
+
+    door = Door(Sealed(key), open=not listening.closed, proven=proven, token=token)
+    return Site(desk, door, Plans(desk))
+
+
+@contextmanager
+def serving(root: Path, listening: Listening) -> Iterator[str]:
+    """Serve until the block ends; gives the address. UsageError when it cannot."""
+    bound = _bind(listening)
+    try:
+        site = make_site(root, listening)
+    except BaseException:
+        bound.close()
+        raise
+    server = _server(make_app(site, Hosts(listening.listen, listening.hosts)))
+    failed: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            asyncio.run(server.serve([bound]))
+        except BaseException as error:  # noqa: BLE001 - told by whoever waits for the start
+            failed.append(error)
+        finally:
+            server.answering.set()
+
+    thread = threading.Thread(target=serve, name="tailrace-web", daemon=True)
+    thread.start()
+    try:
+        if not server.answering.wait(START_S) or failed:
+            raise UsageError(f"the console did not start: {failed[0] if failed else 'it does not answer'}")
+        yield _address(bound)
+    finally:
+        site.desk.closing.set()
+        server.should_exit = True
+        thread.join(STOP_S)
+        site.desk.close()
+
+
+def _need_token(project: Project, listening: Listening) -> None:
+    if not project.tokens():
+        raise UsageError(
+            f"everybody who reaches {listening.listen} has to sign in, and there is no token to sign in with",
+            hint="make one: tailrace token create NAME --role admin; without --listen, --allow-host and --auth the "
+            "console is for this machine alone",
+        )
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers, and leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=3,
+            limit_concurrency=500,
+        )
+    )
+
+
+def _bind(listening: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listening.listen else socket.AF_INET
+    try:
+        return socket.create_server((listening.listen, listening.port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        where = f"{listening.listen}:{listening.port}"
+        reason = error.strerror or error if isinstance(error, OSError) else error
+        hint = "choose another --port, 0 for a free one; --no-web runs the schedule alone"
+        raise UsageError(f"the console cannot listen on {where}: {reason}", hint=hint) from error
+
+
+def _address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,48 @@
+"use strict";
+// The console works without this file. It adds two things: a run is followed as it goes on, and pages that say so are
+// loaded anew while nobody is using them.
+
+function follow(box) {
+  const source = new EventSource(box.dataset.events);
+  const bar = box.querySelector("progress");
+  const say = (name, text) => {
+    const place = box.querySelector(`[data-live="${name}"]`);
+    if (place && place.textContent !== text) place.textContent = text;
+  };
+  source.onmessage = (event) => {
+    const at = JSON.parse(event.data);
+    if (at.phase === "ended") {
+      source.close();
+      window.location.reload();
+      return;
+    }
+    if (at.total) {
+      bar.max = at.total;
+      bar.value = at.done;
+    } else {
+      bar.removeAttribute("value");
+    }
+    for (const name of ["done", "total", "acknowledged", "rejected", "unknown", "skipped", "batches", "in_flight"]) {
+      say(name, at[name].toLocaleString("en"));
+    }
+    say("phase", at.phase);
+    say("waits", at.waits_until ? `waits for the rate limit until ${at.waits_until}` : "");
+  };
+  source.onerror = () => say("waits", "the connection to the console is lost; it is tried again");
+}
+
+async function renew(main) {
+  const busy = main.contains(document.activeElement) || document.hidden || String(window.getSelection()) !== "";
+  if (!busy) {
+    const answer = await fetch(window.location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    if (answer && answer.ok && !answer.redirected) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("main");
+      if (fresh) main.replaceChildren(...fresh.childNodes);
+    }
+  }
+}
+
+document.querySelectorAll("[data-events]").forEach(follow);
+const main = document.querySelector("main[data-renew]");
+if (main) setInterval(() => renew(main), Number(main.dataset.renew) * 1000);

@@ -1,0 +1,43 @@
+"""A run that goes on, watched in a real browser."""
+
+import pytest
+from tests.e2e.served import served
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_is_watched_to_its_end(workspace, hook, tab):
+    """The bar moves by itself, and the page shows the end when it has come."""
+    hook.hold(after=1)
+    with served(workspace) as serve:
+        serve.post("/api/syncs/people/run")
+        assert hook.waiting.wait(60)
+        (run,) = serve.get("/api/runs")["runs"]
+        looking = tab(serve.url)
+        page = looking.open(f"/runs/{run['run_id']}")
+        page.wait_for_selector("[data-live=phase]:text-is('sending')")
+        looking.look("run-live")
+        hook.go.set()
+        page.wait_for_selector("text=succeeded")
+        looking.look("run-ended")
+
+
+def test_signing_in(workspace, tab):
+    """With --auth the form comes first; a wrong token is told, the right one opens the fleet."""
+    token = workspace.run("token", "create", "ann", "--role", "viewer", "--json").json["token"]
+    with served(workspace, "--auth") as serve:
+        looking = tab(serve.url)
+        page = looking.open("/")
+        looking.look("login")
+        page.fill("input[name=token]", "wrong")
+        page.click("button:text-is('Sign in')")
+        page.wait_for_selector("text=There is no such token")
+        looking.faults.clear()  # the browser notes that the answer was no
+        looking.look("login-wrong")
+        page.fill("input[name=token]", token)
+        page.click("button:text-is('Sign in')")
+        page.wait_for_selector("text=ann (viewer)")
+        page.goto(serve.url + "/syncs/people")
+        assert page.locator("button:text-is('Run now')").count() == 0
+        page.click("text=Sign out")
+        page.wait_for_selector("h1:text-is('Sign in')")

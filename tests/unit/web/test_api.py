@@ -1,0 +1,250 @@
+"""The API: the same objects as `--json`, page by page, and what it refuses."""
+
+import json
+
+import pytest
+
+from tailrace import Project
+from tailrace.serving import Scheduler
+from tailrace.web.api import OPERATIONS
+
+
+def run_requests(console, sync="people"):
+    """Carry out what was asked for, as `serve` would; gives what came of it."""
+    scheduler = Scheduler(console.root)
+    results = scheduler.once()
+    scheduler.stop()
+    return [result for result in results if result.sync == sync]
+
+
+def plan_made(console, **body):
+    kept = console.post("/api/syncs/people/plans", {"wait_s": 60, **body}, code=202)
+    assert kept["state"] == "made", kept
+    return kept
+
+
+def test_syncs_are_those_of_status(console):
+    """Each has all that `status --json` has, and what the console adds."""
+    (copies, people) = console.json("/api/syncs")["syncs"]
+    with Project.load(console.root) as project:
+        told = {line.sync: line.to_json() for line in project.status()}
+    for line in (copies, people):
+        same = {name: line[name] for name in told[line["sync"]] if name != "freshness_s"}
+        assert same == {name: value for name, value in told[line["sync"]].items() if name != "freshness_s"}
+    assert (people["rejected"], people["freshness_target_s"], people["late"]) == (2, 7200.0, False)
+
+
+def test_one_sync_has_its_definition(console):
+    """What the file says stands beside how it stands."""
+    found = console.json("/api/syncs/people")
+    assert found["definition"]["fields"]["email"] == {"column": "email", "nulls": "skip"}
+    assert found["definition"]["schedule"] == "every 1 h"
+
+
+def test_runs_come_page_by_page(console):
+    """Following `next` gives each run once, the newest first, as `runs --json` has it."""
+    with Project.load(console.root) as project:
+        whole = [run.to_json() for run in project.runs()]
+    found, query = [], "?limit=1"
+    while query:
+        page = console.json(f"/api/runs{query}")
+        found += page["runs"]
+        query = page["next"] and f"?limit=1&before={page['next']}"
+    assert found == whole
+    assert [run["run_id"] for run in console.json("/api/runs?sync=copies")["runs"]] == [whole[1]["run_id"]]
+    assert len(console.json("/api/runs?status=partial")["runs"]) == 2
+
+
+def test_one_run_has_its_batches_and_how_far_it_is(console):
+    """All of it is at hand once it has ended."""
+    run_id = console.json("/api/runs?sync=people")["runs"][-1]["run_id"]
+    found = console.json(f"/api/runs/{run_id}")
+    assert sum(batch["acknowledged"] for batch in found["batches"]) == found["acknowledged"] == 2
+    assert (found["progress"]["phase"], found["progress"]["done"], found["progress"]["total"]) == ("ended", 4, 4)
+
+
+def test_rejected_rows_are_grouped_and_paged(console):
+    """The group counts both rows; each page has one."""
+    first = console.json("/api/syncs/people/rejected?limit=1")
+    assert [(group["rows"], group["dismissed"]) for group in first["groups"]] == [(2, 0)]
+    second = console.json(f"/api/syncs/people/rejected?limit=1&after={first['next']}")
+    assert sorted(row["key"]["id"] for page in (first, second) for row in page["rejected"]) == [3, 4]
+    assert second["next"] is None
+    code = first["groups"][0]["code"] or ""
+    assert len(console.get("/api/syncs/people/rejected", params={"code": code}).json()["rejected"]) == 2
+    assert console.get("/api/syncs/people/rejected", params={"code": "other"}).json()["rejected"] == []
+
+
+@pytest.mark.parametrize("choice", [{"key": {"id": 3}}, {"all": True}, {"code": None}], ids=str)
+def test_rows_are_dismissed_and_retried(console, choice):
+    """One, those of a code, or all; each is in the audit log."""
+    code = console.json("/api/syncs/people/rejected")["groups"][0]["code"] or ""
+    choice = {"code": code} if "code" in choice else choice
+    rows = 1 if "key" in choice else 2
+    assert console.post("/api/syncs/people/rejected/dismiss", choice) == {"sync": "people", "rows": rows}
+    assert console.json("/api/syncs/people")["rejected"] == 2 - rows
+    assert len(console.json("/api/syncs/people/rejected?state=dismissed")["rejected"]) == rows
+    assert console.post("/api/syncs/people/rejected/retry", choice)["rows"] == rows
+    assert console.json("/api/syncs/people")["rejected"] == 2
+    assert [action for _, action, _ in console.audit()] == ["retry", "dismiss"]
+
+
+def test_rows_are_chosen_in_one_way(console):
+    """Neither none nor two ways; a key that no row has is told."""
+    console.post("/api/syncs/people/rejected/retry", {}, code=400)
+    console.post("/api/syncs/people/rejected/retry", {"all": True, "code": "x"}, code=400)
+    console.post("/api/syncs/people/rejected/retry", {"key": {"id": 99}}, code=404)
+
+
+def test_a_row_has_its_history(console):
+    """The same as `explain --json`; several key columns would be several `key`."""
+    story = console.json("/api/syncs/people/row?key=3")
+    assert story["key"] == {"id": 3}
+    assert {event["status"] for event in story["events"]} == {"rejected"}
+    assert console.json("/api/syncs/people/row?key=id%3D3") == story
+
+
+def test_a_plan_is_made_searched_and_applied(console):
+    """The changes are those of `plan --json`; exactly they are carried out, and the audit log says by whom."""
+    (console.root / "people.csv").write_text("id,name,email\n1,Anna,ann@x.io\n2,Bob,bob@x.io\n5,Eve,eve@x.io\n")
+    kept = plan_made(console)
+    with Project.load(console.root) as project:
+        made = project.plan("people").to_json(0)
+    assert kept["head"]["hash"] == made["hash"]
+    found = console.json(f"/api/plans/{kept['plan']}/changes")
+    shown = [{name: change[name] for name in made["changes"][0]} for change in found["changes"]]
+    assert shown == made["changes"]
+    assert (found["matched"], found["sampled"], found["total"]) == (1, 1, 1)
+    assert console.json(f"/api/plans/{kept['plan']}/changes?search=ANNA")["matched"] == 1
+    assert console.json(f"/api/plans/{kept['plan']}/changes?search=nobody")["matched"] == 0
+    assert console.json(f"/api/plans/{kept['plan']}/changes?op=delete")["matched"] == 0
+    console.post(f"/api/plans/{kept['plan']}/apply", {"hash": "0" * 64}, code=409)
+    asked = console.post(f"/api/plans/{kept['plan']}/apply", {"hash": kept["head"]["hash"]}, code=202)
+    (result,) = run_requests(console)
+    assert (result.status, result.updates) == ("succeeded", 1)
+    assert console.json(f"/api/requests/{asked['request_id']}")["run_id"] == result.run_id
+    assert console.audit()[:2] == [("local", "apply", "people"), ("local", "plan", "people")]
+
+
+def test_a_guard_stops_a_plan_unless_it_is_let_pass(console):
+    """As with `apply`: the plan alone is stopped, with the override it goes through."""
+    (console.root / "people.csv").write_text("id,name,email\n9,Zoe,zoe@x.io\n")
+    sync = console.root / "syncs/people.yml"
+    sync.write_text(sync.read_text().replace("max_deletes: 50%", "max_deletes: 1"))
+    console.site.desk._looked -= 10
+    kept = plan_made(console)
+    assert [guard["guard"] for guard in kept["head"]["guards"] if guard["tripped"]] == ["max_deletes"]
+    wanted = {"hash": kept["head"]["hash"]}
+    console.post(f"/api/plans/{kept['plan']}/apply", wanted, code=202)
+    (stopped,) = run_requests(console)
+    assert stopped.status == "blocked"
+    console.post(f"/api/plans/{kept['plan']}/apply", {**wanted, "overrides": ["max_deletes"]}, code=202)
+    (passed,) = run_requests(console)
+    assert passed.status == "succeeded"
+
+
+def test_a_plan_that_cannot_be_made_says_why(console):
+    """The state tells, and the message names the file."""
+    (console.root / "people.csv").unlink()
+    kept = console.post("/api/syncs/people/plans", {"wait_s": 60}, code=202)
+    assert kept["state"] == "failed"
+    assert "people.csv" in kept["message"]
+    console.post(f"/api/plans/{kept['plan']}/apply", {"hash": "0" * 64}, code=409)
+
+
+def test_a_run_is_asked_for_and_made_by_whoever_serves(console):
+    """The request waits, is carried out, and says which run it became."""
+    asked = console.post("/api/syncs/copies/run", {"full": True}, code=202)
+    assert (asked["state"], asked["by"], asked["full"]) == ("waiting", "local", True)
+    results = run_requests(console, "copies")
+    told = console.json(f"/api/requests/{asked['request_id']}")
+    assert told["state"] == "done"
+    assert told["run_id"] in {result.run_id for result in results}
+    other = console.post("/api/syncs/copies/run", code=202)
+    assert console.post(f"/api/requests/{other['request_id']}/withdraw")["done"]
+    assert not console.post(f"/api/requests/{other['request_id']}/withdraw")["done"]
+
+
+def test_pausing_and_taking_it_back(console):
+    """Once each; it says whether anything changed, and the sync says who paused it."""
+    assert console.post("/api/syncs/people/pause")["done"]
+    assert not console.post("/api/syncs/people/pause")["done"]
+    line = console.json("/api/syncs/people")
+    assert (line["paused"], line["paused_by"], line["next_run"]) == (True, "local", None)
+    assert console.post("/api/syncs/people/unpause")["done"]
+    console.post("/api/syncs/people/cancel", code=409)
+
+
+def test_a_reset_wants_the_syncs_name(console):
+    """Anything else forgets nothing."""
+    console.post("/api/syncs/people/reset", {"confirm": "copies"}, code=400)
+    assert console.json("/api/syncs/people")["rejected"] == 2
+    console.post("/api/syncs/people/reset", {"confirm": "people"})
+    assert console.json("/api/syncs/people")["rejected"] == 0
+
+
+def test_accounts_tell_their_quota_and_windows(console):
+    """A database has no quota; what is not known is null."""
+    (account,) = console.json("/api/accounts")["accounts"]
+    assert (account["destination"], account["quota_left"], account["syncs"]) == ("app", None, ["copies", "people"])
+
+
+def test_health_and_metrics_answer(console):
+    """For supervisors and Prometheus."""
+    assert console.json("/healthz") == console.json("/readyz") == {"status": "ok"}
+    assert "# TYPE tailrace_info gauge" in console.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/api/syncs/nobody", 404),
+        ("/api/runs/nobody", 404),
+        ("/api/plans/..%2f..", 404),
+        ("/api/plans/nobody/changes", 404),
+        ("/api/requests/nobody", 404),
+        ("/api/runs?limit=0", 400),
+        ("/api/runs?limit=5&limit=6", 400),
+        ("/api/runs?nothing=1", 400),
+        ("/api/runs?status=good", 400),
+        ("/api/syncs/people/row", 400),
+        ("/api/nothing", 404),
+    ],
+)
+def test_what_does_not_fit_is_refused(console, path, code):
+    """With a status, and an error in the one form."""
+    error = console.get(path, code=code).json()["error"]
+    assert set(error) == {"message", "hint"}
+
+
+@pytest.mark.parametrize("body", ["[1]", "{", '{"full": "yes"}', '{"more": 1}', "NaN", '"\\ud800"', "[" * 100_000])
+def test_a_body_that_does_not_fit_is_refused(console, body):
+    """Never with a fault of the program."""
+    console._judged(console.client.post("/api/syncs/people/run", content=body), 400)
+
+
+def test_a_large_body_is_refused(console):
+    """Before it is all in memory."""
+    console._judged(console.client.post("/api/syncs/people/run", content=b" " * (1024 * 1024 + 1)), 413)
+
+
+def test_the_document_names_every_operation(console):
+    """Each with its answers; each reference in it can be followed."""
+    document = console.json("/api/openapi.json")
+    assert {(path, method) for path, found in document["paths"].items() for method in found} == {
+        (operation.path, operation.method.lower()) for operation in OPERATIONS
+    }
+    names = set(document["components"]["schemas"])
+    wanted = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert wanted <= names
+
+
+def test_broken_files_keep_the_last_good_ones(console):
+    """What is shown goes on; the fault is told, on pages too."""
+    (console.root / "tailrace.yml").write_text("warehouses: 7\n")
+    console.site.desk._looked -= 10
+    assert "warehouses" in console.json("/api/me")["fault"]
+    assert (
+        "The project&#39;s files have a fault" in console.get("/").text or "files have a fault" in console.get("/").text
+    )
+    assert len(console.json("/api/syncs")["syncs"]) == 2

@@ -1,0 +1,162 @@
+"""Each page shows what it is about, without a browser."""
+
+import re
+
+import pytest
+from tests.unit.web.shop import write_people
+
+from tailrace.state import NewIssue
+from tailrace.web import plans
+
+PATHS = [
+    "/",
+    "/syncs/people",
+    "/syncs/copies",
+    "/syncs/people/rejected",
+    "/syncs/people/row",
+    "/syncs/people/row?key.id=1",
+    "/syncs/people/row?key.id=3",
+    "/runs",
+    "/rejected",
+    "/unknown",
+    "/accounts",
+    "/lineage",
+    "/audit",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_page_is_made(console, path):
+    """Each answers with a whole page that names its project."""
+    page = console.get(path)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<h1>" in page.text
+    assert page.text.rstrip().endswith("</html>")
+
+
+def planned(console, check=""):
+    """The page of a plan that a form made."""
+    answer = console.send("/syncs/people/plan", check=check)
+    plan = answer.headers["location"].rpartition("/")[2]
+    for thread in list(console.site.plans._threads.values()):
+        thread.join()
+    return console.get(f"/plans/{plan}").text
+
+
+def test_a_plan_shows_rows_old_and_new(console):
+    """Each change with its key; what is deleted with what it was."""
+    write_people(console.root, [(1, "<b>Anna</b>", "ann@x.io"), (2, "Bob", "bob@x.io"), (6, "Flo", "")])
+    page = planned(console)
+    assert "&lt;b&gt;Anna&lt;/b&gt;" in page
+    assert "<b>Anna" not in page
+    assert "All 3 changes are here." in page
+    assert "Apply exactly this plan" in page
+
+
+def test_a_stopped_plan_says_why(console):
+    """The banner names the guard and its limit; an admin may let it pass."""
+    write_people(console.root, [(1, "Anne", "ann@x.io")])
+    file = console.root / "syncs/people.yml"
+    file.write_text(file.read_text().replace("max_deletes: 50%", "max_deletes: 0"))
+    console.site.desk._looked -= 10
+    page = planned(console)
+    assert "Stopped by a guard" in page
+    assert 'name="override" value="max_deletes"' in page
+
+
+def test_a_broken_mapping_stops_a_plan_too(console):
+    """The contract's verdict, which has no figures, is shown in words."""
+    file = console.root / "syncs/people.yml"
+    file.write_text(file.read_text().replace("  name: name\n", "  name: name\n  nothing: name\n"))
+    console.site.desk._looked -= 10
+    assert "nothing" in planned(console, check="yes").partition("Stopped by")[2]
+
+
+def test_a_plan_that_cannot_be_made_is_told(console):
+    """With what the engine says."""
+    (console.root / "people.csv").unlink()
+    assert "The plan could not be made" in planned(console)
+
+
+def test_a_sample_is_called_one(console, monkeypatch):
+    """Where not all changes can be searched, the page says how many can."""
+    monkeypatch.setattr(plans, "SAMPLE", 2)
+    write_people(console.root, [(number, "New", "") for number in range(10, 20)])
+    page = planned(console)
+    assert "Only 2 of 13 changes can be looked at and searched here" in page
+
+
+def test_rejected_rows_show_payload_and_reply(console):
+    """Of the row that was opened; the reply is the destination's own."""
+    link = re.search(r'href="(\?open=[0-9a-f]+)#', console.get("/syncs/people/rejected").text)[1]
+    page = console.get(f"/syncs/people/rejected{link}").text
+    assert "Sent in run" in page
+    assert re.search("Much too long a name|Also far too long", page)
+    assert "CHECK constraint failed" in page
+
+
+def test_forms_do_what_they_say(console):
+    """Each leaves a line for the next page, and one in the audit log."""
+    for path, fields, said in [
+        ("/syncs/people/run", {}, "people: a run is asked for"),
+        ("/syncs/people/run", {"full": "yes"}, "of all rows and fields"),
+        ("/syncs/people/pause", {}, "people is paused"),
+        ("/syncs/people/pause", {}, "was paused already"),
+        ("/syncs/people/unpause", {}, "people goes on"),
+        ("/syncs/people/rejected/dismiss", {"key": '{"id":3}'}, "1 row is set aside"),
+        ("/syncs/people/rejected/retry", {"all": "yes"}, "2 rows are due"),
+        ("/syncs/people/resolve", {"way": "resend"}, "0 rows settled"),
+        ("/syncs/people/reset", {"confirm": "people"}, "is forgotten"),
+    ]:
+        answer = console.send(path, **fields)
+        assert said in console.get(answer.headers["location"]).text, path
+        assert said not in console.get(answer.headers["location"]).text  # once
+    assert len(console.audit()) == 9
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "code"),
+    [
+        ("/syncs/nobody/run", {}, 404),
+        ("/syncs/people/cancel", {}, 409),
+        ("/syncs/people/rejected/retry", {}, 400),
+        ("/syncs/people/rejected/retry", {"key": "[1]"}, 400),
+        ("/syncs/people/rejected/retry", {"key": '{"id":99}'}, 404),
+        ("/syncs/people/resolve", {"way": "guess"}, 400),
+        ("/syncs/people/reset", {"confirm": "x"}, 400),
+        ("/plans/nobody/apply", {}, 404),
+        ("/requests/nobody/withdraw", {}, 400),
+    ],
+)
+def test_forms_that_do_not_fit_are_told(console, path, fields, code):
+    """With a page that says what is wrong; nothing is done."""
+    page = console.send(path, code=code, **fields).text
+    assert 'role="alert"' in page
+    assert console.audit() == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/syncs/nobody", "/runs/nobody", "/plans/nobody", "/runs?sync=nobody", "/unknown?sync=nobody", "/nowhere"]
+)
+def test_a_page_that_is_not_there_is_told(console, path):
+    """As a page, for whoever looks with a browser."""
+    page = console.get(path, code=404, headers={"accept": "text/html"})
+    assert "Back to the fleet" in page.text
+
+
+def test_a_key_that_is_none_is_told(console):
+    """A text where the key is a number finds nothing, and that is said."""
+    assert "no run on record" in console.get("/syncs/people/row?key.id=x").text
+
+
+def test_unknown_outcomes_say_what_can_be_done(console):
+    """A row without an answer: why, since when, and the three ways."""
+    with console.site.desk.using() as project:
+        run = project.runs(sync="people")[0].record
+        issue = NewIssue('{"id":1}', "update", "create", "unknown", "ANSWER_LOST", "no answer came", "p")
+        project._session.state.record_issues("people", run.identity, run.run_id, [issue], max_attempts=3)
+    page = console.get("/unknown?sync=people").text
+    for words in ("id=1", "no answer came", "Look them up", "Send again", "Take as delivered", "held: decide above"):
+        assert words in page
+    assert console.json("/api/syncs/people/unknown")["unknown"][0]["key"] == {"id": 1}
+    assert console.json("/api/syncs/people")["unknown"] == 1
