@@ -153,6 +153,55 @@ class SnapshotConfig(Model):
     """Bits that stand for a row while it is compared."""
 
 
+class _Short:
+    """A short form: a text where a longer value, of the type `full`, is meant."""
+
+    def __init__(
+        self,
+        words: str,
+        full: type,
+        widen: Callable[[str], object],
+        text: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        self._words = words
+        self._full = full
+        self._widen = widen
+        self._text = text
+
+    def _read(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._widen(value)
+        if isinstance(value, self._full | BaseModel | tuple):
+            return value
+        raise problem(f"should be {self._words}")
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        full = handler(schema)
+        return {"anyOf": [self._text(handler.resolve_ref_schema(full)), full]}
+
+
+def _place(text: str) -> dict[str, Any]:
+    return {"warehouse": {}} if text == "warehouse" else {"folder": text}
+
+
+class InWarehouse(Model):
+    """Snapshots in the warehouse that a sync's model runs in."""
+
+    db_schema: Annotated[Filled, Field(alias="schema")] = "tailrace"
+    """The schema of ours there."""
+
+
+class SnapshotsConfig(Model):
+    """Where snapshots and run history are kept."""
+
+    folder: Filled = ".tailrace/snapshots"
+    """A folder or bucket; with `warehouse`, of run history alone."""
+    warehouse: InWarehouse | None = None
+
+
 class ProjectConfig(Model):
     """`tailrace.yml`: connections and defaults."""
 
@@ -162,7 +211,13 @@ class ProjectConfig(Model):
     """How long after its end a run stays on record."""
     memory: Memory = None
     """What comparing may take."""
-    snapshots: Filled = ".tailrace/snapshots"
+    snapshots: Annotated[
+        SnapshotsConfig,
+        _Short("a folder, a bucket, warehouse, or a mapping", dict, _place, lambda full: full["properties"]["folder"]),
+    ] = SnapshotsConfig()
+    """Where snapshots and run history are kept."""
+    audit: bool = False
+    """Whether each run writes what became of its rows to tables in the warehouse."""
     snapshot: SnapshotConfig = SnapshotConfig()
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
     destinations: dict[NameText, Any] = Field(default_factory=dict)
@@ -216,36 +271,6 @@ class FieldMap(Model):
         if self.lookup and self.hash:
             raise ValueError("a lookup cannot be hashed")
         return self
-
-
-class _Short:
-    """A short form: a text where a longer value, of the type `full`, is meant."""
-
-    def __init__(
-        self,
-        words: str,
-        full: type,
-        widen: Callable[[str], object],
-        text: Callable[[dict[str, Any]], dict[str, Any]],
-    ) -> None:
-        self._words = words
-        self._full = full
-        self._widen = widen
-        self._text = text
-
-    def _read(self, value: object) -> object:
-        if isinstance(value, str):
-            return self._widen(value)
-        if isinstance(value, self._full | BaseModel | tuple):
-            return value
-        raise problem(f"should be {self._words}")
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._read, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        full = handler(schema)
-        return {"anyOf": [self._text(handler.resolve_ref_schema(full)), full]}
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:

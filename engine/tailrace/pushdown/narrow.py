@@ -166,4 +166,3 @@ class Narrowing:
     @property
     def _words(self) -> Words:
         return self.desk.words
-

@@ -105,9 +105,7 @@ def found_by_key(
     return under(found, manifest.types, types).join(keys, on=names, how="semi")
 
 
-def under(
-    rows: pl.DataFrame, source: Mapping[str, LogicalType], types: Mapping[str, LogicalType]
-) -> pl.DataFrame:
+def under(rows: pl.DataFrame, source: Mapping[str, LogicalType], types: Mapping[str, LogicalType]) -> pl.DataFrame:
     """Keys and match values of stored rows under other types; null where a value cannot be had so."""
     casts = [
         convert_rows(rows[name], source[name], kind).alias(name)
@@ -177,7 +175,7 @@ class WarehouseStore:
         reach("manifest.replaced")
         return done
 
-    def drop(
+    def without(
         self, snapshot: WarehouseSnapshot, keys: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str
     ) -> WarehouseSnapshot:
         """Save the next generation without the rows that have one of these keys."""

@@ -222,9 +222,7 @@ def claim(desk: Desk, schema: Schema, identity: Identity) -> None:
         desk.rows(f"SELECT 1 FROM {schema.manifests} WHERE digest = {mark} FOR UPDATE", [identity.digest])  # noqa: S608
 
 
-def remove(
-    desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types: Mapping[str, LogicalType]
-) -> int:
+def remove(desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types: Mapping[str, LogicalType]) -> int:
     """Delete the rows with one of these keys (`k:`), which are of those types; gives how many there were."""
     columns = {name: manifest.types[name] for name in keys.columns}
     stored = keys.select(convert_rows(keys[name], types[name], kind).alias(name) for name, kind in columns.items())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tailrace.destination import DELETED
-from tailrace.errors import SnapshotError
+from tailrace.errors import SnapshotError, WarehouseError
 from tailrace.jsonform import iso
 from tailrace.planning.holds import clock
 from tailrace.running.planner import known_identity
@@ -148,16 +148,16 @@ def sync_status(
         status=last.status if last else None,
         rejected=troubled.rejected,
         unknown=troubled.unknown,
-        snapshot_rows=_snapshot_rows(session, identity),
+        snapshot_rows=_snapshot_rows(session, sync, identity),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
         next_run=iso(due.replace(microsecond=0)) if due else None,
     )
 
 
-def _snapshot_rows(session: Session, identity: Identity) -> int | None:
+def _snapshot_rows(session: Session, sync: Sync, identity: Identity) -> int | None:
     try:
-        return session.store.open(identity).rows
-    except SnapshotError:
+        return session.snapshot(sync, identity).rows
+    except (SnapshotError, WarehouseError):
         return None
 
 

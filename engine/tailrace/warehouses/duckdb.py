@@ -53,8 +53,10 @@ class DuckDBWarehouse:
         *,
         memory: int | None = None,
         spill: Path | None = None,
+        patience: float = 0.0,
     ) -> None:
         self._name = name
+        self._patience = patience
         self._memory, self._spill = memory, spill
         self._root = project_dir.resolve()
         remote = config.path == _MEMORY or config.path.startswith("md:")
@@ -63,8 +65,6 @@ class DuckDBWarehouse:
         self._dialect = duckdb_dialect()
         self._lock = threading.Lock()
         self._gate = Gate()
-        self.patience = 0.0
-        """Seconds to wait for another process that holds the file: one that saves a snapshot in it is soon done."""
         self._opened: duckdb.DuckDBPyConnection | None = None
 
     def check(self) -> str:
@@ -211,7 +211,7 @@ class DuckDBWarehouse:
         return connection
 
     def _connected(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self._patience
         while True:
             try:
                 return duckdb.connect(self._path, read_only=read_only)
