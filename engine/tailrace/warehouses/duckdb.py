@@ -117,6 +117,9 @@ class DuckDBWarehouse:
                     connection.execute("ROLLBACK")
                 raise
             desk.rows("COMMIT" if write else "ROLLBACK")
+        with self._gate.alone() as alone:
+            if alone:  # a run that sends for hours must not keep others from writing to the file
+                self.close()
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -40,3 +40,16 @@ class Gate:
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody is in; if so, nobody comes in while the block lasts. Does not wait."""
+        with self._changed:
+            alone = not self._writing and not self._readers
+            self._writing = self._writing or alone
+        try:
+            yield alone
+        finally:
+            with self._changed:
+                self._writing = self._writing and not alone
+                self._changed.notify_all()
