@@ -201,7 +201,8 @@ class Project(Operating, Browsing):
 
     def snapshot_rows(self, name: str) -> int:
         """Rows in the sync's snapshot; 0 when there is none. SnapshotError when it is damaged."""
-        return self._session.store.open(known_identity(self._session, self._sync(name))).rows
+        sync = self._sync(name)
+        return self._session.snapshot(sync, known_identity(self._session, sync)).rows
 
     def runs(self, *, sync: str | None = None, limit: int = 20) -> list[RunSummary]:
         """The latest runs, newest first."""
@@ -283,7 +284,7 @@ class Project(Operating, Browsing):
                 message = "broke off; its outcomes were forgotten by a reset"
                 self._session.state.finish_run(run.run_id, "interrupted", message=message, token=lease.token)
                 unsettled.add(run.run_id)
-            self._session.store.forget(known_identity(self._session, sync))
+            self._session.forget_snapshot(sync, known_identity(self._session, sync))
             self._session.state.drop_issues(sync.name)
             for run_id in unsettled:
                 self._session.finish_files(sync, run_id)

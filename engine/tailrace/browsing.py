@@ -235,7 +235,7 @@ class Browsing:
 
     def _rows(self, sync: Sync) -> int | None:
         """Rows of the snapshot, as of a few seconds ago; None when it cannot be read."""
-        from tailrace.errors import SnapshotError
+        from tailrace.errors import SnapshotError, WarehouseError
         from tailrace.running.planner import known_identity
 
         known = self._session.counted_rows
@@ -243,8 +243,8 @@ class Browsing:
         if at is not None and time.monotonic() - at < _ROWS_S:
             return rows
         try:
-            rows = self._session.store.open(known_identity(self._session, sync)).rows
-        except SnapshotError:
+            rows = self._session.snapshot(sync, known_identity(self._session, sync)).rows
+        except (SnapshotError, WarehouseError):
             rows = None
         known[sync.name] = (time.monotonic(), rows)
         return rows

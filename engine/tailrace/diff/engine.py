@@ -87,10 +87,12 @@ def diff(rows: ModelRows, snapshot: Known, spec: DiffSpec, folder: Path, options
     SnapshotError when the key changed its type in a way that leaves nothing to compare by, or a file of
     the snapshot is damaged; WarehouseError when the model cannot be read to its end.
     """
-    return _Diff(rows, snapshot, spec, folder, options or Options()).run()
+    return Diff(rows, snapshot, spec, folder, options or Options()).run()
 
 
-class _Diff:
+class Diff:
+    """One comparison. What the snapshot need not be asked of each row is told by subclasses in their own way."""
+
     def __init__(self, rows: ModelRows, snapshot: Known, spec: DiffSpec, folder: Path, options: Options) -> None:
         self._rows, self._snapshot, self._spec, self._folder, self._options = rows, snapshot, spec, folder, options
         carriers = {n: c.carrier for n, c in rows.columns.items() if snapshot.types.get(n, c.type) == c.type}

@@ -158,6 +158,55 @@ class DbtConfig(Model):
     """Its `manifest.json`, from the project's folder."""
 
 
+class _Short:
+    """A short form: a text where a longer value, of the type `full`, is meant."""
+
+    def __init__(
+        self,
+        words: str,
+        full: type,
+        widen: Callable[[str], object],
+        text: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        self._words = words
+        self._full = full
+        self._widen = widen
+        self._text = text
+
+    def _read(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._widen(value)
+        if isinstance(value, self._full | BaseModel | tuple):
+            return value
+        raise problem(f"should be {self._words}")
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        full = handler(schema)
+        return {"anyOf": [self._text(handler.resolve_ref_schema(full)), full]}
+
+
+def _place(text: str) -> dict[str, Any]:
+    return {"warehouse": {}} if text == "warehouse" else {"folder": text}
+
+
+class InWarehouse(Model):
+    """Snapshots in the warehouse that a sync's model runs in."""
+
+    db_schema: Annotated[Filled, Field(alias="schema")] = "tailrace"
+    """The schema of ours there."""
+
+
+class SnapshotsConfig(Model):
+    """Where snapshots and run history are kept."""
+
+    folder: Filled = ".tailrace/snapshots"
+    """A folder or bucket; with `warehouse`, of run history alone."""
+    warehouse: InWarehouse | None = None
+
+
 class ProjectConfig(Model):
     """`tailrace.yml`: connections and defaults."""
 
@@ -171,7 +220,13 @@ class ProjectConfig(Model):
     alerts: Alerts = Alerts()
     triggers: dict[NameText, TriggerConfig] = Field(default_factory=dict)
     """Programs that may ask for runs by a webhook."""
-    snapshots: Filled = ".tailrace/snapshots"
+    snapshots: Annotated[
+        SnapshotsConfig,
+        _Short("a folder, a bucket, warehouse, or a mapping", dict, _place, lambda full: full["properties"]["folder"]),
+    ] = SnapshotsConfig()
+    """Where snapshots and run history are kept."""
+    audit: bool = False
+    """Whether each run writes what became of its rows to tables in the warehouse."""
     snapshot: SnapshotConfig = SnapshotConfig()
     warehouses: dict[NameText, WarehouseConfig] = Field(default_factory=dict)
     vars: dict[NameText, str | int | float | bool | None] = Field(default_factory=dict)
@@ -228,36 +283,6 @@ class FieldMap(Model):
         if self.lookup and self.hash:
             raise ValueError("a lookup cannot be hashed")
         return self
-
-
-class _Short:
-    """A short form: a text where a longer value, of the type `full`, is meant."""
-
-    def __init__(
-        self,
-        words: str,
-        full: type,
-        widen: Callable[[str], object],
-        text: Callable[[dict[str, Any]], dict[str, Any]],
-    ) -> None:
-        self._words = words
-        self._full = full
-        self._widen = widen
-        self._text = text
-
-    def _read(self, value: object) -> object:
-        if isinstance(value, str):
-            return self._widen(value)
-        if isinstance(value, self._full | BaseModel | tuple):
-            return value
-        raise problem(f"should be {self._words}")
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._read, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        full = handler(schema)
-        return {"anyOf": [self._text(handler.resolve_ref_schema(full)), full]}
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -410,9 +435,14 @@ class SyncConfig(Model):
         return self
 
     @property
+    def reads(self) -> str:
+        """The model's name, or the table's."""
+        return self.model or str(self.table)
+
+    @property
     def source(self) -> str:
         """What the rows are read from, as people say it."""
-        return f"model {self.model}" if self.model is not None else f"table {self.table}"
+        return f"{'model' if self.model is not None else 'table'} {self.reads}"
 
     @property
     def reference(self) -> Reference | None:

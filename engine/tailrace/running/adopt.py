@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tailrace.diff.changefiles import FrameFile
-from tailrace.diff.engine import diff
 from tailrace.errors import UsageError
 from tailrace.running.coerce import column
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.lookup import records_of
-from tailrace.running.planner import ask, how, identity, opened
+from tailrace.running.comparing import compared
+from tailrace.running.planner import ask, identity
 from tailrace.running.record import Entry, recorded, verdict
 from tailrace.running.recovery import recover
 from tailrace.running.settle import Settled, save_snapshot
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tailrace.destination import Destination, Record
     from tailrace.project import Sync
     from tailrace.rowset import Rows
+    from tailrace.running.places import AnySnapshot
     from tailrace.running.session import Session, Target
-    from tailrace.snapshot.store import Snapshot
     from tailrace.state import Lease
 
 BATCH = 10_000
@@ -62,7 +62,7 @@ def adopt(session: Session, sync: Sync, *, trust: bool) -> Adopted:
     with leased(session, sync) as lease, session.destination(sync, target, read_only=True) as destination:
         account = ask(session, sync, target, destination, read_only=True).account
         recover(session, sync, target, lease, destination, but="")
-        snapshot = session.store.open(identity(sync, account))
+        snapshot = session.snapshot(sync, identity(sync, account))
         with recorded(session, sync, lease, snapshot.identity, "adopt") as entry, session.work.scratch() as folder:
             changes = _rows(session, sync, target, snapshot, folder)
             left_out = sum(group.rows for group in changes.invalid)
@@ -87,13 +87,10 @@ def _refuse(sync: Sync, target: Target, *, trust: bool) -> None:
         )
 
 
-def _rows(session: Session, sync: Sync, target: Target, snapshot: Snapshot, folder: Path) -> ChangeSet:
+def _rows(session: Session, sync: Sync, target: Target, snapshot: AnySnapshot, folder: Path) -> ChangeSet:
     """The model's valid rows, all of them as inserts, in the types the snapshot pins."""
     spec = sync.diff_spec(frozenset(sync.config.match) & target.capabilities.case_insensitive_match)
-    nothing = snapshot.emptied()
-    options = how(session, sync, nothing)
-    with opened(session, sync) as rows:
-        return diff(rows, nothing, spec, folder, options)
+    return compared(session, sync, snapshot.emptied(), spec, folder)[0]
 
 
 @dataclass(slots=True)
@@ -178,7 +175,7 @@ def _columns(sync: Sync, changes: ChangeSet, records: list[Record], fields: tupl
 
 
 def _save(
-    session: Session, sync: Sync, lease: Lease, entry: Entry, snapshot: Snapshot, changes: ChangeSet, found: _Found
+    session: Session, sync: Sync, lease: Lease, entry: Entry, snapshot: AnySnapshot, changes: ChangeSet, found: _Found
 ) -> None:
     """Keep what was found as the entry's changes, and move the snapshot: rows left out leave it."""
     files, types = session.files, changes.types
@@ -204,7 +201,7 @@ def _save(
     session.finish_files(sync, entry.run_id)
 
 
-def _forgotten(left_out: pl.DataFrame, snapshot: Snapshot, changes: ChangeSet) -> Iterator[int]:
+def _forgotten(left_out: pl.DataFrame, snapshot: AnySnapshot, changes: ChangeSet) -> Iterator[int]:
     """Numbers of rows to forget: not those known under another match value, whose record is there, and is to move."""
     keys, match = snapshot.identity.key, snapshot.identity.match
     if left_out.is_empty():
@@ -213,9 +210,8 @@ def _forgotten(left_out: pl.DataFrame, snapshot: Snapshot, changes: ChangeSet) -
         yield from left_out["seq"]
         return
     names = [f"k:{key}" for key in keys]
-    held = snapshot.with_keys(left_out.select(names), changes.types)
-    known = snapshot.under(snapshot.fetch(held, [*names, *(f"m:{name}" for name in match)]), changes.types)
-    both = left_out.join(known.collect(), on=names, how="inner", suffix=":held")
+    known = snapshot.held(left_out.select(names), changes.types)
+    both = left_out.join(known, on=names, how="inner", suffix=":held")
     differs = [pl.col(f"m:{name}").ne_missing(pl.col(f"m:{name}:held")) for name in match]
     moving = both.filter(pl.any_horizontal(differs))
     yield from left_out.join(moving, on="seq", how="anti", maintain_order="left")["seq"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tailrace.clock import moment, now
 from tailrace.destination import DELETED
-from tailrace.errors import SnapshotError
+from tailrace.errors import SnapshotError, WarehouseError
 from tailrace.jsonform import iso
 from tailrace.planning.holds import clock
 from tailrace.running.planner import known_identity
@@ -159,17 +159,17 @@ def sync_status(
         status=last.status if last else None,
         rejected=troubled.rejected,
         unknown=troubled.unknown,
-        snapshot_rows=_snapshot_rows(session, identity) if snapshot_rows is None else snapshot_rows(),
+        snapshot_rows=_snapshot_rows(session, sync, identity) if snapshot_rows is None else snapshot_rows(),
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
         next_run=iso(due.replace(microsecond=0)) if due and not paused else None,
         paused=paused,
     )
 
 
-def _snapshot_rows(session: Session, identity: Identity) -> int | None:
+def _snapshot_rows(session: Session, sync: Sync, identity: Identity) -> int | None:
     try:
-        return session.store.open(identity).rows
-    except SnapshotError:
+        return session.snapshot(sync, identity).rows
+    except (SnapshotError, WarehouseError):
         return None
 
 

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tailrace import memory
-from tailrace.canonical.source import ModelRows
 from tailrace.clock import new_id, now
 from tailrace.destination import DELETED, Linking
-from tailrace.diff.engine import Options, diff, refuse_too_many
-from tailrace.errors import UsageError, WarehouseError
+from tailrace.errors import UsageError
 from tailrace.judging import Judge, Judgement, Mapped, Wish
 from tailrace.making import Make, Making
 from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, missing_required
 from tailrace.planning.cost import Quota
 from tailrace.planning.holds import Reason
 from tailrace.planning.modes import needed_operations
+from tailrace.running.comparing import Clock, compared
+from tailrace.running.places import AnySnapshot
 from tailrace.running.session import Session, Target
 from tailrace.running.unsure import unsure
-from tailrace.snapshot.store import Identity, Snapshot
-from tailrace.stopping import heed
+from tailrace.snapshot.store import Identity
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tailrace.changes import ChangeSet
     from tailrace.destination import Account, Destination, Field, ObjectSchema
     from tailrace.project import Sync
@@ -39,7 +33,6 @@ if TYPE_CHECKING:
     from tailrace.values import LogicalType
 
 Answer = TypeVar("Answer")
-MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class Planned:
     """A plan and what it stands on."""
 
     plan: Plan
-    snapshot: Snapshot
+    snapshot: AnySnapshot
     issues: tuple[RowIssue, ...]
     """Rows of earlier runs that were rejected or are of unknown outcome."""
     seconds: Mapping[str, float]
@@ -203,19 +196,18 @@ def make_plan(
     if request.full and sync.config.mode == "append":
         raise UsageError(f"{sync.name}: --full would create every record a second time, as its mode is append")
     account, notes = (asked.account, ()) if asked else known_account(session, target)
-    snapshot = session.store.open(identity(sync, account))
-    options = how(session, sync, snapshot, full=request.full)
-    clock = _Clock()
+    snapshot = session.snapshot(sync, identity(sync, account))
+    clock = Clock()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
-    with opened(session, sync, clock) as rows:
-        changes = diff(rows, snapshot, sync.diff_spec(folded), folder, options)
+    spec = sync.diff_spec(folded)
+    changes, known = compared(session, sync, snapshot, spec, folder, full=request.full, clock=clock)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     told = asked.made_note(changes.types) if asked else ()
     around = replace(
         _surroundings(session, sync, target, issues, request),
         contract=asked.faults(sync, changes.types) if asked else None,
         old_known=snapshot.values == "clear",
-        unsure=unsure(changes, snapshot),
+        unsure=unsure(changes, known),
         notes=(*notes, *_notes(session, sync, target, snapshot, asked), *told),
     )
     basis = _basis(session, sync, snapshot, account, full=request.full)
@@ -249,63 +241,6 @@ def known_quota(session: Session, target: Target) -> Quota:
     if standing.quota_seen_at is not None and (record is None or standing.quota_seen_at > record.seen_at):
         left, most = standing.quota_left, standing.quota_max
     return Quota(left, most, target.config.reserve)
-
-
-class _Clock:
-    """How long the warehouse was waited for, of all the time since."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._queried = 0.0
-
-    def timed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches, with the time that each took to come."""
-        while True:
-            asked = time.perf_counter()
-            batch = next(batches, None)
-            self._queried += time.perf_counter() - asked
-            heed()
-            if batch is None:
-                return
-            yield batch
-
-    def opened(self) -> None:
-        """Count all the time so far as the warehouse's."""
-        self._queried = time.perf_counter() - self._started
-
-    def seconds(self) -> dict[str, float]:
-        """By stage. Both go on at once: what is left for comparing is what it took beyond reading."""
-        return {"query": self._queried, "diff": max(0.0, time.perf_counter() - self._started - self._queried)}
-
-
-@contextmanager
-def opened(session: Session, sync: Sync, clock: _Clock | None = None) -> Iterator[ModelRows]:
-    """The model's rows as the warehouse has them now, a stream to be read once within the block."""
-    clock = clock or _Clock()
-    values = memory.batch_values(session.project.config.memory)
-    rows = max(MIN_BATCH, min(MAX_BATCH, values // len(sync.projection().names)))
-    try:
-        with session.warehouse(sync.warehouse).read(sync.projection(), batch_rows=rows) as batches:
-            clock.opened()
-            yield ModelRows.from_batches(clock.timed(batches))
-    except WarehouseError as error:
-        raise error.about(f"{sync.name} ({sync.place})") from error
-
-
-def how(session: Session, sync: Sync, snapshot: Snapshot, *, full: bool = False) -> Options:
-    """How the sync's settings ask to compare with a snapshot; SnapshotError where that cannot be done."""
-    keeping = session.keeping(sync)
-    snapshot.check_key(keeping.secret)
-    options = Options(
-        memory=session.project.config.memory,
-        full=full,
-        wide=keeping.wide,
-        secret=keeping.secret,
-        hashed=snapshot.values == "hashed",
-    )
-    if not full:
-        refuse_too_many(snapshot.rows, options)
-    return options
 
 
 def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool = False) -> dict[str, Hold]:
@@ -344,7 +279,7 @@ def _reason(issue: RowIssue, at: float, *, manual: bool) -> Reason | None:
     return "waiting" if issue.retry_at is not None and issue.retry_at > at else None
 
 
-def _basis(session: Session, sync: Sync, snapshot: Snapshot, account: str | None, *, full: bool) -> Basis:
+def _basis(session: Session, sync: Sync, snapshot: AnySnapshot, account: str | None, *, full: bool) -> Basis:
     return Basis(
         definition=sync.definition_hash,
         destination=sync.config.destination,
@@ -360,11 +295,13 @@ def _basis(session: Session, sync: Sync, snapshot: Snapshot, account: str | None
     )
 
 
-def _notes(session: Session, sync: Sync, target: Target, snapshot: Snapshot, asked: Asked | None) -> tuple[str, ...]:
+def _notes(session: Session, sync: Sync, target: Target, snapshot: AnySnapshot, asked: Asked | None) -> tuple[str, ...]:
     known = asked.schema.note if asked else ""
     notes = [note for note in (target.capabilities.about, known) if note]
     if not snapshot.generation:
-        notes += [_new_identity(snapshot.identity, other) for other in session.store.others(snapshot.identity)]
+        notes += [
+            _new_identity(snapshot.identity, other) for other in session.snapshots(sync).others(snapshot.identity)
+        ]
     if asked is not None:
         notes += asked.judged.notes
         missing = missing_required(sync.config, asked.schema)

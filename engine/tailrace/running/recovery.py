@@ -151,7 +151,7 @@ def _fold_in(
     left: Sequence[int],
 ) -> None:
     """`outcomes` are all of the run, `rest` those that no checkpoint of it has folded in."""
-    snapshot = session.store.open(identity)
+    snapshot = session.snapshot(sync, identity)
     done = Settled(saved.run_id, saved.rows, saved.types, rest)
     save_snapshot(session, sync, snapshot, done)
     save_issues(session, sync, identity.digest, done)

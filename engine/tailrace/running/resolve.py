@@ -104,7 +104,7 @@ class _Resolution:
             session.files.save_changes(sync, entry.run_id, as_resolved, saved.types, identity)
             self._lease.renew()  # whoever lost the sync must not move the snapshot
             done = Settled(entry.run_id, rows, saved.types, outcomes)
-            save_snapshot(session, self._sync, session.store.open(identity), done)
+            save_snapshot(session, self._sync, session.snapshot(self._sync, identity), done)
             session.files.save_outcomes(sync, entry.run_id, outcomes)
             session.finish_files(self._sync, entry.run_id)
             held = frame.join(outcomes.filter(pl.col("status") == "unknown"), on="seq", how="semi")

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from tailrace.diff.known import Origin
     from tailrace.planning import Plan
     from tailrace.project import Sync
+    from tailrace.running.places import AnySnapshot
     from tailrace.running.session import Session, Target
-    from tailrace.snapshot.store import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class _Run:
         self.log = logging.LoggerAdapter(log, {"sync": sync.name, "run_id": run_id})
         self.target: Target = session.target(sync)
         self.journal: Journal | None = None
-        self.snapshot: Snapshot | None = None
+        self.snapshot: AnySnapshot | None = None
         """As of the latest checkpoint."""
         self.saving = False
         self.settled = False
@@ -183,7 +183,7 @@ class _Run:
         """A run that commits nothing removes what earlier ones left; what fails here costs only space."""
         lease.renew()
         with suppress(SnapshotError):
-            self.session.store.maintain(planned.snapshot)
+            self.session.snapshots(self.sync).maintain(planned.snapshot)
 
     def _begin(self, lease: Lease) -> None:
         config = self.sync.config

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.destination import Calls, Capabilities, Context, Destination, Plugin, Rate, plugins
 from tailrace.diff.digests import Digests
-from tailrace.errors import TailraceError, UsageError
+from tailrace.errors import SnapshotError, TailraceError, UsageError
 from tailrace.extras import need
 from tailrace.planning import refusals
 from tailrace.project import LoadedProject, Sync
-from tailrace.project.config import DestinationConfig
+from tailrace.project.config import DestinationConfig, InWarehouse
+from tailrace.running.places import AnySnapshot, Store
 from tailrace.snapshot.remote import open_storage
 from tailrace.snapshot.storage import Storage
 from tailrace.snapshot.store import SnapshotStore
@@ -27,12 +28,16 @@ from tailrace.warehouses import Warehouse, open_warehouse
 
 if TYPE_CHECKING:
     from tailrace.delivery.limiter import Limiter
+    from tailrace.pushdown.store import WarehouseStore
     from tailrace.snapshot.history import RunFiles
+    from tailrace.snapshot.identity import Identity
     from tailrace.state import Lease
 
 WORK, CACHE = ".tailrace/work", ".tailrace/cache"
 """Folders of the project: for files in the making, and for what was fetched from an object store."""
 WIDE = 128
+PATIENCE_S = 30.0
+"""How long a DuckDB file that another process holds is waited for, where snapshots are saved in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +139,49 @@ class Session:
     @cached_property
     def storage(self) -> Storage:
         """Where snapshots and runs are kept."""
-        return open_storage(self.project.config.snapshots, self.project.root, self.project.root / CACHE)
+        return open_storage(self.project.config.snapshots.folder, self.project.root, self.project.root / CACHE)
 
     @cached_property
     def store(self) -> SnapshotStore:
-        """The snapshots."""
+        """The snapshots that are kept in files."""
         return SnapshotStore(self.storage, work=self.work)
+
+    def snapshots(self, sync: Sync) -> Store:
+        """What keeps the snapshots of a sync."""
+        return self.store if self.project.config.snapshots.warehouse is None else self.warehouse_store(sync)
+
+    def warehouse_store(self, sync: Sync) -> WarehouseStore:
+        """What keeps, or would keep, the snapshots of a sync in its warehouse; UsageError where it must not."""
+        from tailrace.pushdown.store import WarehouseStore  # noqa: PLC0415 - only where snapshots are there
+
+        config = sync.config.snapshot or self.project.config.snapshot
+        if config.values == "hashed":
+            raise UsageError(
+                f"{sync.name}: digests of values cannot be compared in the warehouse",
+                hint="leave out `values: hashed`, or `snapshots: warehouse`",
+            )
+        return WarehouseStore(self.warehouse(sync.warehouse), self.schema, work=self.work)
+
+    @property
+    def schema(self) -> str:
+        """The schema of ours in warehouses."""
+        return (self.project.config.snapshots.warehouse or InWarehouse()).db_schema
+
+    def snapshot(self, sync: Sync, identity: Identity) -> AnySnapshot:
+        """The latest snapshot; SnapshotError where the files still have one that should be in the warehouse."""
+        found = self.snapshots(sync).open(identity)
+        if self.project.config.snapshots.warehouse is not None and self.store.holds(identity):
+            raise SnapshotError(
+                f"the snapshot of {sync.name!r} is still in files, at {self.storage.where}",
+                hint=f"tailrace snapshot move {sync.name} --to warehouse takes it there, and nothing is sent again",
+            )
+        return found
+
+    def forget_snapshot(self, sync: Sync, identity: Identity) -> None:
+        """Remove a snapshot, and what is left of it where it was before."""
+        if self.project.config.snapshots.warehouse is not None:
+            self.snapshots(sync).forget(identity)
+        self.store.forget(identity)
 
     @cached_property
     def files(self) -> RunFiles:
@@ -181,7 +223,12 @@ class Session:
             if name not in self._warehouses:
                 config, share = self.project.config.warehouses[name], memory.for_warehouse(self.project.config.memory)
                 self._warehouses[name] = open_warehouse(
-                    name, config, self.project.root, memory=share, spill=self.work.new()
+                    name,
+                    config,
+                    self.project.root,
+                    memory=share,
+                    spill=self.work.new(),
+                    patience=PATIENCE_S if self.project.config.snapshots.warehouse or self.project.config.audit else 0,
                 )
             return self._warehouses[name]
 

@@ -16,6 +16,7 @@ from tailrace.planning import keys, payload_hashes
 from tailrace.planning.modes import shown_op
 from tailrace.planning.payload import numbers
 from tailrace.redact import redact
+from tailrace.running.places import AnySnapshot, Store
 from tailrace.running.session import Session
 from tailrace.snapshot.store import Delivered
 from tailrace.state import NewIssue
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tailrace.diff.known import Origin
     from tailrace.project import Sync
     from tailrace.rowset import Rows
-    from tailrace.snapshot.store import Snapshot
     from tailrace.state.records import IssueKind
     from tailrace.values import LogicalType
 
@@ -49,7 +49,7 @@ class Settled:
     """What the rows were made from, where that was just now."""
 
 
-def save_snapshot(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> Snapshot:
+def save_snapshot(session: Session, sync: Sync, snapshot: AnySnapshot, done: Settled) -> AnySnapshot:
     """The next generation: the old snapshot, the acknowledged rows, and what must be sent again as nobody knows.
 
     Where there is none of these, nothing is written. Without an origin it may be repeated, with the same outcome: what
@@ -59,16 +59,17 @@ def save_snapshot(session: Session, sync: Sync, snapshot: Snapshot, done: Settle
     doubted = done.outcomes.filter(pl.col("status") == "unknown")
     if settled.is_empty() and doubted.is_empty():
         return snapshot
-    twin = session.store.open(snapshot.identity.twin)
+    store = session.snapshots(sync)
+    twin = store.open(snapshot.identity.twin)
     if twin.rows and settled.height:
         # First, as it may be repeated: a crash in between must not leave two snapshots that contradict each other.
-        _drop(session, twin, done, settled)
+        _drop(store, twin, done, settled)
     spec = done.origin.spec if done.origin is not None else _spec(session, sync, snapshot, done)
     delivered = Delivered(done.rows, done.types, done.outcomes, spec, done.origin)
-    return session.store.commit(snapshot, delivered, done.run_id, digests=session.keeping(sync).digests)
+    return store.commit(snapshot, delivered, done.run_id, digests=session.keeping(sync).digests)
 
 
-def _spec(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> DiffSpec:
+def _spec(session: Session, sync: Sync, snapshot: AnySnapshot, done: Settled) -> DiffSpec:
     """How rows of an earlier run are told apart: the sync may have been edited since."""
     identity = snapshot.identity
     fields = tuple(name[2:] for name in done.rows.schema if name.startswith("n:"))
@@ -76,13 +77,11 @@ def _spec(session: Session, sync: Sync, snapshot: Snapshot, done: Settled) -> Di
     return DiffSpec(identity.key, identity.match, fields, fold_match=folded)
 
 
-def _drop(session: Session, twin: Snapshot, done: Settled, settled: pl.DataFrame) -> None:
+def _drop(store: Store, twin: AnySnapshot, done: Settled, settled: pl.DataFrame) -> None:
     """Take keys out of the other snapshot of the same records: a deleted record no longer has its values."""
     names = [f"k:{name}" for name in twin.identity.key]
     gone = done.rows.lazy(["seq", *names]).join(settled.select("seq").lazy(), on="seq", how="semi").select(names)
-    places = twin.with_keys(gone.collect(engine="streaming"), done.types)
-    if places.size:
-        session.store.drop(twin, places, done.run_id)
+    store.without(twin, gone.collect(engine="streaming"), done.types, done.run_id)
 
 
 def save_issues(session: Session, sync: Sync, digest: str, done: Settled) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tailrace.canonical import parse, python_values
-from tailrace.errors import SnapshotError, UsageError
+from tailrace.errors import SnapshotError, WarehouseError, UsageError
 from tailrace.jsonform import to_json
 from tailrace.running.planner import known_identity
 
@@ -70,8 +70,8 @@ def _key_types(session: Session, sync: Sync) -> Mapping[str, LogicalType]:
     if runs:
         return session.files.load_types(sync.name, runs[-1])
     try:
-        return session.store.open(known_identity(session, sync)).types
-    except SnapshotError:
+        return session.snapshot(sync, known_identity(session, sync)).types
+    except (SnapshotError, WarehouseError):
         return {}
 
 

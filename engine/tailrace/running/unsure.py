@@ -11,14 +11,15 @@ import polars as pl
 if TYPE_CHECKING:
     from tailrace.changes import ChangeSet
     from tailrace.planning.plan import Unsure
+    from tailrace.pushdown.partial import Partial
     from tailrace.snapshot.store import Snapshot
 
 
-def unsure(changes: ChangeSet, snapshot: Snapshot) -> Unsure | None:
+def unsure(changes: ChangeSet, snapshot: Snapshot | Partial) -> Unsure | None:
     """What tells it of the rows of a plan that is made of these changes; None where all is known."""
     columns = [name for name in changes.types if name[:2] in {"k:", "f:"}]  # rows are fetched with their keys
     pinning = changes.origin.pinning
-    if not pinning.lost and not any(reader.may_lack(columns) for reader in snapshot.readers):
+    if not pinning.lost and not snapshot.may_lack(columns):
         return None
 
     def ask(frame: pl.DataFrame) -> Sequence[frozenset[str]]:

@@ -122,7 +122,7 @@ class Commit:
         taken.pinned |= {n: types[n] for n in entered.columns if n in types and entered[n].null_count() < len(entered)}
         inserts = entered.filter(pl.col("op") == "insert")
         taken.ids.append(inserts["record_id"].drop_nulls())
-        taken.inserted.append(_owning(inserts, batch).select(self._matches))
+        taken.inserted.append(owning(inserts, batch).select(self._matches))
         taken.claimed.append(self._claims(entered, base))
         self._writer.add(self._named(entered, batch))
 
@@ -131,10 +131,10 @@ class Commit:
 
         Keys and match values are under those of the changes already.
         """
-        told = self._origin is not None and self._origin.told
+        complete = self._origin is not None and self._origin.told
         places = batch["loc"].drop_nulls().to_numpy() if self._origin is not None else self._by_key(batch)
-        if told or not places.size:
-            known = _told(batch if told else batch.clear())
+        if complete or not places.size:
+            known = told(batch if complete else batch.clear())
             return self._covered(known, self._delivered.types), self._stored_types
         found = self._snapshot.fetch(np.sort(places))
         rows = self._snapshot.under(found, self._delivered.types).collect(engine="streaming")
@@ -274,14 +274,14 @@ class Commit:
         return merged(self._taken.gone)
 
 
-def _owning(inserts: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
+def owning(inserts: pl.DataFrame, batch: pl.DataFrame) -> pl.DataFrame:
     """Inserted rows whose record may have been there before: those that were created have one of their own."""
     if "action" not in batch.columns:
         return inserts
     return inserts.join(batch.filter(pl.col("action") == "create"), on="seq", how="anti")
 
 
-def _told(batch: pl.DataFrame) -> pl.DataFrame:
+def told(batch: pl.DataFrame) -> pl.DataFrame:
     """The old rows, from what the changes say of them: all of it, where no field is unknown or no longer mapped."""
     known = batch.filter(pl.col("loc").is_not_null()) if "loc" in batch.columns else batch.clear()
     return known.with_columns(loc=pl.lit(None, pl.UInt64) if "loc" not in batch.columns else pl.col("loc")).select(

@@ -216,6 +216,16 @@ class Snapshot:
         found = self.fetch(self.matching(names, hashed, wanted), names)
         return self.under(found, types).collect().join(keys, on=names, how="semi")["loc"].to_numpy()
 
+    def held(self, keys: pl.DataFrame, types: Mapping[str, LogicalType]) -> pl.DataFrame:
+        """Keys and match values of the rows with one of these keys, under those types."""
+        places = self.with_keys(keys, types)
+        names = [*keys.columns, *(f"m:{name}" for name in self.identity.match)]
+        return self.under(self.fetch(places, names), types).select(names).collect()
+
+    def may_lack(self, columns: Sequence[str]) -> bool:
+        """Whether a row of it may have unknown fields, among those columns."""
+        return any(reader.may_lack(columns) for reader in self.readers)
+
     def with_ids(self, ids: pl.Series) -> Places:
         """The places of the live rows with one of these record ids."""
         wanted = ids.implode()

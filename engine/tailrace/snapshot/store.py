@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivered", "Identity", "Snapshot", "SnapshotStore"]
 
+MOVED: Final = "moved"
+"""A file that says where a snapshot was moved to."""
 GRACE: Final = timedelta(hours=1)
 """How long files that no row needs any more stay, for readers that began before."""
 
@@ -72,6 +74,7 @@ class SnapshotStore:
         place = Place(self._storage, identity.sync, identity.digest)
         source = place.read(NAME)
         if source is None:
+            _refuse_moved(place, identity.sync)
             _refuse_orphans(place, identity.sync)
             return Snapshot(identity, place)
         manifest = parse_manifest(source, place.path(NAME), identity.sync)
@@ -103,6 +106,29 @@ class SnapshotStore:
         with self._work.scratch() as work:
             manifest = replace(_manifest(snapshot), segments=without(snapshot, places, work))
             return self._save(snapshot, advanced(snapshot, manifest, run_id, self._clock()))
+
+    def without(
+        self, snapshot: Snapshot, keys: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str
+    ) -> Snapshot:
+        """Save the next generation without the rows that have one of these keys (`k:`), which are of those types."""
+        places = snapshot.with_keys(keys, types)
+        return self.drop(snapshot, places, run_id) if places.size else snapshot
+
+    def leave(self, identity: Identity, where: str) -> None:
+        """Remove a snapshot that was moved elsewhere, and leave word of it."""
+        place = Place(self._storage, identity.sync, identity.digest)
+        place.replace(MOVED, where.encode(), was=place.read(MOVED))
+        # The manifest goes first: what says where the rows are now must not be contradicted by it.
+        place.remove(sorted((name for name in place.names() if name != MOVED), key=lambda name: name != NAME))
+
+    def holds(self, identity: Identity) -> bool:
+        """Whether there is a snapshot, damaged or not."""
+        return Place(self._storage, identity.sync, identity.digest).read(NAME) is not None
+
+    def renumber(self, snapshot: Snapshot, generation: int, run_id: str, saved_at: datetime) -> Snapshot:
+        """The same content under the number, run and date that it had elsewhere."""
+        manifest = replace(_manifest(snapshot), generation=generation, run_id=run_id, saved_at=saved_at)
+        return self._save(snapshot, replace(manifest, revision=manifest.revision + 1))
 
     def maintain(self, snapshot: Snapshot) -> Snapshot:
         """Merge segments where it pays, and remove what nobody needs any more. The content stays the same."""
@@ -176,6 +202,16 @@ _DEPTH = 3
 def _manifest(snapshot: Snapshot) -> Manifest:
     assert snapshot.manifest is not None  # noqa: S101 - callers have seen to it
     return snapshot.manifest
+
+
+def _refuse_moved(place: Place, sync: str) -> None:
+    where = place.read(MOVED)
+    if where is not None:
+        raise SnapshotError(
+            f"the snapshot of {sync!r} was moved to the {where.decode()}",
+            hint=f"Set snapshots: {where.decode()} in tailrace.yml; or move it back: tailrace snapshot move {sync} "
+            "--to local",
+        )
 
 
 def _refuse_orphans(place: Place, sync: str) -> None:

@@ -20,11 +20,12 @@ def open_warehouse(
     *,
     memory: int | None = None,
     spill: Path | None = None,
+    patience: float = 0.0,
 ) -> Warehouse:
     """The warehouse called `name` in `tailrace.yml`; the first use of it connects.
 
     Of a warehouse that runs in this process, `memory` (bytes) is what it may take, and `spill` a folder for what does
-    not fit in.
+    not fit in. `patience` is how many seconds to wait for a DuckDB file that another process holds.
 
     Relative paths, also those of files that a model reads, count from `project_dir`. WarehouseError
     when the driver is not installed or the configuration cannot lead to a connection.
@@ -32,7 +33,7 @@ def open_warehouse(
     if isinstance(config, DuckDBConfig):
         from tailrace.warehouses.duckdb import DuckDBWarehouse  # noqa: PLC0415 - the driver loads when it is used
 
-        return DuckDBWarehouse(name, config, project_dir, memory=memory, spill=spill)
+        return DuckDBWarehouse(name, config, project_dir, memory=memory, spill=spill, patience=patience)
     from tailrace.warehouses.engines import engine_for  # noqa: PLC0415 - the driver loads when it is used
     from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse  # noqa: PLC0415 - as above
 

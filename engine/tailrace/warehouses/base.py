@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from tailrace.project.config import FieldMap
+
+if TYPE_CHECKING:
+    from tailrace.pushdown.desk import Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Projection:
 
 
 class Warehouse(Protocol):
-    """An open warehouse. Nothing is ever written to it."""
+    """An open warehouse. Nothing is ever written to it but by a desk that may, to a schema of ours."""
 
     def check(self) -> str:
         """Connect and say what answered, such as `DuckDB 2.0.0, warehouse.duckdb`; WarehouseError if not."""
@@ -49,6 +52,12 @@ class Warehouse(Protocol):
 
         At least one batch comes, so that an empty result has a schema too. A column that the model
         lacks is a WarehouseError that names the nearest one.
+        """
+
+    def desk(self, *, write: bool) -> AbstractContextManager[Desk]:
+        """A transaction, for snapshots kept there; committed at the end of a block that may write, unless it raises.
+
+        WarehouseError where the warehouse cannot keep any.
         """
 
     def close(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
@@ -17,10 +19,16 @@ from tailrace.project.config import DuckDBConfig
 from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import duckdb_dialect
 from tailrace.warehouses.faults import explain, model_lines
+from tailrace.warehouses.gate import Gate
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_columns, compile_projection
 
+if TYPE_CHECKING:
+    from tailrace.pushdown.desk import Desk
+
 _MEMORY = ":memory:"
+_LOOK_S: Final = 0.1
+"""Seconds between two tries to open a file that another process holds."""
 _FULL = "Out of Memory"
 _OF_QUERIES = (
     "Binder", "Catalog", "Connection", "HTTP", "IO", "Missing Extension", "Not implemented", "Out of Memory", "Parser",
@@ -45,8 +53,10 @@ class DuckDBWarehouse:
         *,
         memory: int | None = None,
         spill: Path | None = None,
+        patience: float = 0.0,
     ) -> None:
         self._name = name
+        self._patience = patience
         self._memory, self._spill = memory, spill
         self._root = project_dir.resolve()
         remote = config.path == _MEMORY or config.path.startswith("md:")
@@ -54,6 +64,7 @@ class DuckDBWarehouse:
         self._shown = config.path
         self._dialect = duckdb_dialect()
         self._lock = threading.Lock()
+        self._gate = Gate()
         self._opened: duckdb.DuckDBPyConnection | None = None
 
     def check(self) -> str:
@@ -85,6 +96,42 @@ class DuckDBWarehouse:
                 yield self._batches(reader, projection, connection)
             finally:
                 reader.close()
+
+    @contextmanager
+    def desk(self, *, write: bool) -> Iterator[Desk]:
+        """A transaction, committed at the end of a block that may write. The file is held for writing only meanwhile."""
+        from tailrace.pushdown.duckdb import DuckDBDesk  # noqa: PLC0415 - only for snapshots in the warehouse
+
+        if self._path == _MEMORY:
+            raise WarehouseError(
+                f"warehouse {self._name!r} is a DuckDB in memory, which cannot hold snapshots",
+                hint="give the warehouse a file as its path, or keep snapshots in a folder",
+            )
+        with self._writing() if write else self._asking() as connection:
+            desk = DuckDBDesk(connection, self._fault)
+            desk.rows("BEGIN TRANSACTION")
+            try:
+                yield desk
+            except BaseException:
+                with suppress(*_FAILURES):
+                    connection.execute("ROLLBACK")
+                raise
+            desk.rows("COMMIT" if write else "ROLLBACK")
+        with self._gate.alone() as alone:
+            if alone:  # a run that sends for hours must not keep others from writing to the file
+                self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The file as its only user; it must not be open in this process in another way meanwhile."""
+        with self._gate.writing():
+            self.close()
+            connection = self._open(write=True)
+            try:
+                self._prepare(connection)
+                yield connection
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close the file, so that another process may write to it."""
@@ -133,12 +180,13 @@ class DuckDBWarehouse:
     @contextmanager
     def _asking(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of one's own to the same database: each has one query under way at most."""
-        connection = self._connection().cursor()
-        try:
-            self._prepare(connection)
-            yield connection
-        finally:
-            connection.close()
+        with self._gate.reading():
+            connection = self._connection().cursor()
+            try:
+                self._prepare(connection)
+                yield connection
+            finally:
+                connection.close()
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
@@ -146,7 +194,7 @@ class DuckDBWarehouse:
                 self._opened = self._open()
             return self._opened
 
-    def _open(self) -> duckdb.DuckDBPyConnection:
+    def _open(self, *, write: bool = False) -> duckdb.DuckDBPyConnection:
         in_memory = self._path == _MEMORY
         if not (in_memory or self._path.startswith("md:") or Path(self._path).is_file()):
             raise WarehouseError(
@@ -154,7 +202,7 @@ class DuckDBWarehouse:
                 hint="build it first, or correct `path` in tailrace.yml (relative paths count from the project)",
             )
         try:
-            connection = duckdb.connect(self._path, read_only=not in_memory)
+            connection = self._connected(read_only=not (in_memory or write))
         except _FAILURES as error:
             raise self._unopened(error) from error
         # These hold for all connections to the database.
@@ -164,6 +212,16 @@ class DuckDBWarehouse:
             # Else rows would go to a folder beside the database, or in whatever folder the command was called from.
             connection.execute("SET temp_directory = ?", [str(self._spill)])
         return connection
+
+    def _connected(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                return duckdb.connect(self._path, read_only=read_only)
+            except duckdb.Error as error:
+                if "lock" not in str(error).lower() or time.monotonic() >= end:
+                    raise
+            time.sleep(_LOOK_S)
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the settings that each connection has for itself."""

@@ -58,7 +58,7 @@ def _gathered(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> It
                 kinds[array.type] = None
             _put_aside(file, pa.RecordBatch.from_arrays(arrays, names=list(names)))
             written += 1
-        common = [kind or _common(name, seen) for name, kind, seen in zip(names, types, found, strict=True)]
+        common = [kind or _valued(_common(name, seen)) for name, kind, seen in zip(names, types, found, strict=True)]
         schema = pa.schema(list(zip(names, common, strict=True)))
         file.seek(0)
         for _ in range(written):
@@ -97,6 +97,11 @@ def _common(name: str, found: Iterable[pa.DataType]) -> pa.DataType:
     if all(pa.types.is_nested(kind) for kind in kinds):
         return _common_nested(name, kinds)
     raise _mixed(name, sorted(str(kind) for kind in kinds))
+
+
+def _valued(kind: pa.DataType) -> pa.DataType:
+    """Lists of NULLs alone as lists of texts: pyarrow 26 miscounts the elements of the former."""
+    return pa.list_(pa.string()) if pa.types.is_list(kind) and pa.types.is_null(kind.value_type) else kind
 
 
 def _common_nested(name: str, kinds: Sequence[pa.DataType]) -> pa.DataType:

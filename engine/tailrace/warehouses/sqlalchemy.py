@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, CursorResult, Engine, Row
@@ -18,8 +18,13 @@ from tailrace.warehouses.projection import compile_columns, compile_projection, 
 from tailrace.warehouses.rows import batches
 from tailrace.warehouses.types import declared_types
 
+if TYPE_CHECKING:
+    from tailrace.pushdown.desk import Desk
+
 _OF_DATA = frozenset({"21", "22", "23", "38", "P0"})
 """Classes of SQLSTATE whose messages may quote values: cardinality, data, constraints, routines."""
+_RIGHTS = frozenset({"42501", "25006"})
+"""Insufficient privilege, and a server that takes no writes."""
 
 
 class SQLAlchemyWarehouse:
@@ -55,6 +60,46 @@ class SQLAlchemyWarehouse:
             except WarehouseError as fault:
                 raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
             yield self._batches(result, projection, batch_rows)
+
+    @contextmanager
+    def desk(self, *, write: bool) -> Iterator[Desk]:
+        """A transaction, committed at the end of a block that may write; WarehouseError where no snapshot can be kept."""
+        from tailrace.pushdown.postgres import PostgresDesk  # noqa: PLC0415 - only for snapshots in the warehouse
+
+        if (self._engine.dialect.name, self._engine.dialect.driver) != ("postgresql", "psycopg"):
+            raise WarehouseError(
+                f"warehouse {self._name!r} cannot hold snapshots: that is possible in DuckDB and PostgreSQL (psycopg)",
+                hint="leave `snapshots: warehouse` out of tailrace.yml, and they are kept in a folder",
+            )
+        from psycopg import IsolationLevel  # noqa: PLC0415 - as above
+
+        with self._connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.rollback()
+            raw.read_only = not write
+            # A writer waits for another one, and must then see what it wrote.
+            raw.isolation_level = IsolationLevel.READ_COMMITTED if write else IsolationLevel.REPEATABLE_READ
+            yield PostgresDesk(raw, self._dialect, self._told)
+            if write:
+                with self._committing():
+                    raw.commit()
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # the driver's own, of whatever kind
+            raise self._told("writing the snapshot failed", error) from error
+
+    def _told(self, what: str, error: Exception) -> WarehouseError:
+        """The error for a failure of the driver."""
+        state = getattr(error, "sqlstate", None)
+        if state in _RIGHTS:
+            return WarehouseError(
+                f"warehouse {self._name!r}: {what}: {_message(error)}",
+                hint="`tailrace check` prints the statements that grant what snapshots there need",
+            )
+        return self._fault(what, _message(error), quotes=not isinstance(state, str) or state[:2] in _OF_DATA)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -66,7 +66,7 @@ def lineage(models: Sequence[str], syncs: Sequence[Sync], objects: Sequence[tupl
     lines = []
     for sync in syncs:
         here = at_sync[sync.name]
-        lines.append({"path": _line(at_model[sync.config.model], here), "sync": sync.name})
+        lines.append({"path": _line(at_model[sync.config.reads], here), "sync": sync.name})
         there = at_object[sync.config.destination, sync.config.object]
         lines.append({"path": _line(here, there), "sync": sync.name})
     nodes = [

@@ -70,7 +70,7 @@ def sync(view: View) -> Shown:
         "sync": found,
         "schedule": views.schedule_text(found.config.schedule),
         "files": [
-            ("model", f"models/{found.config.model}.sql", found.sql),
+            ("model", found.place, found.sql),
             ("sync", str(found.path), _text(found.path)),
         ],
         "runs": runs[:10],

@@ -72,7 +72,7 @@ def definition(sync: Sync) -> dict[str, Any]:
     config = sync.config
     return {
         "description": config.description,
-        "model": config.model,
+        "model": config.reads,
         "warehouse": sync.warehouse,
         "destination": config.destination,
         "object": config.object,
@@ -233,8 +233,8 @@ def account(state: AccountState) -> dict[str, Any]:
 
 def lineage(project: Project) -> dict[str, list[Any]]:
     """What leads where: models, syncs and objects in order, and the lines between them."""
-    syncs = sorted(project.syncs.values(), key=lambda sync: (sync.config.model, sync.name))
-    models = list(dict.fromkeys(sync.config.model for sync in syncs))
+    syncs = sorted(project.syncs.values(), key=lambda sync: (sync.config.reads, sync.name))
+    models = list(dict.fromkeys(sync.config.reads for sync in syncs))
     objects = list(dict.fromkeys((sync.config.destination, sync.config.object) for sync in syncs))
     after = [
         (parent, sync.name)

@@ -1,0 +1,174 @@
+"""Compares a model with a snapshot in its warehouse: what comes out of there, as any comparison does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import polars as pl
+
+from tailrace.canonical.source import ModelRows
+from tailrace.diff.changefiles import PLAIN
+from tailrace.diff.engine import Diff, Options
+from tailrace.diff.groups import MATCH, digests
+from tailrace.diff.hashset import HashSet, as_series, merged
+from tailrace.diff.probe import Probe
+from tailrace.pushdown.narrow import Narrowing
+from tailrace.pushdown.partial import Partial
+from tailrace.pushdown.tables import read, read_near, read_twins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from tailrace.changes import ChangeSet, DiffSpec
+    from tailrace.diff.groups import Marks
+    from tailrace.diff.hashset import Hashes
+    from tailrace.diff.known import Known
+    from tailrace.diff.probe import Journal, Misses
+    from tailrace.pushdown.desk import Desk
+    from tailrace.pushdown.manifest import Manifest
+    from tailrace.warehouses.base import Projection
+
+Timed = Callable[["Iterator[pa.RecordBatch]"], "Iterator[pa.RecordBatch]"]
+STORED = "stored.parquet"
+
+
+class Unsuited(Exception):  # noqa: N818 - no error: what came out does not do, so that everything has to
+    """What was left in the warehouse would have to be looked at."""
+
+
+def compare(
+    desk: Desk,
+    place: tuple[str, Manifest | None, int],
+    projection: Projection,
+    spec: DiffSpec,
+    folder: Path,
+    options: Options,
+    timed: Timed,
+    batch_rows: int,
+) -> tuple[ChangeSet, Partial]:
+    """The change set, and the rows that came out; `place` is the snapshot's table, its manifest and its revision.
+
+    The folder must be empty. As `tailrace.diff.engine.diff` otherwise.
+    """
+    table, manifest, revision = place
+    if manifest is not None and manifest.rows and not options.full:
+        narrowing = Narrowing(desk, table, manifest, projection, spec)
+        if narrowing.possible:
+            try:
+                return _narrowed(narrowing, revision, folder / "narrowed", options, timed, batch_rows)
+            except Unsuited:
+                pass
+    return _whole(desk, place, projection, spec, folder / "whole", options, timed, batch_rows)
+
+
+def _narrowed(
+    narrowing: Narrowing, revision: int, folder: Path, options: Options, timed: Timed, batch_rows: int
+) -> tuple[ChangeSet, Partial]:
+    folder.mkdir()
+    partial = Partial(narrowing.manifest, revision, folder / STORED)
+    narrowing.count()
+    rows = ModelRows.from_batches(timed(narrowing.batches(partial, batch_rows)))
+    changes = _Narrowed(rows, partial, narrowing.spec, folder, options, narrowing).run()
+    counted = narrowing.counted
+    told = replace(
+        changes,
+        model_rows=counted.model,
+        snapshot_rows=narrowing.manifest.rows,
+        unchanged=changes.unchanged + counted.hits,
+    )
+    return told, partial
+
+
+def _whole(
+    desk: Desk,
+    place: tuple[str, Manifest | None, int],
+    projection: Projection,
+    spec: DiffSpec,
+    folder: Path,
+    options: Options,
+    timed: Timed,
+    batch_rows: int,
+) -> tuple[ChangeSet, Partial]:
+    """Everything comes out: for first runs, for `--full`, and where the warehouse cannot tell."""
+    from tailrace.warehouses.projection import known_types  # noqa: PLC0415 - with the driver
+
+    folder.mkdir()
+    table, manifest, revision = place
+    partial = Partial(manifest, revision, folder / STORED)
+    if manifest is not None and manifest.rows:
+        with partial.file() as file:
+            for stored in read(desk, table, manifest):
+                partial.add(file, stored)
+    stream = desk.stream(desk.compiled(projection), projection.names, known_types(projection), batch_rows)
+    rows = ModelRows.from_batches(timed(stream))
+    return _Narrowed(rows, partial, spec, folder, options, None).run(), partial
+
+
+class _Narrowed(Diff):
+    """A comparison of which the warehouse has done the part that needs a look at every row."""
+
+    def __init__(
+        self,
+        rows: ModelRows,
+        partial: Partial,
+        spec: DiffSpec,
+        folder: Path,
+        options: Options,
+        narrowing: Narrowing | None,
+    ) -> None:
+        super().__init__(rows, cast("Known", partial), spec, folder, options)
+        self._partial, self._narrowing = partial, narrowing
+
+    def _probe(self, journal: Journal) -> Probe:
+        """None of the rows that came out is known to be unchanged."""
+        return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
+
+    def _retype(self, misses: Misses) -> None:
+        narrowing = self._narrowing
+        if narrowing is not None and not (
+            narrowing.sound and (not self._pinning.retyped or not narrowing.counted.hits)
+        ):
+            raise Unsuited
+        super()._retype(misses)
+
+    def _twins(self) -> Hashes:
+        """The places of stored rows that share a match value with each other, if there may be any."""
+        spec, partial = self._spec, self._partial
+        if self._narrowing is None or not spec.match or not (partial.shared or partial.folds != spec.fold_match):
+            return np.empty(0, np.uint64)
+        desk, table, manifest = self._narrowing.desk, self._narrowing.table, self._narrowing.manifest
+        twins = read_twins(desk, table, manifest, self._matches, self._folds)
+        return partial.bring(twins, [f"k:{name}" for name in spec.key])
+
+    def _near(self, new: Marks, old: Marks, places: Hashes, _hits: int) -> Hashes:
+        """The places of rows left in the warehouse whose match value one of these rows has as well."""
+        near = [self._repeated]
+        if self._narrowing is not None and self._spec.match and not self._by_key and new.rows:
+            fresh = new.match[new.matched & ~HashSet(old.match[old.matched]).contains(new.match)]
+            if fresh.size:
+                near.append(self._beside(fresh))
+        return merged(near, without=places)
+
+    def _beside(self, fresh: Hashes) -> Hashes:
+        narrowing = self._narrowing
+        assert narrowing is not None  # noqa: S101 - the caller has looked
+        rows = pl.scan_parquet(self._folder / PLAIN)
+        wanted = as_series(fresh).implode()
+        chosen = rows.filter(digests(self._spec, rows.collect_schema(), MATCH).is_in(wanted))
+        values = chosen.select(self._matches).collect(engine="streaming")
+        found = read_near(narrowing.desk, narrowing.table, narrowing.manifest, values, self._matches, self._folds)
+        return self._partial.bring(found, [f"k:{name}" for name in self._spec.key])
+
+    @property
+    def _matches(self) -> list[str]:
+        return [f"m:{name}" for name in self._spec.match]
+
+    @property
+    def _folds(self) -> list[str]:
+        return [f"m:{name}" for name in self._spec.fold_match]

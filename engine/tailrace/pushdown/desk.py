@@ -1,0 +1,60 @@
+"""What a snapshot in a warehouse asks of it: statements within one transaction, rows out as Arrow, rows in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from tailrace.pushdown.words import Sort, Words
+from tailrace.values import LogicalType
+from tailrace.warehouses.base import Projection
+
+Columns = Mapping[str, LogicalType]
+
+
+class Desk(Protocol):
+    """One transaction. Every failure is a WarehouseError."""
+
+    words: Words
+
+    def compiled(self, projection: Projection) -> str:
+        """A projected model as a query of the columns c0, c1 …"""
+
+    def sorts(self, sql: str) -> list[Sort]:
+        """What the columns of a query are, without running it."""
+
+    def stream(
+        self,
+        sql: str,
+        names: Sequence[str],
+        known: Mapping[int, pa.DataType],
+        batch_rows: int,
+        parameters: Sequence[Any] = (),
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, under these names; `known` are types by position that the driver need not tell.
+
+        At least one batch comes, so that an empty result has a schema too.
+        """
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The few rows of a query."""
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; gives how many rows it wrote."""
+
+    def values(self, frame: pl.DataFrame, columns: Columns) -> AbstractContextManager[tuple[str, list[Any]]]:
+        """Canonical values as a table to select from, v0, v1 … in the order of the columns, and its parameters."""
+
+    def load(self, table: str, names: Sequence[str], frame: pl.DataFrame, columns: Columns) -> None:
+        """Append canonical values to columns of a table; `columns` has the frame's names, `names` the table's."""
+
+
+class Deskful(Protocol):
+    """A warehouse that can hold snapshots."""
+
+    def desk(self, *, write: bool) -> AbstractContextManager[Desk]:
+        """A transaction, committed at the end of a block that may write, unless it raises."""

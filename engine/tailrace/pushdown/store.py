@@ -1,0 +1,251 @@
+"""Snapshots in a warehouse: what `tailrace.snapshot.store` is for files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from tailrace.canonical.convert import convert_rows
+from tailrace.errors import SnapshotError
+from tailrace.failpoints import reach
+from tailrace.pushdown import tables
+from tailrace.pushdown.manifest import Manifest, parse
+from tailrace.pushdown.tables import Schema
+from tailrace.snapshot.work import Workplace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tailrace.diff.digests import Digests
+    from tailrace.pushdown.desk import Desk, Deskful
+    from tailrace.snapshot.identity import Identity
+    from tailrace.snapshot.store import Delivered
+    from tailrace.values import LogicalType
+
+
+@dataclass(frozen=True)
+class WarehouseSnapshot:
+    """One generation of a sync's snapshot, in its warehouse; generation 0 is empty and was never saved."""
+
+    identity: Identity
+    warehouse: Deskful = field(repr=False)
+    schema: Schema
+    manifest: Manifest | None = None
+    revision: int = 0
+    """Counts every change of the manifest."""
+    values: Literal["clear"] = "clear"
+
+    @property
+    def table(self) -> str:
+        """The table of its rows."""
+        return self.schema.rows(self.identity)
+
+    @property
+    def generation(self) -> int:
+        """Counts changes of content; 0 when there is no snapshot."""
+        return self.manifest.generation if self.manifest else 0
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that saved it."""
+        return self.manifest.run_id if self.manifest and self.generation else None
+
+    @property
+    def saved_at(self) -> datetime | None:
+        """When it was saved, in UTC."""
+        return self.manifest.saved_at if self.manifest and self.generation else None
+
+    @property
+    def types(self) -> Mapping[str, LogicalType]:
+        """Pinned types by column."""
+        return self.manifest.types if self.manifest else {}
+
+    @property
+    def rows(self) -> int:
+        """Rows in it."""
+        return self.manifest.rows if self.manifest else 0
+
+    def emptied(self) -> WarehouseSnapshot:
+        """The same without its rows: the types it pins are all that is left to compare with."""
+        return self if self.manifest is None else replace(self, manifest=replace(self.manifest, rows=0))
+
+    def held(self, keys: pl.DataFrame, types: Mapping[str, LogicalType]) -> pl.DataFrame:
+        """Keys and match values of the rows with one of these keys (`k:`), which are of those types, under them."""
+        names = [*keys.columns, *(f"m:{name}" for name in self.identity.match)]
+        with self.warehouse.desk(write=False) as desk:
+            return found_by_key(desk, self, keys, types).select(names)
+
+    def frame(self) -> pl.DataFrame:
+        """All rows, in memory, in the order of their keys: for what is known to be small."""
+        if self.manifest is None or not self.rows:
+            return pl.DataFrame(schema={"record_id": pl.String(), "unknown": tables.UNKNOWN})
+        with self.warehouse.desk(write=False) as desk:
+            frame = pl.concat(tables.read(desk, self.table, self.manifest))
+        return frame.sort([name for name in frame.columns if name[:2] == "k:"])
+
+
+def found_by_key(
+    desk: Desk, snapshot: WarehouseSnapshot, keys: pl.DataFrame, types: Mapping[str, LogicalType]
+) -> pl.DataFrame:
+    """Stored rows with one of these keys; keys and match values are under those types, null where they cannot be."""
+    manifest = snapshot.manifest
+    names = keys.columns
+    if manifest is None or not manifest.rows or keys.is_empty():
+        shape = {name: keys.schema[name] for name in names}
+        match = {f"m:{name}": pl.String() for name in snapshot.identity.match}
+        return pl.DataFrame(schema={**shape, **match, "record_id": pl.String(), "unknown": tables.UNKNOWN})
+    there = keys.select(convert_rows(keys[name], types[name], manifest.types[name]).alias(name) for name in names)
+    found = tables.read_near(desk, snapshot.table, manifest, there.drop_nulls(), names)
+    return under(found, manifest.types, types).join(keys, on=names, how="semi")
+
+
+def under(rows: pl.DataFrame, source: Mapping[str, LogicalType], types: Mapping[str, LogicalType]) -> pl.DataFrame:
+    """Keys and match values of stored rows under other types; null where a value cannot be had so."""
+    casts = [
+        convert_rows(rows[name], source[name], kind).alias(name)
+        for name, kind in types.items()
+        if name[:2] in {"k:", "m:"} and name in source and source[name] != kind
+    ]
+    return rows.with_columns(casts)
+
+
+class WarehouseStore:
+    """All snapshots in one schema of a warehouse. Commits of one sync must be serialised by its lease."""
+
+    def __init__(
+        self,
+        warehouse: Deskful,
+        schema: str,
+        *,
+        work: Workplace | Path,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._warehouse, self._schema = warehouse, Schema(schema)
+        self._work = Workplace.at(work)
+        self._clock = clock
+
+    def open(self, identity: Identity) -> WarehouseSnapshot:
+        """The latest snapshot; an empty one when there is none."""
+        found = self.look(identity)
+        if found.manifest is not None and found.manifest.moved:
+            raise SnapshotError(
+                f"the snapshot of {identity.sync!r} was moved out of the warehouse",
+                hint=f"Set snapshots: in tailrace.yml back to a folder or bucket; or move it here again: "
+                f"tailrace snapshot move {identity.sync} --to warehouse",
+            )
+        return found
+
+    def look(self, identity: Identity) -> WarehouseSnapshot:
+        """The same, be it that the rows have been moved elsewhere."""
+        with self._warehouse.desk(write=False) as desk:
+            return self._look(desk, identity)
+
+    def _look(self, desk: Desk, identity: Identity) -> WarehouseSnapshot:
+        empty = WarehouseSnapshot(identity, self._warehouse, self._schema)
+        if not tables.exists(desk, self._schema.name, tables.MANIFESTS):
+            return empty
+        mark = desk.words.mark
+        sql = f"SELECT revision, body FROM {self._schema.manifests} WHERE digest = {mark}"  # noqa: S608
+        found = desk.rows(sql, [identity.digest])
+        if not found:
+            return empty
+        revision, body = found[0]
+        if not body:
+            return empty  # held by a run that has yet to write, or broke off
+        return replace(empty, manifest=parse(body, self._schema.manifests, identity), revision=int(revision))
+
+    def commit(
+        self, snapshot: WarehouseSnapshot, delivered: Delivered, run_id: str, *, digests: Digests | None = None
+    ) -> WarehouseSnapshot:
+        """Save the next generation in one transaction; any error leaves the old one in place."""
+        from tailrace.pushdown.commit import Commit  # noqa: PLC0415 - whoever only reads need not load what writes
+
+        assert digests is None  # noqa: S101 - the session refuses values: hashed
+        with self.moving(snapshot) as desk, self._work.scratch() as work:
+            begun = self.begun(desk, snapshot, run_id)
+            manifest = Commit(desk, begun, delivered, work).run()
+            saved = replace(manifest, generation=begun.generation + 1, run_id=run_id, saved_at=self._clock())
+            done = self.save(desk, begun, saved)
+        reach("manifest.replaced")
+        return done
+
+    def without(
+        self, snapshot: WarehouseSnapshot, keys: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str
+    ) -> WarehouseSnapshot:
+        """Save the next generation without the rows that have one of these keys."""
+        if snapshot.manifest is None or not snapshot.rows:
+            return snapshot
+        with self.moving(snapshot) as desk:
+            gone = tables.remove(desk, snapshot.table, snapshot.manifest, keys, types)
+            if not gone:
+                return snapshot
+            left = replace(snapshot.manifest, rows=snapshot.rows - gone)
+            saved = replace(left, generation=left.generation + 1, run_id=run_id, saved_at=self._clock())
+            done = self.save(desk, snapshot, saved)
+        return done
+
+    def maintain(self, snapshot: WarehouseSnapshot) -> WarehouseSnapshot:
+        """Nothing: the warehouse sees to its tables itself."""
+        return snapshot
+
+    def forget(self, identity: Identity) -> None:
+        """Remove a snapshot; nothing happens when there is none."""
+        with self._warehouse.desk(write=True) as desk:
+            if tables.exists(desk, self._schema.name, tables.MANIFESTS):
+                sql = f"DELETE FROM {self._schema.manifests} WHERE digest = {desk.words.mark}"  # noqa: S608
+                desk.run(sql, [identity.digest])
+                desk.run(f"DROP TABLE IF EXISTS {self._schema.rows(identity)}")
+
+    def others(self, identity: Identity) -> tuple[Identity, ...]:
+        """Identities this sync had before, whose snapshots are still there."""
+        with self._warehouse.desk(write=False) as desk:
+            if not tables.exists(desk, self._schema.name, tables.MANIFESTS):
+                return ()
+            sql = f"SELECT body FROM {self._schema.manifests} WHERE sync = {desk.words.mark}"  # noqa: S608
+            found = [tables.identity_in(body) for (body,) in desk.rows(sql, [identity.sync])]
+        return tuple(sorted((item for item in found if item and item != identity), key=lambda item: item.digest))
+
+    @contextmanager
+    def moving(self, snapshot: WarehouseSnapshot) -> Iterator[Desk]:
+        """A transaction that ends in the next revision of this very snapshot; SnapshotError when it is not the latest.
+
+        Whoever else would write waits until the end, and is then refused.
+        """
+        with self._warehouse.desk(write=True) as desk:
+            tables.prepare(desk, self._schema)
+            tables.claim(desk, self._schema, snapshot.identity)
+            latest = self._look(desk, snapshot.identity)
+            if latest.revision != snapshot.revision:
+                raise _overtaken(snapshot, latest.revision)
+            yield desk
+
+    def begun(self, desk: Desk, snapshot: WarehouseSnapshot, run_id: str) -> WarehouseSnapshot:
+        """The snapshot with a manifest, and a table."""
+        if snapshot.manifest is not None:
+            return snapshot
+        empty = Manifest(snapshot.identity, 0, run_id, self._clock(), {}, 0)
+        return replace(snapshot, manifest=empty)
+
+    def save(self, desk: Desk, snapshot: WarehouseSnapshot, manifest: Manifest) -> WarehouseSnapshot:
+        """Put a manifest in place of the one that is there."""
+        mark, identity, revision = desk.words.mark, snapshot.identity, snapshot.revision + 1
+        at = f"UPDATE {self._schema.manifests} SET revision = {mark}, body = {mark}"  # noqa: S608
+        values: Sequence[object] = [revision, manifest.to_json(), identity.digest, snapshot.revision]
+        if desk.run(f"{at} WHERE digest = {mark} AND revision = {mark}", values) != 1:
+            raise _overtaken(snapshot, None)
+        reach("manifest.ready")
+        return replace(snapshot, manifest=manifest, revision=revision)
+
+
+def _overtaken(snapshot: WarehouseSnapshot, found: int | None) -> SnapshotError:
+    now = "" if found is None else f" (revision {found}, not {snapshot.revision})"
+    return SnapshotError(
+        f"the snapshot of {snapshot.identity.sync!r} in the warehouse was changed by another run{now}",
+        hint="Run it again: what was sent is in the journal, and the next run takes it in.",
+    )

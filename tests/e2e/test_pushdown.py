@@ -1,0 +1,217 @@
+"""`snapshots: warehouse` through the command line: a table of people in DuckDB or PostgreSQL, mirrored to SQLite."""
+
+import os
+import signal
+import subprocess
+import threading
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+
+CONFIG = """\
+snapshots: warehouse
+lease: 2s
+warehouses:
+  main: {warehouse}
+destinations:
+  app: {{type: sql, url: "sqlite:///app.db", create_table: true, settle: 0s}}
+"""
+SYNC = """\
+model: people
+destination: app
+object: people
+mode: mirror
+key: id
+match: {id: id}
+guards: {max_deletes: off, on_empty: allow}
+fields:
+  name: name
+  email: {column: email, nulls: skip}
+  spent: spent
+"""
+FIRST = ((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
+SECOND = ((1, "Ann", "ann@example.com", 10.5), (2, "Rob", None, 20), (4, "Dee", None, 7))
+COLUMNS = "(id bigint, name text, email text, spent numeric(12, 2))"
+
+
+class Duck:
+    """The people in a DuckDB file."""
+
+    def __init__(self, workspace):
+        self.path = workspace.root / "main.duckdb"
+        self.config = '{type: duckdb, path: "main.duckdb"}'
+
+    def run(self, *statements):
+        with duckdb.connect(str(self.path)) as connection:
+            return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+
+class Postgres:
+    """The people in a PostgreSQL database."""
+
+    def __init__(self, url):
+        self.engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        self.config = f'{{type: postgres, url: "{url}"}}'
+
+    def run(self, *statements):
+        with self.engine.connect() as connection:
+            results = [connection.exec_driver_sql(statement) for statement in statements]
+            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+
+
+class Lab:
+    """A project over one of them."""
+
+    def __init__(self, workspace, source):
+        self.workspace, self.source, self.root = workspace, source, workspace.root
+        workspace.write("tailrace.yml", CONFIG.format(warehouse=source.config))
+        workspace.write("syncs/people.yml", SYNC)
+        workspace.write("models/people.sql", "select id, name, email, spent from people")
+
+    def people(self, rows):
+        """Have the model give these rows."""
+        lines = [
+            "({})".format(", ".join("NULL" if v is None else f"'{v}'" if isinstance(v, str) else str(v) for v in row))
+            for row in rows
+        ]
+        self.source.run(
+            "DROP TABLE IF EXISTS people",
+            f"CREATE TABLE people {COLUMNS}",
+            *([f"INSERT INTO people VALUES {', '.join(lines)}"] if lines else []),
+        )
+
+    def plan(self):
+        """By key what a plan would do, and to which fields."""
+        (plan,) = self.workspace.run("plan", "people", "--json").json["plans"]
+        return {change["key"]["id"]: (change["op"], set(change["fields"])) for change in plan["changes"]}
+
+    def ran(self, *arguments, **how):
+        """What a run came to."""
+        (run,) = self.workspace.run("run", "people", "--json", *arguments, **how).json["runs"]
+        return run
+
+    def table(self):
+        """Id and name of all that the destination has."""
+        return [(row[0], row[1]) for row in self.workspace.table()]
+
+    def snapshot(self):
+        """How many rows the snapshot has, by its table and by its manifest."""
+        (name,) = {
+            row[0]
+            for row in self.source.run(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace' "
+                "AND substr(table_name, 1, 9) = 'snapshot_'"
+            )
+        }
+        (status,) = self.workspace.run("status", "--json").json["syncs"]
+        return self.source.run(f"SELECT count(*) FROM tailrace.{name}")[0][0], status["snapshot_rows"]
+
+    def edit(self, name, old, new):
+        """Change a file of the project."""
+        path = self.root / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def lab(request, workspace):
+    """The project over each warehouse that can run here."""
+    if request.param == "duckdb":
+        return Lab(workspace, Duck(workspace))
+    return Lab(workspace, Postgres(request.getfixturevalue("postgres_database")))
+
+
+def test_changes_are_found_sent_and_remembered(lab):
+    """Inserts, updates and deletes; then nothing to do; and no snapshot is in a file."""
+    lab.people(FIRST)
+    assert {key: op for key, (op, _) in lab.plan().items()} == {1: "insert", 2: "insert", 3: "insert"}
+    assert lab.ran()["acknowledged"] == 3
+    assert lab.plan() == {}
+    lab.people(SECOND)
+    plan = lab.plan()
+    assert {key: op for key, (op, _) in plan.items()} == {2: "update", 3: "delete", 4: "insert"}
+    assert plan[2][1] == {"name"}
+    assert lab.ran()["acknowledged"] == 3
+    assert lab.table() == [(1, "Ann"), (2, "Rob"), (4, "Dee")]
+    assert (lab.plan(), lab.snapshot()) == ({}, (3, 3))
+    kept = {path.name for path in (lab.root / ".tailrace/snapshots/people").iterdir()}
+    assert kept == {"runs"}
+
+
+def test_a_saved_plan_is_applied_while_it_fits(lab):
+    """`apply` compares anew, in the warehouse; a plan that fits no more is refused."""
+    lab.people(FIRST)
+    lab.workspace.run("plan", "people", "--out", "plan.tailrace")
+    lab.workspace.run("apply", "plan.tailrace")
+    assert lab.table() == [(1, "Ann"), (2, "Bob"), (3, "Cid")]
+    assert "no longer matches" in lab.workspace.run("apply", "plan.tailrace", code=3).out
+
+
+def test_a_field_that_is_new_to_the_mapping_is_sent_alone(lab):
+    """For all rows, that field; when it is taken out and put back, nothing is sent."""
+    lab.edit("syncs/people.yml", "  spent: spent\n", "")
+    lab.people(FIRST)
+    lab.ran()
+    lab.edit("syncs/people.yml", "  name: name\n", "  name: name\n  spent: spent\n")
+    assert lab.plan() == {key: ("update", {"spent"}) for key in (1, 2, 3)}
+    assert lab.ran(code=None)["updates"] == 3
+
+
+def test_adopt_takes_the_models_rows_for_delivered(lab):
+    """A baseline is a snapshot in the warehouse too."""
+    lab.people(FIRST)
+    lab.ran()
+    lab.workspace.run("reset", "people", "--yes")
+    assert len(lab.plan()) == 3
+    lab.workspace.run("adopt", "people", "--yes")
+    assert (lab.plan(), lab.snapshot()) == ({}, (3, 3))
+
+
+POINTS = ["manifest.ready", "manifest.replaced"]
+MORE = ["changes.saved", "delivery.ended", "lease.renewed", "segment.published", "snapshot.saved", "outcomes.saved"]
+
+
+@pytest.mark.parametrize("point", [*POINTS, *(pytest.param(point, marks=pytest.mark.slow) for point in MORE)])
+def test_a_run_killed_anywhere_is_mended_by_the_next_one(lab, point):
+    """The old state or the new one is there, and nothing is lost or sent twice."""
+    lab.people(FIRST)
+    lab.ran()
+    lab.people(SECOND)
+    env = {"TAILRACE_FAILPOINT": f"{point}:1:kill"}
+    lab.workspace.spawn("run", "people", code=-signal.SIGKILL, env=env)
+    run = lab.ran()
+    assert lab.table() == [(1, "Ann"), (2, "Rob"), (4, "Dee")]
+    assert run["recovered"]
+    assert (lab.plan(), lab.snapshot()) == ({}, (3, 3))
+    assert lab.ran()["status"] == "nothing_to_do"
+
+
+def test_two_runs_at_once_do_not_spoil_each_other(lab):
+    """A run that was overtaken while it slept moves neither the snapshot nor anything else."""
+    lab.people(FIRST)
+    lab.ran()
+    lab.people(SECOND)
+    env = {**os.environ, "TAILRACE_FAILPOINT": "lease.renewed:1:stop"}
+    slow = subprocess.Popen(
+        lab.workspace.command("run", "people"), cwd=lab.root, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _stopped(slow.pid)
+        for _ in range(60):  # until the lease of the one that sleeps has ended
+            if lab.ran(code=None)["status"] in {"nothing_to_do", "succeeded"}:
+                break
+            threading.Event().wait(0.2)
+        before = lab.snapshot()
+    finally:
+        os.kill(slow.pid, signal.SIGCONT)
+        _, said = slow.communicate(timeout=60)
+    assert slow.returncode != 0, said
+    assert (lab.plan(), lab.snapshot(), before) == ({}, (3, 3), (3, 3))
+    assert lab.table() == [(1, "Ann"), (2, "Rob"), (4, "Dee")]
+
+
+def _stopped(pid):
+    """Wait until a child is stopped."""
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), status
