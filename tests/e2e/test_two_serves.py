@@ -176,6 +176,7 @@ def test_two_processes_share_the_work_and_send_nothing_twice(shared, receiver, s
     assert set(receiver.rows.values()) == {1}
 
 
+@pytest.mark.slow
 def test_one_takes_over_from_another_that_was_killed(shared, receiver, serve):
     """After its lease has run out: what is journaled is not sent again, what was in flight is, and all arrive."""
     receiver.left = 50
