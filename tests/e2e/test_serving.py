@@ -208,6 +208,22 @@ def test_a_fault_of_one_sync_costs_that_sync_alone(free, monkeypatch):
     assert len(tries) < 10
 
 
+def test_a_round_with_a_fault_fails(free, monkeypatch):
+    """A supervisor learns of it by the exit code, and the other syncs ran."""
+    sync(free, "a")
+    sync(free, "b")
+    run_sync = runner.run_sync
+
+    def broken(session, chosen, request):
+        if chosen.name == "a":
+            raise RuntimeError("a fault")
+        return run_sync(session, chosen, request)
+
+    monkeypatch.setattr(runner, "run_sync", broken)
+    (run,) = free.run("run", "--due", "--json", code=1).json["runs"]
+    assert run["sync"] == "b"
+
+
 def test_requests_of_a_process_that_died_are_lost_and_recovered(free):
     """The lost one says so; another is made in its place, but not for a plan, which would send more than it says."""
     sync(free, "a", "null")

@@ -100,7 +100,7 @@ class Watch:
                 state.put_alert(replace(alert, ended_at=at.timestamp()))
 
     def _forget(self, alert: Alert, now: float) -> None:
-        """Drop an alert of a sync that was taken out long ago; of late, it may be one of another project over the state."""
+        """Drop an alert of a sync that was taken out long ago. One of late may be of another project over the state."""
         keep = self._session.project.config.keep_runs
         if alert.sync not in self._session.project.syncs and keep is not None and alert.since < now - keep:
             self._session.state.drop_alert(alert.sync, alert.kind)
