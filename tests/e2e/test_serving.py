@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tailrace.api import Project
+from tailrace.cli.serving import due_now
 from tailrace.running import runner
 from tailrace.serving import Scheduler
 
@@ -220,8 +221,9 @@ def test_a_round_with_a_fault_fails(free, monkeypatch):
         return run_sync(session, chosen, request)
 
     monkeypatch.setattr(runner, "run_sync", broken)
-    (run,) = free.run("run", "--due", "--json", code=1).json["runs"]
-    assert run["sync"] == "b"
+    assert due_now(free.root) == 1
+    with Project.load(free.root) as project:
+        assert [run.record.sync for run in project.runs()] == ["b"]
 
 
 def test_requests_of_a_process_that_died_are_lost_and_recovered(free):
