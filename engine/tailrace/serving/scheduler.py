@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
 """Seconds between two looks for requests, at most."""
+_FORGET_S: Final = 3_600.0
 _ROUND_LOOK_S, _GRACE_LOOK_S = 0.2, 0.05
 
 
@@ -53,10 +54,13 @@ class Scheduler:
         self._reporting = threading.Lock()
         self._places, self._patience = Places(), Patience(tick)
         self._lookout = Lookout(self._keeper)
+        self._forget_at = time.monotonic()
         self._stop, self._wake, self._reload = threading.Event(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.fault: str | None = None
         """Why the last look at the schedules failed, such as a state database that does not answer."""
+        self.failures = 0
+        """Runs that an error or a fault of the program ended before there was a result."""
         self.looked_at = time.monotonic()
         """When schedules were looked at last, by the monotonic clock; for health checks."""
 
@@ -128,6 +132,7 @@ class Scheduler:
                 names = [name for name in names if name not in held]
                 requests = [each for each in requests if each.sync not in held]
         self._settled()
+        self._forget()
         self._lookout.look()
         return results
 
@@ -143,6 +148,7 @@ class Scheduler:
                 if everything:
                     due_at = time.monotonic() + self._tick_s
                 self._look(schedules=everything)
+                self._forget()
                 self._lookout.tick()
                 self.fault = None
             except TailraceError as error:
@@ -175,6 +181,14 @@ class Scheduler:
             self._begin_request(state, request)
         if schedules:
             self._begin_due(project.due())
+
+    def _forget(self) -> None:
+        """Now and then, drop what is old of requests and of the audit log; each run sees to the runs of its sync."""
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + _FORGET_S
+            keep = self.project.config.keep_runs
+            if keep is not None:
+                self.project.state.forget_steering(keep)
 
     def _asked(self, state: StateDB) -> list[Request]:
         """Requests that may be carried out now, oldest first."""
@@ -245,9 +259,11 @@ class Scheduler:
         except StopNow:
             pass  # nothing was sent
         except TailraceError as error:
+            self.failures += 1
             self._patience.failed(place.sync)
             log.error("%s: the run could not begin: %s", place.sync, discreet(error), extra={"sync": place.sync})  # noqa: TRY400 - it is told in words
         except Exception:
+            self.failures += 1
             self._patience.failed(place.sync)
             told = "%s: a fault of Tailrace itself, please report it; other syncs go on"
             log.exception(told, place.sync, extra={"sync": place.sync})

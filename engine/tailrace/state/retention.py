@@ -8,10 +8,13 @@ import sqlalchemy as sa
 
 from tailrace.state.database import Database
 from tailrace.state.leases import check_token
-from tailrace.state.schema import batches, holds, row_issues, runs
+from tailrace.state.schema import audit, batches, cancels, holds, requests, row_issues, runs
 
 _CHUNK = 500
 """Runs of one statement: SQLite and PostgreSQL both limit bound values."""
+
+AUDIT_S = 366 * 86_400.0
+"""Seconds that the audit log is kept, if runs are not kept for longer."""
 
 
 class Retention(Database):
@@ -42,6 +45,14 @@ class Retention(Database):
                 connection.execute(sa.delete(runs).where(runs.c.run_id.in_(chunk)))
             past = (holds.c.sync == sync) & (holds.c.last_at < self.now(connection) - keep)
             connection.execute(sa.delete(holds).where(past))
+
+    def forget_steering(self, keep: float) -> None:
+        """Drop requests that ended, and cancels, of over `keep` seconds ago; the audit log stays a year at least."""
+        with self.transaction() as connection:
+            past = self.now(connection) - keep
+            connection.execute(sa.delete(requests).where(requests.c.finished_at < past))
+            connection.execute(sa.delete(cancels).where(cancels.c.at < past))
+            connection.execute(sa.delete(audit).where(audit.c.at < min(past, past + keep - AUDIT_S)))
 
 
 def _chunks(items: Sequence[str]) -> Iterable[Collection[str]]:

@@ -191,3 +191,26 @@ def test_the_audit_log_is_read_in_pages(state, clock):
         "subject": "sync0",
         "detail": {"number": 4},
     }
+
+
+def test_what_is_old_is_forgotten(state, clock):
+    """Requests that ended, and cancels; not those that wait. The audit log stays a year, or as long as runs do."""
+    old, waiting = state.request("contacts", "ann"), state.request("contacts", "ann")
+    state.withdraw(old)
+    state.acquire("contacts", "r1", 60.0)
+    state.ask_cancel("contacts", "ann")
+    state.note_action("ann", "pause", "contacts")
+    day = 86_400.0
+    clock.now += 89 * day
+    state.forget_steering(90 * day)
+    assert len(state.requests()) == 2
+    clock.now += 2 * day
+    state.forget_steering(90 * day)
+    assert [each.request_id for each in state.requests()] == [waiting]
+    assert state.cancelled("contacts", 1) is None
+    assert len(state.actions()) == 1
+    clock.now += 300 * day
+    state.forget_steering(500 * day)
+    assert len(state.actions()) == 1
+    state.forget_steering(90 * day)
+    assert state.actions() == []
