@@ -65,7 +65,7 @@ class Browsing:
         """As `status`, at a price that does not grow with the rows in trouble."""
         from tailrace.running.ledger import sync_status
 
-        counts = self._session.state.issue_tally()
+        counts = self._session.state.issue_counts()
         syncs = self._session.project.syncs.values()
         return [
             sync_status(self._session, sync, counts, now(), snapshot_rows=partial(self._rows, sync)) for sync in syncs
@@ -76,7 +76,7 @@ class Browsing:
         from tailrace.running.ledger import sync_status
 
         sync = self._sync(name)
-        counts = self._session.state.issue_tally()
+        counts = self._session.state.issue_counts()
         return sync_status(self._session, sync, counts, now(), snapshot_rows=partial(self._rows, sync))
 
     def run_page(

@@ -56,8 +56,8 @@ def _families(project: Project) -> Iterator[Any]:
     yield from _of_totals(project)
     yield from _of_syncs(project)
     yield from _of_accounts(project)
-    waiting = project.state.requests(states={"waiting"}, limit=None)
-    yield _gauge("tailrace_requests_waiting", "Requests for runs that wait.", (), [((), float(len(waiting)))])
+    waiting = sum(each.sync in project.syncs for each in project.state.requests(states={"waiting"}, limit=None))
+    yield _gauge("tailrace_requests_waiting", "Requests for runs that wait.", (), [((), float(waiting))])
     alerts = [((alert.sync, alert.kind), 1.0) for alert in project.alerts() if alert.ended_at is None]
     yield _gauge("tailrace_alert", "1 for each trouble that alerts see.", ("sync", "kind"), alerts)
 

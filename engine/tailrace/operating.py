@@ -124,7 +124,7 @@ class Operating:
 
     def alerts(self) -> list[Alert]:
         """What is wrong with syncs, as it was seen last, and what of it was told."""
-        return self._session.state.alerts()
+        return [alert for alert in self._session.state.alerts() if alert.sync in self._session.project.syncs]
 
     def notify(self) -> int:
         """See how all syncs stand, and tell the addresses of `alerts:` what is new; gives how many messages went."""

@@ -162,7 +162,7 @@ def test_what_was_not_taken_is_told_again(watched, receiver):
 
 
 def test_a_sync_that_cannot_be_judged_is_not_told_to_be_well(watched, receiver):
-    """Its alert stays until it is known how it stands; one of a sync that is no more goes without a word."""
+    """Its alert stays until it is known how it stands; one of a sync that is no more is nobody's here."""
     watched.write("models/people.sql", BROKEN)
     watched.run("run", "people", code=1)
     look(watched)
@@ -177,6 +177,10 @@ def test_a_sync_that_cannot_be_judged_is_not_told_to_be_well(watched, receiver):
     assert (look(watched), receiver.taken()) == (0, [])
     with Project.load(watched.root) as project:
         assert project.alerts() == []
+        assert len(project.state.alerts()) == 1
+    assert look(watched, NOON + timedelta(days=91)) == 0
+    with Project.load(watched.root) as project:
+        assert project.state.alerts() == []
 
 
 def test_two_processes_do_not_tell_it_twice(watched, receiver):

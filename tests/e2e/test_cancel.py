@@ -85,7 +85,7 @@ def test_a_run_that_plans_is_cancelled_at_once(slow):
         result = running.end()
         assert (result.status, result.message) == (
             "interrupted",
-            "stopped by ann, who cancelled the run before anything was sent",
+            "stopped by ann, who cancelled the run, before anything was sent",
         )
         with pytest.raises(UsageError, match="no run of people goes on"):
             other.cancel("people", by="ann")
@@ -96,7 +96,7 @@ def test_a_run_stops_at_its_timeout(slow):
     """It says so, and that nothing was sent."""
     result = Running(slow.root, timeout=0.3).end()
     assert result.status == "interrupted", result.message
-    assert result.message == "stopped at its timeout, after 0 s before anything was sent"
+    assert (result.message, result.exit_code) == ("stopped at its timeout, after 0 s, before anything was sent", 1)
 
 
 def test_the_whole_program_stopping_stops_the_run(slow):

@@ -7,6 +7,7 @@ import socket
 import httpx
 import pytest
 from tests.e2e.labs import on_salesforce
+from tests.e2e.served import served
 
 CONTACTS = """\
 model: people

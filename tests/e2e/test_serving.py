@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from tailrace.api import Project
+from tailrace.cli.serving import due_now
 from tailrace.running import runner
 from tailrace.serving import Scheduler
 
@@ -206,6 +207,23 @@ def test_a_fault_of_one_sync_costs_that_sync_alone(free, monkeypatch):
         wait_for(lambda: len(tries) >= 2, "another try")
         assert served.scheduler.fault is None
     assert len(tries) < 10
+
+
+def test_a_round_with_a_fault_fails(free, monkeypatch):
+    """A supervisor learns of it by the exit code, and the other syncs ran."""
+    sync(free, "a")
+    sync(free, "b")
+    run_sync = runner.run_sync
+
+    def broken(session, chosen, request):
+        if chosen.name == "a":
+            raise RuntimeError("a fault")
+        return run_sync(session, chosen, request)
+
+    monkeypatch.setattr(runner, "run_sync", broken)
+    assert due_now(free.root) == 1
+    with Project.load(free.root) as project:
+        assert [run.record.sync for run in project.runs()] == ["b"]
 
 
 def test_requests_of_a_process_that_died_are_lost_and_recovered(free):

@@ -122,7 +122,7 @@ def serve(shared):
     started = []
 
     def start():
-        command = [sys.executable, "-c", ELSEWHERE, "--log-level", "info", "serve", "--tick", "0.2"]
+        command = [sys.executable, "-c", ELSEWHERE, "--log-level", "info", "serve", "--no-web", "--tick", "0.2"]
         log = (shared.root / f"log-{len(started)}").open("w")
         process = subprocess.Popen(command, cwd=shared.root, stdout=log, stderr=log, env=os.environ)
         log.close()
@@ -176,6 +176,7 @@ def test_two_processes_share_the_work_and_send_nothing_twice(shared, receiver, s
     assert set(receiver.rows.values()) == {1}
 
 
+@pytest.mark.slow
 def test_one_takes_over_from_another_that_was_killed(shared, receiver, serve):
     """After its lease has run out: what is journaled is not sent again, what was in flight is, and all arrive."""
     receiver.left = 50

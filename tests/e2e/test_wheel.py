@@ -23,12 +23,15 @@ EXPECTED = {
     "tailrace/init/template/syncs/customers.yml",
     "tailrace/init/template/data/customers.csv",
     "tailrace/sandbox/__init__.py",
+    "tailrace/web/templates/base.html",
+    "tailrace/web/static/console.css",
+    "tailrace/web/static/console.js",
     "tailrace/testing/__init__.py",
     "tailrace_destinations/__init__.py",
     "tailrace_destinations/py.typed",
     *(f"tailrace_destinations/{name}/__init__.py" for name in ("hubspot", "salesforce", "sql", "webhook")),
 }
-SUFFIXES = {".py", ".typed", ".yml", ".sql", ".csv", ".md", ".mako", ".json", ""}
+SUFFIXES = {".py", ".typed", ".yml", ".sql", ".csv", ".md", ".mako", ".json", ".html", ".css", ".js", ".svg", ""}
 
 pytestmark = pytest.mark.slow
 

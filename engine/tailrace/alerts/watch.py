@@ -92,13 +92,18 @@ class Watch:
             if kept != known.get((name, kind)):
                 state.put_alert(kept)
         for place, alert in known.items():
-            gone = alert.sync not in self._session.project.syncs
-            if place in found or not (gone or alert.sync in looked):
-                continue
-            if alert.told_at is None or gone:
+            if place in found or alert.sync not in looked:
+                self._forget(alert, at.timestamp())
+            elif alert.told_at is None:
                 state.drop_alert(*place)
             elif alert.ended_at is None:
                 state.put_alert(replace(alert, ended_at=at.timestamp()))
+
+    def _forget(self, alert: Alert, now: float) -> None:
+        """Drop an alert of a sync that was taken out long ago. One of late may be of another project over the state."""
+        keep = self._session.project.config.keep_runs
+        if alert.sync not in self._session.project.syncs and keep is not None and alert.since < now - keep:
+            self._session.state.drop_alert(alert.sync, alert.kind)
 
     def _troubles(self, at: datetime) -> Mapping[str, list[Trouble]]:
         state, syncs = self._session.state, self._session.project.syncs

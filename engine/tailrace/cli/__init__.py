@@ -19,7 +19,7 @@ from tailrace.tuning import prepare
 STOPPED = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
 """Exit codes of a program that was ended by a signal, as shells have them."""
 GLOBAL_VALUES = ("--project", "--log-level", "--log-format")
-GLOBAL_FLAGS = ("--yes", "--log-values")
+GLOBAL_FLAGS = ("--yes", "--log-values", "--traces")
 
 
 def run() -> None:

@@ -56,6 +56,9 @@ def root(
     log_values: Annotated[  # noqa: FBT002
         bool, typer.Option("--log-values", help="Let a debug log hold values of rows; it is personal data then.")
     ] = False,
+    traces: Annotated[  # noqa: FBT002
+        bool, typer.Option("--traces", help="Send OpenTelemetry traces where OTEL_EXPORTER_OTLP_ENDPOINT says.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Answer yes to every question.")] = False,  # noqa: FBT002
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,  # noqa: FBT002, ARG001
 ) -> None:
@@ -65,6 +68,10 @@ def root(
     if log_values and log_level is not LogLevel.debug:
         raise UsageError("--log-values lets a debug log hold values of rows", hint="say --log-level debug too")
     configure(log_level.value, log_format.value, values=log_values)
+    if traces:
+        from tailrace.tracing import export  # noqa: PLC0415
+
+        export()
     context.obj = Globals(project, yes)
 
 

@@ -17,18 +17,20 @@ def delivered(result: RunResult, report: DeliveryReport, reason: str | None = No
     status: RunStatus = "succeeded"
     message: str | None = None
     discreet: str | None = None
+    code: int | None = None
     if report.stopped is not None:
         status = "partial" if isinstance(report.stopped, QuotaExhausted) else "failed"
         message, discreet = redact(str(report.stopped)), redact(report.stopped.discreet)
     elif report.interrupted:
         status = "interrupted"
         message = discreet = f"stopped {reason or _ASKED}; what was not sent stays for the next run"
+        code = _code(reason)
     elif report.rejected or report.unknown:
         status = "partial"
     return replace(
         result,
         status=status,
-        exit_code=EXIT_CODES[status],
+        exit_code=EXIT_CODES[status] if code is None else code,
         message=message,
         discreet=discreet,
         acknowledged=report.acknowledged,
@@ -45,8 +47,13 @@ def delivered(result: RunResult, report: DeliveryReport, reason: str | None = No
 
 def stopped(result: RunResult, reason: str | None = None) -> RunResult:
     """The result of a run that was stopped at once."""
-    message = f"stopped {reason or _ASKED} before anything was sent"
-    return replace(result, status="interrupted", exit_code=EXIT_CODES["interrupted"], message=message, discreet=message)
+    message = f"stopped {reason + ',' if reason else _ASKED} before anything was sent"
+    return replace(result, status="interrupted", exit_code=_code(reason), message=message, discreet=message)
+
+
+def _code(reason: str | None) -> int:
+    """As of a signal only where there was one: a run that was cancelled elsewhere has failed to whoever started it."""
+    return EXIT_CODES["interrupted"] if reason is None else EXIT_CODES["failed"]
 
 
 def with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:

@@ -36,6 +36,7 @@ from tailrace.running.settle import Settled, forget_issues, save_issues, save_sn
 from tailrace.running.stale import is_stale, why_stale
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import RunStop, StopNow, during, heed
+from tailrace.tracing import span
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,8 +77,10 @@ def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     except TailraceError as error:
         return endings.with_error(RunResult(sync.name, run_id, "failed"), error)
     try:
-        with during(run.stop, "planning"):
-            return run.go()
+        with during(run.stop, "planning"), span("run", sync=sync.name, run_id=run_id) as told:
+            result = run.go()
+            told["status"] = result.status
+            return result
     except (TailraceError, OSError) as error:
         return endings.with_error(run.known, error)
     except StopNow:
@@ -161,9 +164,12 @@ class _Run:
         with session.work.scratch() as folder, self._destination(lease) as destination:
             asked = ask(session, self.sync, self.target, destination, stop=self.stop)
             heed()
-            recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
+            with span("recover"):
+                recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)
-            planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
+            with span("plan") as told:
+                planned = make_plan(self.session, self.sync, self.target, asked, self.request.plan, folder)
+                told |= {"rows": planned.plan.model_rows, "changes": planned.plan.height}
             self.known = self._planned(planned)
             heed()
             reach("plan.made")
@@ -299,7 +305,7 @@ class _Run:
         reach("changes.saved")
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
-        with _written(self.journal):
+        with span("deliver") as told, _written(self.journal):
             report = deliver(
                 job(self.sync, self.target, self.run_id, plan.types),
                 plan.rows,
@@ -311,13 +317,14 @@ class _Run:
                 folder=folder,
                 fold=partial(self._fold, lease, planned),
             )
+            told |= {"acknowledged": report.acknowledged, "rejected": report.rejected, "calls": report.calls}
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
         reach("delivery.ended")
         delivered = endings.delivered(replace(self.known, seconds=seconds), report, self.stop.reason)
         self.known = delivered
-        told = (report.acknowledged, report.rejected, report.unknown, report.skipped)
-        self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *told)
-        with during(self.stop, "saving"):
+        counted = (report.acknowledged, report.rejected, report.unknown, report.skipped)
+        self.log.info("%s: %d acknowledged, %d rejected, %d unknown, %d skipped", self.sync.name, *counted)
+        with during(self.stop, "saving"), span("save"):
             self._settle(lease, planned, report)
         return delivered
 

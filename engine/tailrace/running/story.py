@@ -12,7 +12,8 @@ from tailrace.delivery.trace import IN_FLIGHT
 from tailrace.jsonform import iso, key_json, to_json
 from tailrace.planning.holds import clock
 from tailrace.running.ledger import next_attempt, outlook
-from tailrace.running.trouble import issues_of, typed
+from tailrace.running.planner import known_identity
+from tailrace.running.trouble import typed
 from tailrace.state import Journal
 
 if TYPE_CHECKING:
@@ -107,7 +108,13 @@ def tell(session: Session, sync: Sync, key: Mapping[str, str], at: datetime) -> 
     sent = [_sent(session, event) for event in session.files.row_history(sync.name, key)]
     held = [_held(hold) for hold in session.state.holds(sync.name, key_json(filed))]
     events = tuple(sorted([*sent, *held], key=lambda event: event.at))
-    return Story(sync.name, filed, events, standing(sync, issues_of(session, sync), filed, sent, at))
+    return Story(sync.name, filed, events, standing(sync, _trouble(session, sync, filed), filed, sent, at))
+
+
+def _trouble(session: Session, sync: Sync, key: Mapping[str, Any]) -> Sequence[RowIssue]:
+    """The row's own trouble, if it is in any."""
+    found = session.state.issue(sync.name, known_identity(session, sync).digest, key_json(key))
+    return [] if found is None else [found]
 
 
 def _sent(session: Session, kept: RowEvent) -> Event:

@@ -59,6 +59,8 @@ class Scheduler:
         self._thread: threading.Thread | None = None
         self.fault: str | None = None
         """Why the last look at the schedules failed, such as a state database that does not answer."""
+        self.failures = 0
+        """Runs that an error or a fault of the program ended before there was a result."""
         self.looked_at = time.monotonic()
         """When schedules were looked at last, by the monotonic clock; for health checks."""
 
@@ -257,9 +259,11 @@ class Scheduler:
         except StopNow:
             pass  # nothing was sent
         except TailraceError as error:
+            self.failures += 1
             self._patience.failed(place.sync)
             log.error("%s: the run could not begin: %s", place.sync, discreet(error), extra={"sync": place.sync})  # noqa: TRY400 - it is told in words
         except Exception:
+            self.failures += 1
             self._patience.failed(place.sync)
             told = "%s: a fault of Tailrace itself, please report it; other syncs go on"
             log.exception(told, place.sync, extra={"sync": place.sync})

@@ -34,7 +34,7 @@ def carry_out(project: Project, state: StateDB, request: Request, stop: Stop) ->
             return None
         result = _ran(project, state, request, stop)
     except TailraceError as error:
-        log.error("%s: the request of %s failed: %s", request.sync, request.who, discreet(error))  # noqa: TRY400 - it is told in words
+        log.error("%s: the request of %s failed: %s", request.sync, request.who, discreet(error), extra=_ids(request))  # noqa: TRY400 - it is told in words
         state.finish_request(request.request_id, message=redact(str(error)))
         return None
     except StopNow:
@@ -67,6 +67,11 @@ def recover(state: StateDB, silence: float) -> None:
     Not where a plan was to be carried out, as a run would send more than that; the sync's next run recovers it.
     """
     for lost in state.lose_requests(silence):
-        log.warning("%s: the process that took the request of %s ended before it told of it", lost.sync, lost.who)
+        told = "%s: the process that took the request of %s ended before it told of it"
+        log.warning(told, lost.sync, lost.who, extra=_ids(lost))
         if not (lost.dry_run or lost.planned):
             state.request(lost.sync, RECOVERY, once=f"recovery of {lost.request_id}")
+
+
+def _ids(request: Request) -> dict[str, str]:
+    return {"sync": request.sync, "request_id": request.request_id}

@@ -236,6 +236,8 @@ class Controls(Database):
         Dead is a process of this machine that is gone, and one that took its request longer than `silence` seconds ago
         while no run holds the sync. A dry run elsewhere holds none; it has an hour.
         """
+        if not self.requests(states={"taken"}, limit=1):
+            return []  # as a rule: no need to keep others from writing
         with self.transaction() as connection:
             now = self.now(connection)
             taken = connection.execute(sa.select(requests).where(requests.c.state == "taken")).mappings().all()

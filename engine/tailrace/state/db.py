@@ -13,7 +13,6 @@ from tailrace.state.browse import Browse
 from tailrace.state.controls import Controls
 from tailrace.state.database import BUSY_S, connect
 from tailrace.state.holds import Holds
-from tailrace.state.issues import Issues
 from tailrace.state.keys import Keys
 from tailrace.state.leases import Leases
 from tailrace.state.migrate import ensure_current
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tailrace.state.limits import AccountLimits
 
 
-class StateDB(Leases, Runs, Issues, Holds, Accounts, Keys, Retention, Controls, Alerts, Totals, Access, Browse):
+class StateDB(Leases, Runs, Browse, Holds, Accounts, Keys, Retention, Controls, Alerts, Totals, Access):
     """Leases, runs, row issues, holds, accounts, budgets, what people ask for, and who may, in SQLite or PostgreSQL.
 
     The journal of a run is `tailrace.state.journal.Journal`.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from tailrace.state.database import Database
-from tailrace.state.records import IssueCounts, IssueKind, IssueState, NewIssue, RowIssue
+from tailrace.state.records import IssueKind, IssueState, NewIssue, RowIssue
 from tailrace.state.schema import row_issues, runs
+from tailrace.state.tally import Tally
 
 _CHUNK = 500
 """Rows of one statement: SQLite and PostgreSQL both limit bound values."""
@@ -29,7 +28,7 @@ EARLY = 0.05
 that was meant. Gaps count from the start of a run for the same reason."""
 
 
-class Issues(Database):
+class Issues(Tally):
     """The part of the state database that keeps rows which did not get through.
 
     A row is named by its key's text, as `tailrace.jsonform.key_json` writes it.
@@ -52,6 +51,7 @@ class Issues(Database):
             common = {"sync": sync, "identity": identity, "run_id": run_id}
             rows = (common | _values(issue, max_attempts, now, start) for issue in issues)
             self.execute_many(connection, statement, rows)
+            self.mark_issues(connection, sync)
 
     def _upsert(self, max_attempts: int, start: float) -> Any:
         old, insert = row_issues.c, self.insert(row_issues)
@@ -132,28 +132,24 @@ class Issues(Database):
             where = (row_issues.c.sync == sync, row_issues.c.identity == identity, row_issues.c.key_hash.in_(chunk))
             with self.transaction() as connection:
                 connection.execute(sa.update(row_issues).where(*where).values(**values))
-
-    def issue_counts(self) -> dict[tuple[str, str], IssueCounts]:
-        """Per sync and identity how many rows need attention."""
-        columns = (row_issues.c.sync, row_issues.c.identity, row_issues.c.kind, row_issues.c.state)
-        with self.reading() as connection:
-            rows = connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)).all()
-        counts: dict[tuple[str, str], IssueCounts] = {}
-        for sync, identity, kind, state, number in rows:
-            held = counts.get((sync, identity), IssueCounts())
-            names = _counted(kind, state)
-            counts[sync, identity] = replace(held, **{name: getattr(held, name) + number for name in names})
-        return counts
+                self.mark_issues(connection, sync)
 
     def _change(self, sync: str, key: str | None, which: sa.ColumnElement[bool], **values: object) -> int:
         where = [row_issues.c.sync == sync, which]
         if key is not None:
             where.append(row_issues.c.key_hash == key_hash(key))
+        return self.change_issues(sync, where, values)
+
+    def change_issues(self, sync: str, where: Sequence[sa.ColumnElement[bool]], values: Mapping[str, object]) -> int:
+        """Change rows of the sync; gives how many."""
         with self.transaction() as connection:
-            return connection.execute(sa.update(row_issues).where(*where).values(**values)).rowcount
+            changed = connection.execute(sa.update(row_issues).where(*where).values(**values)).rowcount
+            self.mark_issues(connection, sync)
+            return changed
 
     def _delete(self, sync: str, *which: sa.ColumnElement[bool]) -> int:
         with self.transaction() as connection:
+            self.mark_issues(connection, sync)
             return connection.execute(sa.delete(row_issues).where(row_issues.c.sync == sync, *which)).rowcount
 
 
@@ -191,14 +187,6 @@ def _values(issue: NewIssue, max_attempts: int, now: float, start: float) -> dic
         "due": not refused and issue.action != "create",
         "retry_at": retry_at(start, 1) if refused and max_attempts > 1 else None,
     }
-
-
-def _counted(kind: str, state: str) -> tuple[str, ...]:
-    if state == "dismissed":
-        return ("dismissed",)
-    if kind == "unknown":
-        return ("unknown",)
-    return ("rejected", "dead") if state == "dead" else ("rejected",)
 
 
 def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:

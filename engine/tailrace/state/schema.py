@@ -87,7 +87,7 @@ row_issues = Table(
     Column("due", Boolean, nullable=False),
     Column("run_id", String(64), nullable=False),
     Column("retry_at", Float),
-    Index("issues_by_reason", "sync", "identity", "kind", "code", "key_hash", "state"),
+    Index("issues_by_reason", "sync", "identity", "kind", "code", "state", "key_hash"),
 )
 
 holds = Table(
@@ -242,4 +242,11 @@ tokens = Table(
     Column("digest", String(64), nullable=False),
     Column("made_at", Float, nullable=False),
     Column("used_at", Float),
+)
+
+issue_marks = Table(
+    "issue_marks",
+    metadata,
+    Column("sync", String(200), primary_key=True),
+    Column("mark", BigInteger, nullable=False),
 )

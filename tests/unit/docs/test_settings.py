@@ -24,6 +24,7 @@ from tailrace.project.config import (
 )
 from tailrace.project.model import field_keys
 from tailrace.project.operating import Alerts, Schedule, Serve, Window
+from tailrace.project.triggers import DbtCloudTrigger, HmacTrigger
 from tailrace.project.types import Secret, SecretUrl
 from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, RefreshToken, SessionToken
 
@@ -39,6 +40,8 @@ MODELS = {
     Window: "Windows",
     Serve: "Serve",
     Alerts: "Alerts",
+    HmacTrigger: "Triggers",
+    DbtCloudTrigger: "Triggers",
 }
 """Each model, and the heading that its table stands under."""
 WAREHOUSES = [DuckDBConfig, PostgresConfig, SnowflakeConfig, BigQueryConfig, SQLAlchemyConfig]

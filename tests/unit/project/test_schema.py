@@ -25,6 +25,10 @@ PROJECT = {
         "volume": "off",
         "quiet": [{"to": "06:00"}],
     },
+    "triggers": {
+        "app": {"type": "hmac", "secret": "${env:SET}", "syncs": ["people"], "window": "1m", "id_header": "X-Id"},
+        "dbt": {"type": "dbt_cloud", "secret": "${env:SET}", "syncs": ["people"], "jobs": [7, "8"]},
+    },
     "warehouses": {
         "main": {"type": "duckdb", "path": "w.duckdb"},
         "pg": {"type": "postgres", "url": "postgresql://a:${env:SET}@h/d"},

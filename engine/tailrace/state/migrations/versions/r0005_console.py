@@ -10,7 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create tokens; index runs by time and rows in trouble by reason."""
+    """Create tokens; index runs by time and rows in trouble by reason; mark which syncs have such."""
     op.create_table(
         "tokens",
         sa.Column("token_id", sa.String(32), primary_key=True),
@@ -21,4 +21,10 @@ def upgrade() -> None:
         sa.Column("used_at", sa.Float),
     )
     op.create_index("runs_by_time", "runs", ["started_at", "run_id"])
-    op.create_index("issues_by_reason", "row_issues", ["sync", "identity", "kind", "code", "key_hash", "state"])
+    op.create_index("issues_by_reason", "row_issues", ["sync", "identity", "kind", "code", "state", "key_hash"])
+    op.create_table(
+        "issue_marks",
+        sa.Column("sync", sa.String(200), primary_key=True),
+        sa.Column("mark", sa.BigInteger, nullable=False),
+    )
+    op.execute("insert into issue_marks (sync, mark) select distinct sync, 1 from row_issues")
