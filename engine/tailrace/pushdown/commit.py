@@ -139,15 +139,7 @@ class Commit:
         return found_by_key(self._desk, now, batch.select(self._keys), self._delivered.types)
 
     def _append(self, rows: pl.DataFrame) -> None:
-        fields = {name for name in rows.columns if name[:2] == "f:"}
-        some = bool(rows["unknown"].list.len().sum())
-        alike = pl.col("unknown").list.sort().list.join("\0").alias("alike")
-        parts = rows.with_columns(alike).partition_by("alike", include_key=False) if some else [rows]
-        for part in parts:
-            unknown = {f"f:{name}" for name in part["unknown"][0]} if part.height else set()
-            self._manifest, layout = self._manifest.layout(tuple(fields - unknown))
-            names, frame, types = tables.written(part, self._manifest, layout, self._revision)
-            self._desk.load(self._table, names, frame, types)
+        self._manifest = tables.append(self._desk, self._table, self._manifest, rows, self._revision)
 
     def _cede(self) -> None:
         """Take away old rows whose record a new key has taken over: a record belongs to one key.

@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tailrace.canonical import CanonicalRows, canonical_frame
