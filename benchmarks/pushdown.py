@@ -1,7 +1,7 @@
-"""Comparing in the warehouse against fetching everything: `python -m benchmarks.pushdown [--rows N] [duckdb|postgres]…`.
+"""Comparing in the warehouse against fetching everything: `python -m benchmarks.pushdown [--rows N] [WAREHOUSE]…`.
 
 Both compare the same model, of ten columns, with the same snapshot in one process, by turns; what is printed are the
-medians and their ratio. A comparison includes all that `tailrace plan` does with rows, from the query to the change set.
+medians and their ratio. A comparison includes all that a plan does with rows, from the query to the change set.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ SPEC = DiffSpec(("id",), ("id",), FIELDS, match_is_key=True)
 PROJECTION = Projection("SELECT * FROM people", ("id",), {"id": "id"}, {name: FieldMap(column=name) for name in FIELDS})
 IDENTITY = Identity("people", "crm", "00D1", "Contact", ("id",), ("id",))
 TURNS = 3
+_COLUMNS = """
+    i::bigint AS id, 'Name of ' || i AS name, 'user' || i || '@example.com' AS email,
+    '+49 30 ' || (i * 7919 % 10000000) AS phone, 'segment ' || (i % 12) AS segment, 'country ' || (i % 190) AS country,
+    (i % 100000 / 7.0)::decimal(12, 2) AS spent, (i % 90)::integer AS orders, i % 5 = 0 AS vip, """
 MAKE = {
-    "duckdb": "CREATE TABLE people AS SELECT i::bigint AS id, 'Name of ' || i AS name, 'user' || i || '@example.com' AS email, "
-    "'+49 30 ' || (i * 7919 % 10000000) AS phone, 'segment ' || (i % 12) AS segment, 'country ' || (i % 190) AS country, "
-    "(i % 100000 / 7)::decimal(12, 2) AS spent, (i % 90)::integer AS orders, i % 5 = 0 AS vip, "
-    "TIMESTAMP '2026-01-01' + to_seconds(i) AS seen FROM range({rows}) AS r(i)",
-    "postgres": "CREATE TABLE people AS SELECT i::bigint AS id, 'Name of ' || i AS name, 'user' || i || '@example.com' AS email, "
-    "'+49 30 ' || (i * 7919 % 10000000) AS phone, 'segment ' || (i % 12) AS segment, 'country ' || (i % 190) AS country, "
-    "(i % 100000 / 7.0)::numeric(12, 2) AS spent, (i % 90)::integer AS orders, i % 5 = 0 AS vip, "
-    "timestamp '2026-01-01' + make_interval(secs => i) AS seen FROM generate_series(0::bigint, {rows} - 1) AS r(i)",
+    "duckdb": f"CREATE TABLE people AS SELECT {_COLUMNS} TIMESTAMP '2026-01-01' + to_seconds(i) AS seen "
+    "FROM range({rows}) AS r(i)",
+    "postgres": f"CREATE TABLE people AS SELECT {_COLUMNS} timestamp '2026-01-01' + make_interval(secs => i) AS seen "
+    "FROM generate_series(0::bigint, {rows} - 1) AS r(i)",
 }
 CHANGE = "UPDATE people SET phone = phone || '!' WHERE id % 100 = 7"
 

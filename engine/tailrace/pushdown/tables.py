@@ -66,6 +66,10 @@ def has_schema(desk: Desk, schema: str) -> bool:
 
 def prepare(desk: Desk, schema: Schema) -> None:
     """Make the schema and the table of manifests where they are not there yet."""
+    if exists(desk, schema.name, MANIFESTS):
+        return
+    if desk.words.alone:
+        desk.rows(desk.words.alone)  # else two that make the schema at the same time would fail
     if not has_schema(desk, schema.name):
         desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema.name)}")
     if not exists(desk, schema.name, MANIFESTS):
@@ -210,6 +214,7 @@ def written(
 def append(desk: Desk, table: str, manifest: Manifest, rows: pl.DataFrame, revision: int) -> Manifest:
     """Write rows of a snapshot (`k:`, `m:`, `f:`, `record_id`, `unknown`); gives the manifest with their layouts."""
     fields = {name for name in rows.columns if name[:2] == "f:"}
+    rows = rows if desk.words.nul else _without_nul(rows, sorted(fields))
     some = bool(rows["unknown"].list.len().sum())
     alike = pl.col("unknown").list.sort().list.join("\0").alias("alike")
     for part in rows.with_columns(alike).partition_by("alike", include_key=False) if some else [rows]:
@@ -218,6 +223,21 @@ def append(desk: Desk, table: str, manifest: Manifest, rows: pl.DataFrame, revis
         names, frame, types = written(part, manifest, layout, revision)
         desk.load(table, names, frame, types)
     return manifest
+
+
+def _without_nul(rows: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
+    """Values that no text there can hold, which only a destination may have, count as unknown: they differ anyway."""
+    for name in fields:
+        if rows.schema[name] != pl.String:
+            continue
+        odd = rows[name].str.contains("\0", literal=True).fill_null(value=False)
+        if odd.any():
+            longer = pl.col("unknown").list.set_union(pl.lit([name[2:]], dtype=UNKNOWN))
+            rows = rows.with_columns(
+                pl.when(pl.lit(odd)).then(None).otherwise(pl.col(name)).alias(name),
+                pl.when(pl.lit(odd)).then(longer).otherwise("unknown").alias("unknown"),
+            )
+    return rows
 
 
 def claim(desk: Desk, schema: Schema, identity: Identity) -> None:

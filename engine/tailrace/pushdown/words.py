@@ -55,6 +55,10 @@ class Words:
     """Query of one row where a schema has a table of a name."""
     mark: str = "?"
     """What stands for a parameter."""
+    nul: bool = True
+    """Whether a text may hold the character U+0000."""
+    alone: str = ""
+    """Query that waits until no other transaction has asked it; nothing where there is no other."""
     locks: bool = False
     """Whether rows can be held with FOR UPDATE; else nobody else writes meanwhile."""
 
@@ -143,6 +147,8 @@ POSTGRES = Words(
     find_schema="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s",
     find_table="SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = %s",
     mark="%s",
+    nul=False,
+    alone="SELECT pg_advisory_xact_lock(7305813264)",
     locks=True,
 )
 
