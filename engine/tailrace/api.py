@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tailrace.running.adopt import Adopted
     from tailrace.running.check import CheckReport
     from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
+    from tailrace.running.move import Moved
+    from tailrace.running.move import Target as Place
     from tailrace.running.resolve import Way
     from tailrace.running.result import RunResult
     from tailrace.running.story import Story
@@ -288,6 +290,12 @@ class Project(Operating, Browsing):
             self._session.state.drop_issues(sync.name)
             for run_id in unsettled:
                 self._session.finish_files(sync, run_id)
+
+    def move_snapshot(self, name: str, to: Place) -> Moved:
+        """Move the sync's snapshot to its warehouse, or back to files; nothing is sent again."""
+        from tailrace.running.move import move
+
+        return move(self._session, self._sync(name), to)
 
     def _rejected_keys(self, sync: Sync) -> frozenset[str]:
         from tailrace.running import trouble

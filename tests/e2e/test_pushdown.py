@@ -139,6 +139,7 @@ def test_changes_are_found_sent_and_remembered(lab):
     assert kept == {"runs"}
 
 
+@pytest.mark.slow
 def test_a_saved_plan_is_applied_while_it_fits(lab):
     """`apply` compares anew, in the warehouse; a plan that fits no more is refused."""
     lab.people(FIRST)
@@ -148,6 +149,7 @@ def test_a_saved_plan_is_applied_while_it_fits(lab):
     assert "no longer matches" in lab.workspace.run("apply", "plan.tailrace", code=3).out
 
 
+@pytest.mark.slow
 def test_a_field_that_is_new_to_the_mapping_is_sent_alone(lab):
     """For all rows, that field; when it is taken out and put back, nothing is sent."""
     lab.edit("syncs/people.yml", "  spent: spent\n", "")
@@ -158,6 +160,7 @@ def test_a_field_that_is_new_to_the_mapping_is_sent_alone(lab):
     assert lab.ran(code=None)["updates"] == 3
 
 
+@pytest.mark.slow
 def test_adopt_takes_the_models_rows_for_delivered(lab):
     """A baseline is a snapshot in the warehouse too."""
     lab.people(FIRST)
@@ -168,8 +171,16 @@ def test_adopt_takes_the_models_rows_for_delivered(lab):
     assert (lab.plan(), lab.snapshot()) == ({}, (3, 3))
 
 
-POINTS = ["manifest.ready", "manifest.replaced"]
-MORE = ["changes.saved", "delivery.ended", "lease.renewed", "segment.published", "snapshot.saved", "outcomes.saved"]
+POINTS = ["manifest.ready"]
+MORE = [
+    "manifest.replaced",
+    "changes.saved",
+    "delivery.ended",
+    "lease.renewed",
+    "segment.published",
+    "snapshot.saved",
+    "outcomes.saved",
+]
 
 
 @pytest.mark.parametrize("point", [*POINTS, *(pytest.param(point, marks=pytest.mark.slow) for point in MORE)])
@@ -209,6 +220,89 @@ def test_two_runs_at_once_do_not_spoil_each_other(lab):
     assert slow.returncode != 0, said
     assert (lab.plan(), lab.snapshot(), before) == ({}, (3, 3), (3, 3))
     assert lab.table() == [(1, "Ann"), (2, "Rob"), (4, "Dee")]
+
+
+def test_moving_a_snapshot_sends_nothing(lab):
+    """Rows, generation and record ids go there and back; what is configured otherwise is told, and sends nothing."""
+    lab.edit("tailrace.yml", "snapshots: warehouse\n", "")
+    lab.people(FIRST)
+    lab.ran()
+    lab.edit("tailrace.yml", "lease: 2s", "lease: 2s\nsnapshots: warehouse")
+    assert "snapshot move people --to warehouse" in lab.workspace.run("plan", "people", code=1).err
+    (moved,) = lab.workspace.run("snapshot", "move", "--to", "warehouse", "--json").json["moved"]
+    assert moved == {"sync": "people", "to": "warehouse", "rows": 3, "moved": True}
+    assert (lab.plan(), lab.snapshot()) == ({}, (3, 3))
+    lab.people(SECOND)
+    assert lab.ran()["acknowledged"] == 3
+    lab.edit("tailrace.yml", "\nsnapshots: warehouse", "")
+    assert "was moved to the warehouse" in lab.workspace.run("plan", "people", code=1).err
+    lab.workspace.run("snapshot", "move", "people", "--to", "local")
+    assert lab.plan() == {}
+    lab.people(FIRST)
+    assert {key: op for key, (op, _) in lab.plan().items()} == {2: "update", 3: "insert", 4: "delete"}
+    assert lab.ran()["acknowledged"] == 3
+    assert "nothing to move" in lab.workspace.run("snapshot", "move", "people", "--to", "local").out
+    lab.workspace.run("snapshot", "move", "people", "--to", "warehouse")
+    lab.edit("tailrace.yml", "lease: 2s", "lease: 2s\nsnapshots: {warehouse: {schema: tailrace}}")
+    assert (lab.plan(), lab.snapshot()) == ({}, (3, 3))
+
+
+def test_what_runs_did_can_be_asked_for_by_sql(lab):
+    """With `audit: true` each run and each of its rows is in a table; a run that had nothing to do has no rows."""
+    lab.edit("tailrace.yml", "lease: 2s", "lease: 2s\naudit: true")
+    lab.people(FIRST)
+    first = lab.ran()
+    lab.people(SECOND)
+    second = lab.ran()
+    lab.ran()
+    runs = lab.source.run("SELECT run_id, status, acknowledged FROM tailrace.tailrace_runs ORDER BY started_at")
+    assert [row[1:] for row in runs] == [("succeeded", 3), ("succeeded", 3), ("nothing_to_do", 0)]
+    assert [row[0] for row in runs[:2]] == [first["run_id"], second["run_id"]]
+    rows = lab.source.run(
+        f"SELECT key, operation, outcome, error FROM tailrace.tailrace_rows WHERE run_id = '{second['run_id']}' "
+        "ORDER BY key"
+    )
+    assert rows == [
+        ('{"id":2}', "update", "acknowledged", None),
+        ('{"id":3}', "delete", "acknowledged", None),
+        ('{"id":4}', "insert", "acknowledged", None),
+    ]
+
+
+def test_check_says_what_may_be_kept_there(lab):
+    """With all rights, that it can be."""
+    lab.people(FIRST)
+    assert "snapshots can be kept there" in lab.workspace.run("check").out
+
+
+def test_check_prints_the_rights_that_are_missing(workspace, postgres_database):
+    """As statements that grant them; with those it is well, and a run goes through."""
+    source = Postgres(postgres_database)
+    source.run("DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN")
+    url = sa.make_url(postgres_database).set(username="reader").render_as_string(hide_password=False)
+    lab = Lab(workspace, source)
+    lab.edit("tailrace.yml", postgres_database, url)
+    lab.people(FIRST)
+    source.run("GRANT SELECT ON people TO reader")
+    try:
+        assert 'CREATE SCHEMA "tailrace" AUTHORIZATION "reader";' in lab.workspace.run("check", code=2).out
+        source.run("CREATE SCHEMA tailrace")
+        said = lab.workspace.run("check", code=2).out
+        grants = [line.strip() for line in said.splitlines() if "GRANT" in line]
+        assert len(grants) == 2
+        source.run(*grants)
+        lab.workspace.run("check")
+        assert lab.ran()["acknowledged"] == 3
+    finally:
+        source.run("DROP OWNED BY reader", "DROP ROLE reader")
+
+
+def test_what_cannot_hold_snapshots_says_so(workspace):
+    """A DuckDB in memory would forget them; digests cannot be compared there."""
+    workspace.write("tailrace.yml", "snapshots: warehouse\n" + (workspace.root / "tailrace.yml").read_text())
+    assert "in memory, which cannot hold snapshots" in workspace.run("plan", "people", code=1).err
+    workspace.write("tailrace.yml", "snapshot: {values: hashed}\n" + (workspace.root / "tailrace.yml").read_text())
+    assert "digests of values cannot be compared" in workspace.run("plan", "people", code=2).err
 
 
 def _stopped(pid):

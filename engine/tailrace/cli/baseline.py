@@ -1,12 +1,13 @@
-"""Commands that set or forget what the destination is taken to hold: adopt, reset."""
+"""Commands that set, forget or move what the destination is taken to hold: adopt, reset, snapshot."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tailrace.cli.common import AsJson, Name, confirm, opened, print_json, say
+from tailrace.cli.common import AsJson, Name, Names, confirm, opened, print_json, say
 from tailrace.errors import SnapshotError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command()(adopt)
     app.command()(reset)
+    app.command()(snapshot)
 
 
 def adopt(
@@ -67,6 +69,41 @@ def reset(context: typer.Context, sync: Name, as_json: AsJson = False) -> None: 
         else:
             say(f"{name}: snapshot forgotten ({size})")
             say(f"next: tailrace adopt {name} reads the destination instead of sending everything again")
+
+
+class Place(StrEnum):
+    """Where snapshots are kept."""
+
+    warehouse = "warehouse"
+    local = "local"
+
+
+class Act(StrEnum):
+    """What is done with snapshots."""
+
+    move = "move"
+
+
+def snapshot(
+    context: typer.Context,
+    act: Annotated[Act, typer.Argument(metavar="move", help="What to do.", show_default=False)],  # noqa: ARG001
+    sync: Names = None,
+    to: Annotated[Place, typer.Option("--to", help="Where to: the warehouse, or the folder or bucket.")] = ...,  # type: ignore[assignment]
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Move snapshots to the warehouse, or back; nothing is sent again.
+
+    Without names, those of all syncs. Set `snapshots:` in tailrace.yml accordingly.
+    """
+    with opened(context) as project:
+        moved = [project.move_snapshot(name, to.value) for name in project.select(sync or (), everything=not sync)]
+    if as_json:
+        print_json({"moved": [each.to_json() for each in moved]})
+        return
+    for each in moved:
+        told = f"{each.rows:,} rows are in the {each.to if each.to != 'local' else 'folder or bucket'} now"
+        say(f"{each.sync}: {told if each.moved else 'nothing to move'}")
+    say(f"tailrace.yml must say so: {'snapshots: warehouse' if to is Place.warehouse else 'snapshots: FOLDER'}")
 
 
 def _rows(project: Project, name: str) -> int | None:

@@ -38,7 +38,7 @@ Timed = Callable[["Iterator[pa.RecordBatch]"], "Iterator[pa.RecordBatch]"]
 STORED = "stored.parquet"
 
 
-class Unsuited(Exception):  # noqa: N818 - no error: what came out does not do, so that everything has to
+class Unsuited(Exception):
     """What was left in the warehouse would have to be looked at."""
 
 

@@ -22,7 +22,7 @@ class Desk(Protocol):
     words: Words
 
     def compiled(self, projection: Projection) -> str:
-        """A projected model as a query of the columns c0, c1 …"""
+        """A projected model as a query, whose columns are c0, c1 and so on."""
 
     def sorts(self, sql: str) -> list[Sort]:
         """What the columns of a query are, without running it."""

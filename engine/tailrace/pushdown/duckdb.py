@@ -54,7 +54,7 @@ class DuckDBDesk:
         self._numbers = itertools.count()
 
     def compiled(self, projection: Projection) -> str:
-        """A projected model as a query of the columns c0, c1 …"""
+        """A projected model as a query, whose columns are c0, c1 and so on."""
         return compile_projection(projection, duckdb_dialect())
 
     def sorts(self, sql: str) -> list[Sort]:
@@ -66,11 +66,11 @@ class DuckDBDesk:
         self,
         sql: str,
         names: Sequence[str],
-        known: Mapping[int, pa.DataType],
+        known: Mapping[int, pa.DataType],  # noqa: ARG002 - DuckDB knows all types by itself
         batch_rows: int,
         parameters: Sequence[Any] = (),
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of a query, batch by batch. DuckDB knows all types by itself."""
+        """The rows of a query, batch by batch."""
         with self._told("comparing in the warehouse failed"):
             begin = partial(self._connection.sql(sql, params=list(parameters) or None).to_arrow_reader, batch_rows)
             reader = interruptibly(begin, self._connection.interrupt)

@@ -106,6 +106,9 @@ class Partial:
         if places.size != self._rows + sum(frame.height for frame in self._brought):
             rows = rows.filter(pl.col("loc").is_in(pl.Series(places, dtype=pl.UInt64).implode()))
         nothing = [pl.lit(None).alias(name) for name in wanted if name not in self.types]
+        new = [name[2:] for name in wanted if name[:2] == "f:" and name not in self.columns]
+        if new:
+            rows = rows.with_columns(pl.col("unknown").list.set_union(pl.lit(new, dtype=UNKNOWN)))
         return rows.with_columns(nothing).select(*wanted, "record_id", "unknown", "loc")
 
     def converts(self, column: str, target: LogicalType) -> bool:

@@ -73,7 +73,7 @@ class PostgresDesk:
             self.run(f"SET LOCAL {setting}")
 
     def compiled(self, projection: Projection) -> str:
-        """A projected model as a query of the columns c0, c1 …"""
+        """A projected model as a query, whose columns are c0, c1 and so on."""
         return compile_projection(projection, self._dialect)
 
     def sorts(self, sql: str) -> list[Sort]:

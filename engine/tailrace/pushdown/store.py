@@ -168,7 +168,7 @@ class WarehouseStore:
 
         assert digests is None  # noqa: S101 - the session refuses values: hashed
         with self.moving(snapshot) as desk, self._work.scratch() as work:
-            begun = self.begun(desk, snapshot, run_id)
+            begun = self._begun(snapshot, run_id)
             manifest = Commit(desk, begun, delivered, work).run()
             saved = replace(manifest, generation=begun.generation + 1, run_id=run_id, saved_at=self._clock())
             done = self.save(desk, begun, saved)
@@ -187,8 +187,26 @@ class WarehouseStore:
                 return snapshot
             left = replace(snapshot.manifest, rows=snapshot.rows - gone)
             saved = replace(left, generation=left.generation + 1, run_id=run_id, saved_at=self._clock())
-            done = self.save(desk, snapshot, saved)
-        return done
+            return self.save(desk, snapshot, saved)
+
+    def fill(self, snapshot: WarehouseSnapshot, manifest: Manifest, rows: Iterator[pl.DataFrame]) -> None:
+        """Put a whole snapshot that was elsewhere in place of what is here, in one transaction."""
+        with self.moving(snapshot) as desk:
+            desk.run(f"DROP TABLE IF EXISTS {snapshot.table}")
+            tables.create(desk, snapshot.table, manifest)
+            number = 0
+            for frame in rows:
+                manifest = tables.append(desk, snapshot.table, manifest, frame, snapshot.revision + 1)
+                number += frame.height
+            self.save(desk, snapshot, replace(manifest, rows=number))
+        reach("manifest.replaced")
+
+    def leave(self, snapshot: WarehouseSnapshot, where: str) -> None:
+        """Remove a snapshot that was moved elsewhere, and leave word of it."""
+        assert snapshot.manifest is not None  # noqa: S101 - there is something to leave
+        with self.moving(snapshot) as desk:
+            desk.run(f"DROP TABLE IF EXISTS {snapshot.table}")
+            self.save(desk, snapshot, Manifest(*_identifying(snapshot.manifest), types={}, rows=0, moved=where))
 
     def maintain(self, snapshot: WarehouseSnapshot) -> WarehouseSnapshot:
         """Nothing: the warehouse sees to its tables itself."""
@@ -225,8 +243,8 @@ class WarehouseStore:
                 raise _overtaken(snapshot, latest.revision)
             yield desk
 
-    def begun(self, desk: Desk, snapshot: WarehouseSnapshot, run_id: str) -> WarehouseSnapshot:
-        """The snapshot with a manifest, and a table."""
+    def _begun(self, snapshot: WarehouseSnapshot, run_id: str) -> WarehouseSnapshot:
+        """The snapshot with a manifest."""
         if snapshot.manifest is not None:
             return snapshot
         empty = Manifest(snapshot.identity, 0, run_id, self._clock(), {}, 0)
@@ -241,6 +259,10 @@ class WarehouseStore:
             raise _overtaken(snapshot, None)
         reach("manifest.ready")
         return replace(snapshot, manifest=manifest, revision=revision)
+
+
+def _identifying(manifest: Manifest) -> tuple[Identity, int, str, datetime]:
+    return manifest.identity, manifest.generation, manifest.run_id, manifest.saved_at
 
 
 def _overtaken(snapshot: WarehouseSnapshot, found: int | None) -> SnapshotError:

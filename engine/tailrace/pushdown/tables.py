@@ -56,19 +56,20 @@ def table_name(identity: Identity) -> str:
 
 def exists(desk: Desk, schema: str, table: str) -> bool:
     """Whether there is such a table."""
-    mark = desk.words.mark
-    sql = f"SELECT 1 FROM information_schema.tables WHERE table_schema = {mark} AND table_name = {mark}"  # noqa: S608
-    return bool(desk.rows(sql, [schema, table]))
+    return bool(desk.rows(desk.words.find_table, [schema, table]))
 
 
 def has_schema(desk: Desk, schema: str) -> bool:
     """Whether there is such a schema."""
-    sql = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {desk.words.mark}"  # noqa: S608
-    return bool(desk.rows(sql, [schema]))
+    return bool(desk.rows(desk.words.find_schema, [schema]))
 
 
 def prepare(desk: Desk, schema: Schema) -> None:
     """Make the schema and the table of manifests where they are not there yet."""
+    if exists(desk, schema.name, MANIFESTS):
+        return
+    if desk.words.alone:
+        desk.rows(desk.words.alone)  # else two that make the schema at the same time would fail
     if not has_schema(desk, schema.name):
         desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema.name)}")
     if not exists(desk, schema.name, MANIFESTS):
@@ -210,8 +211,37 @@ def written(
     return [*(manifest.columns[name] for name in there), *FIXED, "revision"], made, types
 
 
+def append(desk: Desk, table: str, manifest: Manifest, rows: pl.DataFrame, revision: int) -> Manifest:
+    """Write rows of a snapshot (`k:`, `m:`, `f:`, `record_id`, `unknown`); gives the manifest with their layouts."""
+    fields = {name for name in rows.columns if name[:2] == "f:"}
+    rows = rows if desk.words.nul else _without_nul(rows, sorted(fields))
+    some = bool(rows["unknown"].list.len().sum())
+    alike = pl.col("unknown").list.sort().list.join("\0").alias("alike")
+    for part in rows.with_columns(alike).partition_by("alike", include_key=False) if some else [rows]:
+        unknown = {f"f:{name}" for name in part["unknown"][0]} if part.height else set()
+        manifest, layout = manifest.layout(tuple(fields - unknown))
+        names, frame, types = written(part, manifest, layout, revision)
+        desk.load(table, names, frame, types)
+    return manifest
+
+
+def _without_nul(rows: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
+    """Values that no text there can hold, which only a destination may have, count as unknown: they differ anyway."""
+    for name in fields:
+        if rows.schema[name] != pl.String:
+            continue
+        odd = rows[name].str.contains("\0", literal=True).fill_null(value=False)
+        if odd.any():
+            longer = pl.col("unknown").list.set_union(pl.lit([name[2:]], dtype=UNKNOWN))
+            rows = rows.with_columns(
+                pl.when(pl.lit(odd)).then(None).otherwise(pl.col(name)).alias(name),
+                pl.when(pl.lit(odd)).then(longer).otherwise("unknown").alias("unknown"),
+            )
+    return rows
+
+
 def claim(desk: Desk, schema: Schema, identity: Identity) -> None:
-    """Hold a snapshot's row among the manifests until the transaction ends; an empty one is made where there is none."""
+    """Hold a snapshot's row among the manifests until the transaction ends; where there is none, make an empty one."""
     mark = desk.words.mark
     columns = f"{schema.manifests} (digest, sync, revision, body)"
     desk.run(

@@ -49,8 +49,16 @@ class Words:
     equal: Equal
     fold: str
     """Template: a text without case and blanks, alike at least for all texts that `fold_text` makes alike."""
+    find_schema: str
+    """Query of one row where there is a schema of a name."""
+    find_table: str
+    """Query of one row where a schema has a table of a name."""
     mark: str = "?"
     """What stands for a parameter."""
+    nul: bool = True
+    """Whether a text may hold the character U+0000."""
+    alone: str = ""
+    """Query that waits until no other transaction has asked it; nothing where there is no other."""
     locks: bool = False
     """Whether rows can be held with FOR UPDATE; else nobody else writes meanwhile."""
 
@@ -135,7 +143,12 @@ POSTGRES = Words(
         "ELSE lower(regexp_replace(translate({0}, chr(8490) || chr(304) || E' \\t\\n\\v\\f\\r', 'ki'), "
         "'[^\\x01-\\x7f]', '', 'g') COLLATE \"C\") END)"
     ),
+    # Not those of `information_schema`, which has only what the user may use already.
+    find_schema="SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s",
+    find_table="SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = %s",
     mark="%s",
+    nul=False,
+    alone="SELECT pg_advisory_xact_lock(7305813264)",
     locks=True,
 )
 
@@ -187,6 +200,9 @@ DUCKDB = Words(
         "json": "VARCHAR",
     },
     equal=_duckdb,
+    find_schema="SELECT 1 FROM information_schema.schemata WHERE schema_name = ? AND catalog_name = current_database()",
+    find_table="SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ? "
+    "AND table_catalog = current_database()",
     fold=(
         "lower(regexp_replace(translate({0}, chr(8490) || chr(304) || chr(32) || chr(9) || chr(10) || chr(11) || "
         "chr(12) || chr(13), 'ki'), '[^\\x00-\\x7f]', '', 'g'))"

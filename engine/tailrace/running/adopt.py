@@ -11,10 +11,10 @@ import polars as pl
 from tailrace.diff.changefiles import FrameFile
 from tailrace.errors import UsageError
 from tailrace.running.coerce import column
+from tailrace.running.comparing import compared
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.lookup import records_of
-from tailrace.running.comparing import compared
 from tailrace.running.planner import ask, identity
 from tailrace.running.record import Entry, recorded, verdict
 from tailrace.running.recovery import recover

@@ -71,6 +71,8 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
         line = _tried(f"warehouse {name}", lambda name=name: session.warehouse(name).check())
         reachable[name] = line.ok
         yield line
+        if line.ok and (session.project.config.snapshots.warehouse or session.project.config.audit):
+            yield _tried(f"schema {name}.{session.schema}", partial(_writable, session, name))
     for sync in syncs:
         if reachable[sync.warehouse]:
             yield _tried(sync.config.source, lambda sync=sync: _model(session, sync))
@@ -100,6 +102,17 @@ def _rivals(syncs: Iterable[Sync]) -> Iterator[CheckLine]:
             names = ", ".join(sync.name for sync in several)
             text = f"note: {names} all write it, and a mirror among them deletes what it has written"
             yield CheckLine(f"object {destination}.{name}", ok=True, text=text)
+
+
+def _writable(session: Session, name: str) -> str:
+    """Whether snapshots can be kept in a warehouse; UsageError with the statements that permit it."""
+    from tailrace.pushdown.rights import missing  # noqa: PLC0415 - only where snapshots are there
+
+    with session.warehouse(name).desk(write=False) as desk:
+        lacking = missing(desk, session.schema)
+    if lacking:
+        raise UsageError("\n  ".join(["rights are missing to keep snapshots there:", *lacking]))
+    return "snapshots can be kept there"
 
 
 def _model(session: Session, sync: Sync) -> str:

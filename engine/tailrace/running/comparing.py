@@ -89,10 +89,9 @@ def _in_warehouse(
 
     options = Options(memory=session.project.config.memory, full=full)
     place = (snapshot.table, snapshot.manifest, snapshot.revision)
-    with _about(sync, lambda: _faults(session, sync)):
-        with session.warehouse(sync.warehouse).desk(write=False) as desk:
-            rows = _batch_rows(session, sync)
-            return compare(desk, place, sync.projection(), spec, folder, options, clock.timed, rows)
+    with _about(sync, lambda: _faults(session, sync)), session.warehouse(sync.warehouse).desk(write=False) as desk:
+        rows = _batch_rows(session, sync)
+        return compare(desk, place, sync.projection(), spec, folder, options, clock.timed, rows)
 
 
 def _faults(session: Session, sync: Sync) -> None:

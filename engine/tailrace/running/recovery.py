@@ -19,6 +19,7 @@ from tailrace.delivery import recover as look_up_doubtful
 from tailrace.delivery.recover import BROKE_OFF, unanswered
 from tailrace.delivery.trace import IN_FLIGHT
 from tailrace.failpoints import reach
+from tailrace.running.audit import audit
 from tailrace.running.job import past_job
 from tailrace.running.record import verdict
 from tailrace.running.result import Recovered
@@ -73,6 +74,7 @@ def _recover(
     tallies = Tallies(**{name: counted.get(name, 0) for name in ("acknowledged", "rejected", "unknown", "skipped")})
     message = f"broke off; run {by} recovered its outcomes" if by else BROKE
     session.state.finish_run(run.run_id, "interrupted", tallies=tallies, message=message, token=lease.token)
+    audit(session, sync, run.run_id)
     journal.prune()
     journal.close()
     recovered = _recovered(run.run_id, saved, outcomes, tallies, left)

@@ -25,6 +25,7 @@ from tailrace.failpoints import reach
 from tailrace.making import Making
 from tailrace.planning.holds import told
 from tailrace.running import endings
+from tailrace.running.audit import audit
 from tailrace.running.heeding import heeded
 from tailrace.running.job import job
 from tailrace.running.lease import leased
@@ -134,6 +135,7 @@ class _Run:
             reach("run.finished")
             why = f": {self.known.discreet}" if self.known.discreet else ""
             self.log.info("%s: run %s ended: %s%s", self.sync.name, self.run_id, self.known.status, why)
+            audit(self.session, self.sync, self.run_id)
             self._prune(lease)
             return self.known
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tailrace.canonical import parse, python_values
-from tailrace.errors import SnapshotError, WarehouseError, UsageError
+from tailrace.errors import SnapshotError, UsageError, WarehouseError
 from tailrace.jsonform import to_json
 from tailrace.running.planner import known_identity
 

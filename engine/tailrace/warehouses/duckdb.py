@@ -99,7 +99,7 @@ class DuckDBWarehouse:
 
     @contextmanager
     def desk(self, *, write: bool) -> Iterator[Desk]:
-        """A transaction, committed at the end of a block that may write. The file is held for writing only meanwhile."""
+        """A transaction, committed at the end of a block that may write; the file is held only meanwhile."""
         from tailrace.pushdown.duckdb import DuckDBDesk  # noqa: PLC0415 - only for snapshots in the warehouse
 
         if self._path == _MEMORY:

@@ -63,7 +63,7 @@ class SQLAlchemyWarehouse:
 
     @contextmanager
     def desk(self, *, write: bool) -> Iterator[Desk]:
-        """A transaction, committed at the end of a block that may write; WarehouseError where no snapshot can be kept."""
+        """A transaction, committed at the end of a block that may write; WarehouseError where none is possible."""
         from tailrace.pushdown.postgres import PostgresDesk  # noqa: PLC0415 - only for snapshots in the warehouse
 
         if (self._engine.dialect.name, self._engine.dialect.driver) != ("postgresql", "psycopg"):

@@ -1,0 +1,46 @@
+"""What runs did, as tables in the warehouse: a copy, for SQL. Nothing is ever read from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from tailrace.pushdown import tables
+from tailrace.pushdown.words import quoted
+from tailrace.values import LogicalType
+
+if TYPE_CHECKING:
+    from tailrace.pushdown.desk import Desk
+
+_TEXT, _NUMBER, _MOMENT = LogicalType("string"), LogicalType("int64"), LogicalType("timestamptz")
+_COUNTS = ("inserts", "updates", "deletes", "acknowledged", "rejected", "unknown", "skipped")
+RUNS: Final[Mapping[str, LogicalType]] = {
+    **dict.fromkeys(("run_id", "sync", "mode", "destination", "object", "status"), _TEXT),
+    **dict.fromkeys(("started_at", "finished_at"), _MOMENT),
+    **dict.fromkeys(_COUNTS, _NUMBER),
+    "message": _TEXT,
+}
+"""Columns of `tailrace_runs`."""
+ROWS: Final[Mapping[str, LogicalType]] = dict.fromkeys(
+    ("run_id", "sync", "key", "operation", "outcome", "record_id", "code", "error"), _TEXT
+)
+"""Columns of `tailrace_rows`; `key` is JSON."""
+TABLES: Final = {"tailrace_runs": RUNS, "tailrace_rows": ROWS}
+
+
+def write(desk: Desk, schema: str, run: pl.DataFrame, rows: Iterator[pl.DataFrame]) -> None:
+    """Write one run and its rows, in place of what there may be of it already."""
+    if not tables.has_schema(desk, schema):
+        desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+    run_id = run["run_id"][0]
+    for name, columns in TABLES.items():
+        table = f"{quoted(schema)}.{name}"
+        if not tables.exists(desk, schema, name):
+            made = ", ".join(f"{column} {desk.words.column(kind)}" for column, kind in columns.items())
+            desk.run(f"CREATE TABLE IF NOT EXISTS {table} ({made})")
+        desk.run(f"DELETE FROM {table} WHERE run_id = {desk.words.mark}", [run_id])  # noqa: S608
+    desk.load(f"{quoted(schema)}.tailrace_runs", list(RUNS), run, RUNS)
+    for batch in rows:
+        desk.load(f"{quoted(schema)}.tailrace_rows", list(ROWS), batch, ROWS)

@@ -1,0 +1,40 @@
+"""The warehouses that can hold snapshots and run here."""
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+
+from tailrace.project.config import DuckDBConfig, PostgresConfig
+from tailrace.project.types import SecretUrl
+from tailrace.warehouses import open_warehouse
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_url, tmp_path_factory):
+    """A PostgreSQL warehouse of this module's own, whose texts do not sort, or compare, as their bytes do."""
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS conformance WITH (FORCE)")
+        connection.exec_driver_sql("CREATE DATABASE conformance")
+    admin.dispose()
+    url = sa.make_url(postgres_url).set(database="conformance").render_as_string(hide_password=False)
+    config = PostgresConfig(type="postgres", url=SecretUrl.literal(url))
+    opened = open_warehouse("pg", config, tmp_path_factory.mktemp("pg"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def duck(tmp_path_factory):
+    """A DuckDB warehouse."""
+    root = tmp_path_factory.mktemp("duck")
+    duckdb.connect(str(root / "main.duckdb")).close()
+    opened = open_warehouse("duck", DuckDBConfig(type="duckdb", path="main.duckdb"), root)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def warehouse(request):
+    """Each warehouse that can run here."""
+    return request.getfixturevalue({"duckdb": "duck", "postgres": "postgres"}[request.param])

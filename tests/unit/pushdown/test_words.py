@@ -1,0 +1,232 @@
+"""What each warehouse may call equal, value by value: what is not, comes out; what is, stays there."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tailrace.changes import DiffSpec
+from tailrace.diff.engine import Options
+from tailrace.errors import SnapshotError
+from tailrace.project.config import FieldMap
+from tailrace.pushdown.compare import compare
+from tailrace.pushdown.store import WarehouseStore
+from tailrace.snapshot.identity import Identity
+from tailrace.snapshot.store import Delivered
+from tailrace.warehouses import Projection
+
+IDENTITY = Identity("values", "crm", "00D1", "Contact", ("id",), ("id",))
+SPEC = DiffSpec(("id",), ("id",), ("v",), match_is_key=True)
+OTHER = {
+    "both": [
+        ("'a'", "'A'"),
+        ("'a'", "'a '"),
+        ("cast(null as text)", "''"),
+        ("1.25::decimal(5,2)", "1.3::decimal(5,1)"),
+        ("1.3::decimal(5,1)", "1.25::decimal(5,2)"),
+        ("12345678901234567890::decimal(38,2)", "0.0000000001::decimal(20,10)"),
+        ("timestamp '2026-01-01 00:00:00.000001'", "timestamp '2026-01-01 00:00:00'"),
+        ("'a'::bytea", "'b'::bytea"),
+    ],
+    "duckdb": [
+        ("'a' collate nocase", "'A' collate nocase"),
+        ("'e' collate noaccent", "'é' collate noaccent"),
+        ("['a', null]", "['a', 'null']"),
+        ("timestamp_ns '1960-01-01 00:00:00.000001001'", "timestamp_ns '1960-01-01 00:00:00.000002001'"),
+    ],
+    "postgresql": [
+        ("'x'::varchar", "'x'::char(3)"),
+        ("array['a', null]", "array['a', 'null']"),
+        ("'ann'::names", "'bob'::names"),
+    ],
+}
+"""Values of which the second is another one."""
+SAME = {
+    "both": [
+        ("'NaN'::float8", "'NaN'::float8"),
+        ("'-0.0'::float8", "'0.0'::float8"),
+        ("1.5::real", "1.5::float8"),
+        ("7::smallint", "7::bigint"),
+        ("7", "7.00::decimal(10,2)"),
+        ("1.50::decimal(10,2)", "1.5::decimal(10,1)"),
+        ("cast(null as text)", "cast(null as text)"),
+        ("timestamptz '2026-01-01 12:00+02'", "timestamptz '2026-01-01 10:00+00'"),
+        ("date '2026-01-01'", "date '2026-01-01'"),
+        ("time '12:30:00.5'", "time '12:30:00.5'"),
+        ("true", "true"),
+        ("'1'", "1"),
+        ("7", "7"),
+    ],
+    "duckdb": [
+        ("['a', null]", "['a', null]"),
+        ("'ann'::enum('ann', 'bob')", "'ann'"),
+        ("'a' collate nocase", "'a'"),
+        ("170141183460469231731687303715884105::hugeint", "170141183460469231731687303715884105::decimal(38,0)"),
+    ],
+    "postgresql": [
+        ("'x'::char(3)", "'x'::char(3)"),
+        ("array['a', null, '\"\\']", "array['a', null, '\"\\']"),
+        ("array[1, 2]", "array[1, 2]::bigint[]"),
+        ("'ann'::names", "'ann'::text"),
+        ("'00000000-0000-0000-0000-00000000000a'::uuid", "'00000000-0000-0000-0000-00000000000a'"),
+        ("'{\"a\": 1.10}'::jsonb", "'{\"a\": 1.10}'::jsonb"),
+    ],
+}
+"""Values that are the same, be it of another type; they stay in the warehouse."""
+
+
+class Bench:
+    """One sync of rows that are written down as SQL."""
+
+    def __init__(self, warehouse, root, spec=SPEC, identity=IDENTITY):
+        self.warehouse, self.root, self.spec, self.identity = warehouse, Path(root), spec, identity
+        self.store = WarehouseStore(warehouse, "values", work=self.root / "work")
+        self.store.forget(identity)
+
+    def compare(self, sql):
+        """The change set, and how many stored rows came out to be looked at."""
+        folder = Path(tempfile.mkdtemp(dir=self.root))
+        known = self.store.open(self.identity)
+        match = {name: name for name in self.spec.match}
+        projection = Projection(sql, ("id",), match, {name: FieldMap(column=name) for name in self.spec.fields})
+        with self.warehouse.desk(write=False) as desk:
+            at = (known.table, known.manifest, known.revision)
+            found, partial = compare(desk, at, projection, self.spec, folder, Options(), lambda rows: rows, 100)
+        return found, partial.fetch(partial.live_places()).collect().height
+
+    def run(self, sql):
+        """Compare, and take all changes for acknowledged."""
+        found, _ = self.compare(sql)
+        self.store.commit(self.store.open(self.identity), delivered(found, self.spec), "run")
+
+
+def delivered(found, spec):
+    """All changes as acknowledged."""
+    text = {"status": "acknowledged", "record_id": None, "code": None, "message": None}
+    numbers = found.rows.collect(["seq"])
+    outcomes = numbers.with_columns(pl.lit(value, pl.String).alias(name) for name, value in text.items())
+    return Delivered(found.rows, found.types, outcomes, spec, found.origin)
+
+
+@pytest.fixture
+def bench(warehouse, tmp_path):
+    """A sync of one field, over each warehouse."""
+    yield Bench(warehouse, tmp_path)
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def kind(warehouse):
+    """The name of the warehouse's words, with the types that its values have."""
+    with warehouse.desk(write=True) as desk:
+        name = desk.words.name
+        if name == "postgresql" and not desk.rows("SELECT 1 FROM pg_type WHERE typname = 'names'"):
+            desk.run("CREATE TYPE names AS ENUM ('ann', 'bob')")
+    return name
+
+
+def rows(value):
+    """A model of two rows, one of which never changes."""
+    return f"SELECT 1 AS id, {value} AS v UNION ALL SELECT 2, {value}"
+
+
+def spelled(value, kind):
+    """A value in the warehouse's own spelling."""
+    return value.replace("::bytea", "::blob") if kind == "duckdb" else value
+
+
+def test_what_differs_comes_out(bench, kind):
+    """However alike the warehouse itself takes the two values to be."""
+    missed = []
+    for case in [*OTHER["both"], *OTHER[kind]]:
+        before, after = (spelled(value, kind) for value in case)
+        bench.store.forget(IDENTITY)
+        bench.run(rows(before))
+        found, _ = bench.compare(rows(after))
+        if found.counts["update"] != len(("one", "other")):
+            missed.append((before, after, dict(found.counts)))
+    assert missed == []
+
+
+def test_what_is_the_same_stays_there(bench, kind):
+    """Whatever its type is called today; and a second look finds nothing either."""
+    looked = []
+    for before, after in [*SAME["both"], *SAME[kind]]:
+        bench.store.forget(IDENTITY)
+        bench.run(rows(before))
+        for value in (before, after):
+            found, out = bench.compare(rows(value))
+            if out or sum(found.counts.values()) or found.unchanged != 2:
+                looked.append((before, value, out, dict(found.counts)))
+    assert looked == []
+
+
+def test_only_what_concerns_a_change_comes_out(bench, kind):
+    """Of a thousand rows one changes, one leaves and one is new: two stored rows are looked at."""
+    thousand = {
+        "duckdb": "SELECT range AS id, 'n' || range AS v FROM range(1000)",
+        "postgresql": "SELECT i AS id, 'n' || i AS v FROM generate_series(0, 999) AS r(i)",
+    }[kind]
+    bench.run(thousand)
+    fields = "CASE WHEN id = 5 THEN 5000 ELSE id END AS id, CASE WHEN id = 7 THEN 'x' ELSE v END AS v"
+    changed = f"SELECT {fields} FROM ({thousand}) AS t"
+    found, out = bench.compare(changed)
+    assert (found.counts, out) == ({"insert": 1, "update": 1, "delete": 1}, 2)
+    assert (found.model_rows, found.snapshot_rows, found.unchanged) == (1000, 1000, 998)
+
+
+def test_rows_that_come_twice_as_they_are_stored_are_found(bench):
+    """Two rows of one key are invalid, though each is what is stored."""
+    bench.run("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, 'b'")
+    twice = "SELECT 1 AS id, 'a' AS v UNION ALL SELECT 1, 'a' UNION ALL SELECT 2, 'b'"
+    found, out = bench.compare(twice)
+    said = [(group.reason, group.rows, group.examples) for group in found.invalid]
+    assert said == [("duplicate_key", 2, ({"id": 1}, {"id": 1}))]
+    assert (sum(found.counts.values()), found.model_rows, found.unchanged, out) == (0, 3, 1, 1)
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_a_new_row_with_the_match_value_of_an_unchanged_one_is_found(warehouse, tmp_path, fold):
+    """Both are invalid, though the second was left in the warehouse; so where case and blanks do not count."""
+    spec = DiffSpec(("id",), ("mail",), ("v",), fold_match=frozenset({"mail"} if fold else ()))
+    bench = Bench(warehouse, tmp_path, spec, Identity("mails", "crm", "00D1", "Contact", ("id",), ("mail",)))
+    before = "SELECT 1 AS id, 'k@x.io' AS mail, 'a' AS v UNION ALL SELECT 2, 'b@x.io', 'b'"
+    bench.run(before)
+    mail = " \u212a@X.io" if fold else "k@x.io"  # the Kelvin sign, whose small letter is k
+    found, _ = bench.compare(f"{before} UNION ALL SELECT 3, '{mail}', 'c'")
+    assert [(group.reason, group.rows) for group in found.invalid] == [("duplicate_match", 2)]
+    assert (sum(found.counts.values()), found.unchanged) == (0, 1)
+
+
+def test_a_model_that_gives_other_rows_each_time_is_compared_whole(bench, kind, monkeypatch):
+    """Rows that do not add up are not trusted: everything comes out."""
+    bench.run("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, 'b'")
+    count = "tailrace.pushdown.narrow.Narrowing.count"
+    monkeypatch.setattr(count, lambda self: setattr(self.counted, "model", 7))
+    found, out = bench.compare("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, 'b'")
+    assert (sum(found.counts.values()), found.model_rows, found.unchanged, out) == (0, 2, 2, 2)
+
+
+def test_a_run_that_was_overtaken_moves_nothing(bench):
+    """Of two that planned on one revision the second is refused, and the first one's rows stay."""
+    first, _ = bench.compare("SELECT 1 AS id, 'a' AS v")
+    second, _ = bench.compare("SELECT 1 AS id, 'b' AS v")
+    known = bench.store.open(IDENTITY)
+    bench.store.commit(known, delivered(first, SPEC), "first")
+    with pytest.raises(SnapshotError, match="changed by another run"):
+        bench.store.commit(known, delivered(second, SPEC), "second")
+    latest = bench.store.open(IDENTITY)
+    assert (latest.run_id, latest.frame()["f:v"].to_list()) == ("first", ["a"])
+
+
+def test_a_type_that_changes_keeps_what_is_known(bench):
+    """Numbers that become texts are the same ones; then a text is no number, and the type is another for good."""
+    bench.run("SELECT 1 AS id, 10 AS v UNION ALL SELECT 2, 20")
+    texts = "SELECT 1 AS id, '10' AS v UNION ALL SELECT 2, 'x'"
+    found, _ = bench.compare(texts)
+    assert (found.counts["update"], [event.kind for event in found.events]) == (1, ["retyped"])
+    bench.run(texts)
+    found, out = bench.compare(texts)
+    assert (sum(found.counts.values()), out, str(bench.store.open(IDENTITY).types["f:v"])) == (0, 0, "string")
