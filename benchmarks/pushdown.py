@@ -23,8 +23,9 @@ import polars as pl
 from tailrace.canonical.source import ModelRows
 from tailrace.changes import ChangeSet, DiffSpec
 from tailrace.diff.engine import Options, diff
-from tailrace.project.config import DuckDBConfig, FieldMap, PostgresConfig
+from tailrace.project.config import FieldMap
 from tailrace.project.types import SecretUrl
+from tailrace.project.warehouses import DuckDBConfig, PostgresConfig
 from tailrace.pushdown.compare import compare
 from tailrace.pushdown.store import WarehouseStore
 from tailrace.snapshot.identity import Identity

@@ -18,8 +18,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import report
-from tailrace.project.config import DuckDBConfig, FieldMap, PostgresConfig
+from tailrace.project.config import FieldMap
 from tailrace.project.types import SecretUrl
+from tailrace.project.warehouses import DuckDBConfig, PostgresConfig
 from tailrace.warehouses import Projection, Warehouse, open_warehouse
 
 ROWS, LIMIT = 1_000_000, 1.3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tailrace.project.config import DuckDBConfig, WarehouseConfig
+from tailrace.project.warehouses import DuckDBConfig, WarehouseConfig
 from tailrace.warehouses.base import Projection, Warehouse
 
 __all__ = ["Projection", "Warehouse", "open_warehouse"]

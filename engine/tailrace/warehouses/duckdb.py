@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from tailrace.errors import WarehouseError
-from tailrace.project.config import DuckDBConfig
+from tailrace.project.warehouses import DuckDBConfig
 from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import duckdb_dialect
 from tailrace.warehouses.faults import explain, model_lines

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from tailrace.errors import WarehouseError
-from tailrace.project.config import BigQueryConfig, PostgresConfig, SnowflakeConfig, SQLAlchemyConfig
+from tailrace.project.warehouses import BigQueryConfig, PostgresConfig, SnowflakeConfig, SQLAlchemyConfig
 from tailrace.warehouses.dialects import SQLITE_SHA256
 
 EngineConfig = PostgresConfig | SnowflakeConfig | BigQueryConfig | SQLAlchemyConfig

@@ -6,26 +6,22 @@ import pytest
 
 from tailrace.destination import Capabilities, plugins
 from tailrace.project.config import (
-    BigQueryConfig,
     DestinationConfig,
-    DuckDBConfig,
     FieldMap,
     GuardName,
     Guards,
     Mode,
     OnDelete,
     OnUnknown,
-    PostgresConfig,
     ProjectConfig,
     Rejects,
-    SnowflakeConfig,
-    SQLAlchemyConfig,
     SyncConfig,
 )
 from tailrace.project.model import field_keys
 from tailrace.project.operating import Alerts, Schedule, Serve, Window
 from tailrace.project.triggers import DbtCloudTrigger, HmacTrigger
 from tailrace.project.types import Secret, SecretUrl
+from tailrace.project.warehouses import BigQueryConfig, DuckDBConfig, PostgresConfig, SnowflakeConfig, SQLAlchemyConfig
 from tailrace_destinations.salesforce.config import ClientCredentials, Jwt, Password, RefreshToken, SessionToken
 
 PLUGINS = plugins()

@@ -4,8 +4,8 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from tailrace.project.config import DuckDBConfig, PostgresConfig
 from tailrace.project.types import SecretUrl
+from tailrace.project.warehouses import DuckDBConfig, PostgresConfig
 from tailrace.warehouses import open_warehouse
 
 

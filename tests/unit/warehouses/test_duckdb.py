@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tailrace.errors import WarehouseError
-from tailrace.project.config import DuckDBConfig
+from tailrace.project.warehouses import DuckDBConfig
 from tailrace.warehouses import open_warehouse
 from tailrace.warehouses.duckdb import DuckDBWarehouse
 

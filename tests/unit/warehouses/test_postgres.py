@@ -6,8 +6,8 @@ import pytest
 
 from tailrace.canonical.source import ModelRows
 from tailrace.errors import WarehouseError
-from tailrace.project.config import PostgresConfig, SQLAlchemyConfig
 from tailrace.project.types import SecretUrl
+from tailrace.project.warehouses import PostgresConfig, SQLAlchemyConfig
 from tailrace.warehouses import open_warehouse, postgres
 from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from tailrace.errors import WarehouseError
-from tailrace.project.config import SQLAlchemyConfig
 from tailrace.project.types import SecretUrl
+from tailrace.project.warehouses import SQLAlchemyConfig
 from tailrace.warehouses import open_warehouse
 from tailrace.warehouses.rows import batches
 

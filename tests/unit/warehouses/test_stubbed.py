@@ -11,8 +11,8 @@ from google.cloud.bigquery import SchemaField
 from google.cloud.bigquery.table import Row
 
 from tailrace.errors import WarehouseError
-from tailrace.project.config import BigQueryConfig, SnowflakeConfig
 from tailrace.project.types import Secret, SecretUrl
+from tailrace.project.warehouses import BigQueryConfig, SnowflakeConfig
 from tailrace.warehouses import open_warehouse
 
 SNOWFLAKE_COLUMNS = [  # name, type code, display size, internal size, precision, scale, may be null
