@@ -115,6 +115,7 @@ class Scheduler:
         `stopped` tells whether to begin to stop.
         """
         results: list[RunResult] = []
+        self.project.session.prepare()
         state = self.project.state
         recover(state, self.project.config.lease)
         requests = self._asked(state)
@@ -177,6 +178,7 @@ class Scheduler:
 
     def _look(self, *, schedules: bool) -> None:
         project = self.project
+        project.session.prepare()
         state = project.state
         recover(state, project.config.lease)
         for request in self._asked(state):
