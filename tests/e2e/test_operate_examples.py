@@ -74,7 +74,11 @@ def test_there_are_examples_of_both_kinds():
 def test_what_stays_runs_what_is_due_and_ends_well(scheduled, words):
     """A supervisor's SIGTERM ends it with 0."""
     process = subprocess.Popen(
-        scheduled.command(*words, "--port", "0"), cwd=scheduled.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        scheduled.command(*words, "--port", "0"),
+        cwd=scheduled.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         with Project.load(scheduled.root) as project:
