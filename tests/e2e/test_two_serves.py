@@ -203,3 +203,27 @@ def test_one_takes_over_from_another_that_was_killed(shared, receiver, serve):
     assert twice <= set(before)
     assert len(twice) <= in_doubt
     assert max(receiver.rows.values()) <= 2
+
+
+@pytest.mark.slow
+def test_a_run_is_cancelled_from_another_machine(shared, receiver, serve):
+    """It stops as by Ctrl-C: what was in flight is saved, and its sync is free; the process goes on."""
+    receiver.left = 10
+    process = serve()
+    assert receiver.waiting.wait(60)
+    with Project.load(shared.root) as project:
+        (sync, *_) = sorted(project.running())
+        project.cancel(sync, by="ann")
+        seen = threading.Event()
+        threading.Timer(3.0, lambda: (receiver.go.set(), seen.set())).start()
+        assert seen.wait(60)
+        wait_for(lambda: project.state.last_run(sync).finished_at is not None, "the end of the run")
+        run = project.state.last_run(sync)
+        assert (run.status, run.message) == (
+            "interrupted",
+            "stopped by ann, who cancelled the run; what was not sent stays for the next run",
+        )
+        assert run.tallies.acknowledged == sum(1 for name, _ in receiver.rows if name == sync) < ROWS
+        wait_for(lambda: len(done(project)) == 3, "the other runs")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0

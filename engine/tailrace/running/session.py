@@ -148,6 +148,11 @@ class Session:
 
         return RunFiles(self.storage, work=self.work)
 
+    def prepare(self) -> None:
+        """Open what runs share, before several threads use it: from Python 3.12 on two of them could open it twice."""
+        for held in (self._plugins, self.state, self.work, self.store, self.files):
+            assert held is not None  # noqa: S101 - to look at it is to open it
+
     def keeping(self, sync: Sync) -> Keeping:
         """How the snapshot of a sync keeps values."""
         config = sync.config.snapshot or self.project.config.snapshot

@@ -27,7 +27,7 @@ class Patience:
         """It failed without a run on record."""
         with self._lock:
             tries = self._times.get(name, (0, 0.0))[0] + 1
-            self._times[name] = (tries, time.monotonic() + min(MOST_S, self._tick * 2 ** min(tries, 20)))
+            self._times[name] = (tries, time.monotonic() + min(MOST_S, self._tick * 2 ** min(tries - 1, 20)))
 
     def ran(self, name: str) -> None:
         """There is a run on record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tailrace.stopping import Stop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """A run of this process. Equal to itself alone."""
 
@@ -22,8 +22,6 @@ class Place:
     warehouse: str
     project: Project
     stop: Stop
-    thread: list[threading.Thread] = field(default_factory=list)
-    """Empty until it is started."""
 
 
 class Places:

@@ -115,9 +115,12 @@ class Scheduler:
         `stopped` tells whether to begin to stop.
         """
         results: list[RunResult] = []
+        self.project.session.prepare()
         state = self.project.state
         recover(state, self.project.config.lease)
-        requests, names = self._asked(state), self.project.due()
+        requests = self._asked(state)
+        runs = {request.sync for request in requests if not request.dry_run}
+        names = [name for name in self.project.due() if name not in runs]
         while requests or names or self._places.taken:
             if stopped():
                 self.ask()
@@ -175,6 +178,7 @@ class Scheduler:
 
     def _look(self, *, schedules: bool) -> None:
         project = self.project
+        project.session.prepare()
         state = project.state
         recover(state, project.config.lease)
         for request in self._asked(state):
@@ -245,8 +249,12 @@ class Scheduler:
         place = Place(name, sync.config.destination, sync.warehouse, project, RunStop(self._stop))
         self._places.take(place)
         thread = threading.Thread(target=self._work, args=(place, work, results), name=f"run-{name}", daemon=True)
-        place.thread.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            self._places.leave(place)
+            self._keeper.drop(project)
+            raise
 
     def _work(
         self,

@@ -16,7 +16,7 @@ from tailrace.errors import UsageError
 from tailrace.jsonform import iso
 from tailrace.state.database import Database
 from tailrace.state.machine import is_dead, this_machine
-from tailrace.state.schema import audit, cancels, leases, pauses, requests
+from tailrace.state.schema import audit, cancels, leases, pauses, requests, runs
 
 RequestState: TypeAlias = Literal["waiting", "taken", "done", "withdrawn", "lost"]
 ENDED: tuple[RequestState, ...] = ("done", "withdrawn", "lost")
@@ -104,6 +104,7 @@ class Action:
         }
 
 
+_DRY_RUN_S = 3_600.0
 _SHOWN = [column for column in requests.c if column.name not in {"plan", "once", "host", "pid"}]
 
 
@@ -234,21 +235,17 @@ class Controls(Database):
         """Mark requests as lost whose taker has died, and give them; each is given to one caller alone.
 
         Dead is a process of this machine that is gone, and one that took its request longer than `silence` seconds ago
-        while no run holds the sync. A dry run elsewhere holds none; it has an hour.
+        while no run holds the sync, nor has held it for so long. A dry run holds none; it has an hour.
         """
         if not self.requests(states={"taken"}, limit=1):
             return []  # as a rule: no need to keep others from writing
         with self.transaction() as connection:
             now = self.now(connection)
             taken = connection.execute(sa.select(requests).where(requests.c.state == "taken")).mappings().all()
-            holders = {row["sync"]: row for row in connection.execute(sa.select(leases)).mappings()}
-            found = [row for row in taken if _is_lost(row, holders.get(row["sync"]), now, silence)]
+            found = [row for row in taken if _is_lost(connection, row, now, silence)]
             values = {"state": "lost", "finished_at": now, "message": LOST, "plan": None}
-            return [
-                _request({**row, **values})
-                for row in found
-                if self._moved(connection, row["request_id"], "taken", values)
-            ]
+            lost = (row for row in found if self._moved(connection, row["request_id"], "taken", values))
+            return [_request({**row, **values}) for row in lost]
 
     def note_action(
         self, who: str, action: str, subject: str, *, role: str | None = None, detail: Mapping[str, Any] | None = None
@@ -278,12 +275,20 @@ def _held(lease: Any, now: float) -> bool:
     return lease["holder"] is not None and lease["expires_at"] > now and not is_dead(lease["host"], lease["pid"])
 
 
-def _is_lost(request: Any, lease: Any, now: float, silence: float) -> bool:
+def _is_lost(connection: Connection, request: Any, now: float, silence: float) -> bool:
     if is_dead(request["host"], request["pid"]):
         return True
+    patience = max(silence, _DRY_RUN_S) if request["dry_run"] else silence
+    if request["taken_at"] >= now - patience:
+        return False
+    query = sa.select(leases).where(leases.c.sync == request["sync"])
+    lease = connection.execute(query).mappings().one_or_none()
     if lease is not None and _held(lease, now):
         return False
-    return bool(request["taken_at"] < now - (max(silence, 3600.0) if request["dry_run"] else silence))
+    # A run that has just ended may be about to tell of it.
+    own = (runs.c.sync == request["sync"]) & (runs.c.started_at >= request["taken_at"])
+    ended = connection.scalar(sa.select(sa.func.max(runs.c.finished_at)).where(own))
+    return ended is None or bool(ended < now - silence)
 
 
 def _request(row: Any) -> Request:

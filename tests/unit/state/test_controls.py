@@ -134,7 +134,7 @@ def test_a_request_of_a_dead_process_is_lost(state, tmp_path):
 
 
 def test_a_request_of_another_machine_is_lost_when_nobody_holds_the_sync(state, clock, monkeypatch):
-    """It has as long as a lease lasts to take the sync; a dry run, which takes none, has an hour."""
+    """It has as long as a lease lasts to take the sync, and to tell of a run that has ended; a dry run has an hour."""
     run, dry = state.request("contacts", "ann"), state.request("contacts", "ann", dry_run=True)
     with monkeypatch.context() as there:
         there.setattr("tailrace.state.controls.this_machine", lambda: "another boot pid")
@@ -143,7 +143,14 @@ def test_a_request_of_another_machine_is_lost_when_nobody_holds_the_sync(state, 
     lease = state.acquire("contacts", "another", 60.0)
     clock.now += 59
     assert state.lose_requests(30.0) == []
+    state.start_run(
+        "r1", sync="contacts", mode="upsert", destination="crm", object="Contact", identity="i1", token=lease.token
+    )
+    state.finish_run("r1", "succeeded")
     lease.release()
+    clock.now += 29
+    assert state.lose_requests(30.0) == []
+    clock.now += 2
     assert [each.request_id for each in state.lose_requests(30.0)] == [run]
     clock.now += 3_600
     assert [each.request_id for each in state.lose_requests(30.0)] == [dry]
