@@ -11,7 +11,6 @@ from tests.e2e.served import Served
 from tests.unit.web.shop import make_past
 
 from tailrace import Project
-from tailrace.destination import Account
 from tailrace.state import NewIssue
 
 __all__ = ["hook", "workspace"]
@@ -124,9 +123,9 @@ def more_to_see(root):
         run = project.runs(sync="copies")[0].record
         lost = NewIssue('{"id":1}', "insert", "create", "unknown", "ANSWER_LOST", "no answer came within 60 s", "p")
         project.state.record_issues("copies", run.identity, run.run_id, [lost], max_attempts=3)
-        hint = project._session.target(project.syncs["people"]).hint
-        seen = project.state.account("app", hint).account_id
-        project.state.remember_account("app", hint, Account(seen, "The shop's app", 61_000, 100_000))
+        account = project._session.target(project.syncs["people"]).account
+        with project.state.limits(account).books() as books:
+            books.standing.report(61_000, 100_000, books.now)
         for action in ("pause", "unpause"):
             project.audit(who="ann", role="operator", action=action, subject="people", detail={"done": True})
         project.audit(who="trigger warehouse", action="run", subject="people", detail={"delivery": "0f3a"})
