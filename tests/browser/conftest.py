@@ -10,6 +10,9 @@ from tests.e2e.conftest import Workspace, hook, workspace
 from tests.e2e.served import Served
 from tests.unit.web.shop import make_past
 
+from tailrace import Project
+from tailrace.state import NewIssue
+
 __all__ = ["hook", "workspace"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -108,9 +111,24 @@ def shop(past, tmp_path_factory):
     """A console over a project with a past, that tests only look at."""
     root = tmp_path_factory.mktemp("looked-at") / "shop"
     shutil.copytree(past, root)
+    more_to_see(root)
     serve = Served(Workspace(root), env=SECRETS)
     yield serve
     serve.stop()
+
+
+def more_to_see(root):
+    """A row of unknown outcome, lines in the audit log, and a quota that is partly used."""
+    with Project.load(root) as project:
+        run = project.runs(sync="copies")[0].record
+        lost = NewIssue('{"id":1}', "insert", "create", "unknown", "ANSWER_LOST", "no answer came within 60 s", "p")
+        project.state.record_issues("copies", run.identity, run.run_id, [lost], max_attempts=3)
+        account = project._session.target(project.syncs["people"]).account
+        with project.state.limits(account).books() as books:
+            books.standing.report(61_000, 100_000, books.now)
+        for action in ("pause", "unpause"):
+            project.audit(who="ann", role="operator", action=action, subject="people", detail={"done": True})
+        project.audit(who="trigger warehouse", action="run", subject="people", detail={"delivery": "0f3a"})
 
 
 SECRETS = {"SHOP_SECRET": "shop secret of the test", "DBT_SECRET": "dbt secret of the test"}

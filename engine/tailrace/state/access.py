@@ -64,8 +64,9 @@ class Access(Database):
         with self.transaction() as connection:
             row = {"token_id": token_id, "name": name, "role": role, "made_at": self.now(connection)}
             insert = self.insert(tokens).values(**row, digest=_digest(secret))
-            made = connection.execute(insert.on_conflict_do_nothing(index_elements=["name"])).rowcount
-        if not made:
+            new = insert.on_conflict_do_nothing(index_elements=["name"]).returning(tokens.c.token_id)
+            made = connection.scalar(new)
+        if made is None:
             raise UsageError(f"there is a token {name} already", hint=f"tailrace token revoke {name} ends it")
         return f"{PREFIX}_{token_id}_{secret}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+STATIC: Final = "/static/"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -90,27 +91,34 @@ class Guard:
         headers = Headers(scope=scope)
         refused = self._refused(scope, headers)
         if refused is not None:
-            body = json.dumps({"error": {"message": refused, "hint": None}})
-            answer = Response(body, 421 if "host" in refused else 403, media_type="application/json")
-            await answer(scope, receive, _with_headers(send))
+            status, message, hint = refused
+            body = json.dumps({"error": {"message": message, "hint": hint}})
+            await Response(body, status, media_type="application/json")(scope, receive, _with_headers(send))
             return
-        await self._app(scope, receive, _with_headers(send))
+        static = str(scope["path"]).startswith(STATIC)
+        await self._app(scope, receive, _with_headers(send, {"cache-control": "no-cache"} if static else {}))
 
-    def _refused(self, scope: Scope, headers: Headers) -> str | None:
+    def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str, str | None] | None:
+        """Status, message and hint of a refusal."""
         host = headers.get("host", "")
         if not self._hosts.allow(host):
-            return f"this server has no host {host_of(host) or 'of that name'}: serve it with --allow-host"
+            name = host_of(host) or "of that name"
+            return (
+                421,
+                f"this server has no host {name}",
+                "serve it with --allow-host, or ask for it by its own address",
+            )
         if scope["method"] in SAFE or str(scope["path"]).startswith(self._free):
             return None
         origin = headers.get("origin")
-        if origin is not None and urlsplit_netloc(origin) != host:
-            return "the request comes from a page of another site"
-        if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            return "the request comes from a page of another site"
+        foreign = origin is not None and _netloc(origin) != host
+        if foreign or headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            hint = "a proxy must pass the header Host on" if foreign else None
+            return 403, "the request comes from a page of another site", hint
         return None
 
 
-def urlsplit_netloc(origin: str) -> str:
+def _netloc(origin: str) -> str:
     """`host:port` of an origin; empty when there is none, as for `null`."""
     try:
         return urlsplit(origin).netloc
@@ -118,11 +126,11 @@ def urlsplit_netloc(origin: str) -> str:
         return ""
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, more: Mapping[str, str] = HEADERS) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=list(message.get("headers", [])))
-            for name, value in HEADERS.items():
+            for name, value in {**HEADERS, **more}.items():
                 headers.setdefault(name, value)
             message = {**message, "headers": headers.raw}
         await send(message)

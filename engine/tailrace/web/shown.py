@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from tailrace.cli.render import counted
 from tailrace.clock import now
 from tailrace.jsonform import iso, show, show_key
 from tailrace.web import views
@@ -90,6 +91,7 @@ def key(columns: Mapping[str, Any]) -> str:
 
 FILTERS: Final = {
     "at": views.at,
+    "counted": counted,
     "iso": iso,
     "ago": ago,
     "clock": clock,
