@@ -11,7 +11,7 @@ from tailrace.changes import DiffSpec
 from tailrace.diff.engine import Options
 from tailrace.errors import SnapshotError
 from tailrace.project.config import FieldMap
-from tailrace.pushdown.compare import compare
+from tailrace.pushdown.compare import Reading, compare
 from tailrace.pushdown.store import WarehouseStore
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.store import Delivered
@@ -92,8 +92,9 @@ class Bench:
         match = {name: name for name in self.spec.match}
         projection = Projection(sql, ("id",), match, {name: FieldMap(column=name) for name in self.spec.fields})
         with self.warehouse.desk(write=False) as desk:
+            reading = Reading(lambda: self.warehouse.read(projection))
             at = (known.table, known.manifest, known.revision)
-            found, partial = compare(desk, at, projection, self.spec, folder, Options(), lambda rows: rows, 100)
+            found, partial = compare(desk, at, projection, self.spec, folder, Options(), reading)
         return found, partial.fetch(partial.live_places()).collect().height
 
     def run(self, sql):
