@@ -291,7 +291,7 @@ def test_fields_and_policies_may_come_and_go(warehouse, steps):
     walk(warehouse, steps)
 
 
-@pytest.mark.parametrize("pieces", [(1, 2), (2, 1, 3, 1, 2)], ids=str)
+@pytest.mark.parametrize("pieces", [(1, 2), pytest.param((2, 1, 3, 1, 2), marks=pytest.mark.slow)], ids=str)
 @QUICK
 @given(steps=generations())
 def test_outcomes_may_be_taken_in_piece_by_piece_and_twice(warehouse, pieces, steps):
