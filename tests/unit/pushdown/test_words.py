@@ -222,6 +222,19 @@ def test_a_run_that_was_overtaken_moves_nothing(bench):
     assert (latest.run_id, latest.frame()["f:v"].to_list()) == ("first", ["a"])
 
 
+def test_a_run_from_before_a_reset_moves_nothing(bench):
+    """Though the new snapshot has come as far as the one that the run planned on."""
+    bench.run("SELECT 1 AS id, 'a' AS v")
+    known = bench.store.open(IDENTITY)
+    stale, _ = bench.compare("SELECT 1 AS id, 'b' AS v")
+    bench.store.forget(IDENTITY)
+    bench.run("SELECT 2 AS id, 'c' AS v")
+    assert bench.store.open(IDENTITY).revision == known.revision
+    with pytest.raises(SnapshotError, match="changed by another run"):
+        bench.store.commit(known, delivered(stale, SPEC), "stale")
+    assert bench.store.open(IDENTITY).frame()["k:id"].to_list() == [2]
+
+
 def test_a_type_that_changes_keeps_what_is_known(bench):
     """Numbers that become texts are the same ones; then a text is no number, and the type is another for good."""
     bench.run("SELECT 1 AS id, 10 AS v UNION ALL SELECT 2, 20")
