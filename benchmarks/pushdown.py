@@ -26,7 +26,7 @@ from tailrace.diff.engine import Options, diff
 from tailrace.project.config import FieldMap
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import DuckDBConfig, PostgresConfig
-from tailrace.pushdown.compare import compare
+from tailrace.pushdown.compare import Reading, compare
 from tailrace.pushdown.store import WarehouseStore
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.store import Delivered, SnapshotStore
@@ -103,8 +103,9 @@ def measured(kind: str, warehouse: Warehouse, folder: Path, rows: int) -> dict[s
     def pushed(place: Path) -> ChangeSet:
         known = there.open(IDENTITY)
         with warehouse.desk(write=False) as desk:
+            reading = Reading(lambda: warehouse.read(PROJECTION))
             at = (known.table, known.manifest, known.revision)
-            return compare(desk, at, PROJECTION, SPEC, place, Options(), lambda each: each, 65_536)[0]
+            return compare(desk, at, PROJECTION, SPEC, place, Options(), reading)[0]
 
     figures: dict[str, Any] = {}
     for compared, store in ((fetched, files), (pushed, there)):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,8 +22,6 @@ from tailrace.pushdown.partial import Partial
 from tailrace.pushdown.tables import read, read_near, read_twins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow as pa
 
     from tailrace.changes import ChangeSet, DiffSpec
@@ -34,7 +33,18 @@ if TYPE_CHECKING:
     from tailrace.pushdown.manifest import Manifest
     from tailrace.warehouses.base import Projection
 
-Timed = Callable[["Iterator[pa.RecordBatch]"], "Iterator[pa.RecordBatch]"]
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a model is read."""
+
+    whole: Callable[[], AbstractContextManager[Iterator[pa.RecordBatch]]]
+    """All of its rows, as quickly as the warehouse can."""
+    batch_rows: int = 65_536
+    timed: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] = lambda batches: batches
+    """What batches pass through as they come."""
+
+
 STORED = "stored.parquet"
 
 
@@ -49,8 +59,7 @@ def compare(
     spec: DiffSpec,
     folder: Path,
     options: Options,
-    timed: Timed,
-    batch_rows: int,
+    reading: Reading,
 ) -> tuple[ChangeSet, Partial]:
     """The change set, and the rows that came out; `place` is the snapshot's table, its manifest and its revision.
 
@@ -61,19 +70,19 @@ def compare(
         narrowing = Narrowing(desk, table, manifest, projection, spec)
         if narrowing.possible:
             try:
-                return _narrowed(narrowing, revision, folder / "narrowed", options, timed, batch_rows)
+                return _narrowed(narrowing, revision, folder / "narrowed", options, reading)
             except Unsuited:
                 pass
-    return _whole(desk, place, projection, spec, folder / "whole", options, timed, batch_rows)
+    return _whole(desk, place, spec, folder / "whole", options, reading)
 
 
 def _narrowed(
-    narrowing: Narrowing, revision: int, folder: Path, options: Options, timed: Timed, batch_rows: int
+    narrowing: Narrowing, revision: int, folder: Path, options: Options, reading: Reading
 ) -> tuple[ChangeSet, Partial]:
     folder.mkdir()
     partial = Partial(narrowing.manifest, revision, folder / STORED)
     narrowing.count()
-    rows = ModelRows.from_batches(timed(narrowing.batches(partial, batch_rows)))
+    rows = ModelRows.from_batches(reading.timed(narrowing.batches(partial, reading.batch_rows)))
     changes = _Narrowed(rows, partial, narrowing.spec, folder, options, narrowing).run()
     counted = narrowing.counted
     told = replace(
@@ -88,16 +97,12 @@ def _narrowed(
 def _whole(
     desk: Desk,
     place: tuple[str, Manifest | None, int],
-    projection: Projection,
     spec: DiffSpec,
     folder: Path,
     options: Options,
-    timed: Timed,
-    batch_rows: int,
+    reading: Reading,
 ) -> tuple[ChangeSet, Partial]:
     """Everything comes out: for first runs, for `--full`, and where the warehouse cannot tell."""
-    from tailrace.warehouses.projection import known_types  # noqa: PLC0415 - with the driver
-
     folder.mkdir()
     table, manifest, revision = place
     partial = Partial(manifest, revision, folder / STORED)
@@ -105,9 +110,9 @@ def _whole(
         with partial.file() as file:
             for stored in read(desk, table, manifest):
                 partial.add(file, stored)
-    stream = desk.stream(desk.compiled(projection), projection.names, known_types(projection), batch_rows)
-    rows = ModelRows.from_batches(timed(stream))
-    return _Narrowed(rows, partial, spec, folder, options, None).run(), partial
+    with reading.whole() as batches:
+        rows = ModelRows.from_batches(reading.timed(batches))
+        return _Narrowed(rows, partial, spec, folder, options, None).run(), partial
 
 
 class _Narrowed(Diff):

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from tailrace.warehouses.dialects import Dialect
 
 Fault = Callable[[str, Exception], "WarehouseError"]
+_SETTINGS = (
+    "work_mem = '128MB'",  # rows are joined by hashes that should stay in memory
+    "jit = off",  # statements of many expressions would be compiled for longer than they run
+    "parallel_tuple_cost = 0",  # the planner takes all rows for changed, which to hand over would cost too much
+)
 COPIED = 65_536
 """Rows written out as text at once."""
 
@@ -68,8 +73,7 @@ class PostgresDesk:
 
     def __init__(self, connection: psycopg.Connection[Any], dialect: Dialect, fault: Fault) -> None:
         self._connection, self._dialect, self._fault = connection, dialect, fault
-        # Rows are joined by hashes that should stay in memory, and statements of many expressions compiled for seconds.
-        for setting in ("work_mem = '128MB'", "jit = off"):
+        for setting in _SETTINGS:
             self.run(f"SET LOCAL {setting}")
 
     def compiled(self, projection: Projection) -> str:

@@ -239,7 +239,8 @@ class WarehouseStore:
             tables.prepare(desk, self._schema)
             tables.claim(desk, self._schema, snapshot.identity)
             latest = self._look(desk, snapshot.identity)
-            if latest.revision != snapshot.revision:
+            # Not the number alone: after a reset another snapshot may have got so far.
+            if (latest.revision, latest.manifest) != (snapshot.revision, snapshot.manifest):
                 raise _overtaken(snapshot, latest.revision)
             yield desk
 

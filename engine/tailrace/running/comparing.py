@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,13 +86,14 @@ def _in_warehouse(
     *,
     full: bool,
 ) -> tuple[ChangeSet, Partial]:
-    from tailrace.pushdown.compare import compare  # noqa: PLC0415 - only where snapshots are in the warehouse
+    from tailrace.pushdown.compare import Reading, compare  # noqa: PLC0415 - only where snapshots are in the warehouse
 
     options = Options(memory=session.project.config.memory, full=full)
     place = (snapshot.table, snapshot.manifest, snapshot.revision)
     with _about(sync, lambda: _faults(session, sync)), session.warehouse(sync.warehouse).desk(write=False) as desk:
-        rows = _batch_rows(session, sync)
-        return compare(desk, place, sync.projection(), spec, folder, options, clock.timed, rows)
+        rows, projection = _batch_rows(session, sync), sync.projection()
+        whole = partial(session.warehouse(sync.warehouse).read, projection, batch_rows=rows)
+        return compare(desk, place, projection, spec, folder, options, Reading(whole, rows, clock.timed))
 
 
 def _faults(session: Session, sync: Sync) -> None:

@@ -11,7 +11,7 @@ from tailrace.changes import DiffSpec
 from tailrace.diff.engine import Options
 from tailrace.errors import SnapshotError
 from tailrace.project.config import FieldMap
-from tailrace.pushdown.compare import compare
+from tailrace.pushdown.compare import Reading, compare
 from tailrace.pushdown.store import WarehouseStore
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.store import Delivered
@@ -92,8 +92,9 @@ class Bench:
         match = {name: name for name in self.spec.match}
         projection = Projection(sql, ("id",), match, {name: FieldMap(column=name) for name in self.spec.fields})
         with self.warehouse.desk(write=False) as desk:
+            reading = Reading(lambda: self.warehouse.read(projection))
             at = (known.table, known.manifest, known.revision)
-            found, partial = compare(desk, at, projection, self.spec, folder, Options(), lambda rows: rows, 100)
+            found, partial = compare(desk, at, projection, self.spec, folder, Options(), reading)
         return found, partial.fetch(partial.live_places()).collect().height
 
     def run(self, sql):
@@ -219,6 +220,19 @@ def test_a_run_that_was_overtaken_moves_nothing(bench):
         bench.store.commit(known, delivered(second, SPEC), "second")
     latest = bench.store.open(IDENTITY)
     assert (latest.run_id, latest.frame()["f:v"].to_list()) == ("first", ["a"])
+
+
+def test_a_run_from_before_a_reset_moves_nothing(bench):
+    """Though the new snapshot has come as far as the one that the run planned on."""
+    bench.run("SELECT 1 AS id, 'a' AS v")
+    known = bench.store.open(IDENTITY)
+    stale, _ = bench.compare("SELECT 1 AS id, 'b' AS v")
+    bench.store.forget(IDENTITY)
+    bench.run("SELECT 2 AS id, 'c' AS v")
+    assert bench.store.open(IDENTITY).revision == known.revision
+    with pytest.raises(SnapshotError, match="changed by another run"):
+        bench.store.commit(known, delivered(stale, SPEC), "stale")
+    assert bench.store.open(IDENTITY).frame()["k:id"].to_list() == [2]
 
 
 def test_a_type_that_changes_keeps_what_is_known(bench):
