@@ -139,7 +139,11 @@ def test_it_can_be_built_on(folder, origin, monkeypatch):
     assert folder.rows() == AFTER
     body = json.loads((folder.place / "manifest.json").read_text())
     assert (body["format"], body["generation"]) == (2, 3)
-    assert {segment["files"]["values"]["name"] for segment in body["segments"]} > set(before)
+    after = {segment["files"]["values"]["name"] for segment in body["segments"]}
+    # Names of then were made with other hashes. A row with an unknown field gets a new one by being written again, and
+    # takes the last one of its segment with it.
+    assert len(after - set(before)) == 1
+    assert len(after & set(before)) >= len(before) - 1
     assert all((folder.place / name).read_bytes() == data for name, data in before.items())
     assert said(folder.compare(made.THIRD)) == []
 
