@@ -152,12 +152,15 @@ def _server(app: ASGIApp) -> _Server:
 def _bind(listening: Listening) -> socket.socket:
     family = socket.AF_INET6 if ":" in listening.listen else socket.AF_INET
     try:
-        return socket.create_server((listening.listen, listening.port), family=family, backlog=128)
+        bound = socket.create_server((listening.listen, listening.port), family=family, backlog=128)
+        # Connections inherit it. Without it an answer's body waits 40 ms for the browser to confirm its head.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
         where = f"{listening.listen}:{listening.port}"
         reason = error.strerror or error if isinstance(error, OSError) else error
         hint = "choose another --port, 0 for a free one; --no-web runs the schedule alone"
         raise UsageError(f"the console cannot listen on {where}: {reason}", hint=hint) from error
+    return bound
 
 
 def _address(bound: socket.socket) -> str:
