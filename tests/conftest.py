@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 import sqlalchemy as sa
 
 from tailrace import redact
@@ -18,6 +19,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
+
+# How long an example takes is the machine's affair: deadlines are assertions about time.
+settings.register_profile("tailrace", deadline=None)
+settings.load_profile("tailrace")
 
 
 @pytest.fixture(autouse=True)
