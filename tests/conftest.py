@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 import sqlalchemy as sa
+from hypothesis import settings
 
 from tailrace import redact
 
