@@ -55,11 +55,11 @@ demo: $(STAMP)  ## the main job end to end: an embedded warehouse, simulated CRM
 test: $(STAMP)  ## all tests but the heavy ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not live" $(ARGS)
 
-check: $(STAMP)  ## lint, types, built wheel, heavy suites, TPC-H at full scale, all tests: what CI runs
+check: $(STAMP)  ## lint, types, built wheel, heavy suites, all tests: what CI runs
 	@$(MAKE) lint
 	@$(MAKE) typecheck
-	@$(MAKE) test-slow
-	@$(MAKE) test-tpch
+	@# By itself, that test lets a thousand runs go by.
+	@TAILRACE_SERVED_RUNS=330 $(MAKE) test-slow
 	@$(MAKE) test
 
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel

@@ -32,7 +32,7 @@ schedule: {every: 15m}
 """
 RUNS = int(os.environ.get("TAILRACE_SERVED_RUNS", "1000"))
 WARM = RUNS * 3 // 10
-"""After so many runs all is as large as it gets: a day's runs are kept, which are 96."""
+"""After so many runs all is as large as it gets: a day's runs are kept, which are 96. So there must be 320 or more."""
 
 
 class Clock:
