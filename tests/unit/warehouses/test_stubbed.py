@@ -305,7 +305,7 @@ def test_a_missing_extra_names_the_install_command(monkeypatch, tmp_path):
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    from tailrace.project.config import PostgresConfig  # noqa: PLC0415 - under the patched import
+    from tailrace.project.warehouses import PostgresConfig  # noqa: PLC0415 - under the patched import
 
     config = PostgresConfig(type="postgres", url=SecretUrl.literal("postgresql://db/ops"))
     with pytest.raises(WarehouseError, match=r"pip install 'tailrace\[postgres\]'"):

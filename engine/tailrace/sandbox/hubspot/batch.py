@@ -318,6 +318,8 @@ def shown_names(store: Store, asked: Any) -> list[str]:
     """The properties a read shows: those asked for that exist, and the record id and times."""
     if not asked:
         return list(store.type.shown)
+    if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
+        raise invalid("Invalid input JSON: properties is a list of names")
     always = ("createdate", "hs_object_id", store.type.modified)
     return list(dict.fromkeys([*(name for name in asked if name in store.type.properties), *always]))
 
