@@ -230,16 +230,19 @@ def section(turns: list[dict[str, Any]], rows: int, load: float) -> str:
         wall, cpu = middle(turns, name, "seconds"), middle(turns, name, "cpu")
         figures = f"{wall:.2f} s | {every[0]:.2f} to {every[-1]:.2f} s | {wall / rows * 1e6:.2f} | {cpu:.2f} s"
         lines.append(f"| {label} | {figures} | {peak:.0f} MiB |")
-    ratios = [ratio(turns, "polars", "that writes finished texts"), ratio(turns, "typed", "that writes values itself")]
+    ratios = [
+        ratio(turns, "typed", "that writes the same values", LIMIT),
+        ratio(turns, "polars", "that writes finished texts, so that half of the work is done"),
+    ]
     when = report.when(load, len(turns), LIBRARIES)
     return SECTION.format(when=when, rows=rows, lines="\n".join(lines), ratios="\n".join(ratios))
 
 
-def ratio(turns: list[dict[str, Any]], name: str, label: str) -> str:
+def ratio(turns: list[dict[str, Any]], name: str, label: str, limit: float | None = None) -> str:
     """Upserts in proportion to another case, as a row of a table."""
     wall, cpu = (middle(turns, "upsert", kind) / middle(turns, name, kind) for kind in ("seconds", "cpu"))
-    verdict = "met" if wall <= LIMIT else "**missed**"
-    return f"| {label} | {wall:.2f} | {cpu:.2f} | ≤ {LIMIT:g} | {verdict} |"
+    wanted = "| |" if limit is None else f"≤ {limit:g} | {'met' if wall <= limit else '**missed**'} |"
+    return f"| {label} | {wall:.2f} | {cpu:.2f} | {wanted}"
 
 
 def middle(turns: list[dict[str, Any]], name: str, kind: str) -> float:
