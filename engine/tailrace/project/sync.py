@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from tailrace.warehouses.base import Projection
 
 
+_UNMEANT = frozenset({
+    "description", "tags", "schedule", "paused", "timeout", "freshness", "alerts", "warehouse", "snapshot",
+})  # fmt: skip
+"""Keys that do not change what a run does; the warehouse counts by the name that it has in the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sync:
     """A valid sync: its file, its model, and the configured ends it connects."""
@@ -81,10 +87,10 @@ class Sync:
     def definition_hash(self) -> str:
         """Hex SHA-256 over all that decides what a run does: the file's meaning and the model's SQL.
 
-        Layout of the YAML, defaults written out, description, tags and schedule do not count; neither do
-        line ends and outer blank space of the SQL. Secrets count by their references.
+        Layout of the YAML, defaults written out, description and tags, when it runs and who is told do not count;
+        neither do line ends and outer blank space of the SQL. Secrets count by their references.
         """
-        unmeant = {"description", "tags", "schedule", "warehouse", "snapshot"}
+        unmeant = set(_UNMEANT)
         if self.config.table is None:
             unmeant.add("table")  # hashes are as they were before there was that key
         meaning = {

@@ -420,6 +420,7 @@ SAME = {
     "layout": sync(key="[id]", fields="{name: {column: name}}"),
     "defaults": sync() + "guards: {max_deletes: 15%}\non_unknown: hold\nturbo: false\n",
     "words": sync() + "description: other words\ntags: [x]\nschedule: {every: 1h}\n",
+    "operating": sync() + "paused: true\ntimeout: 1h\nfreshness: 2h\nalerts: {rejected: 5}\n",
     "warehouse": sync(warehouse="main"),
 }
 OTHER = {
@@ -441,6 +442,12 @@ def test_the_definition_hash_keeps_when_the_meaning_keeps(load, text):
     before = load({"syncs/people.yml": sync()}).syncs["people"].definition_hash
     changed = load({"syncs/people.yml": "# note\n" + text, "models/people.sql": "select 1 as id, 'a' as name\r\n\n"})
     assert changed.syncs["people"].definition_hash == before
+
+
+def test_the_definition_hash_is_what_it_was(load):
+    """Or each upgrade would make all saved plans stale."""
+    found = load({"syncs/people.yml": sync()}).syncs["people"].definition_hash
+    assert found == "8d1e8e5aa338a93c6899d953fb3f2c24740864acb3f3d458085ec572567f7d60"
 
 
 def test_the_definition_hash_changes_with_the_meaning(load):
