@@ -29,6 +29,7 @@ from tailrace.running.planner import known_identity
 from tailrace.running.result import RunResult
 from tailrace.state import RowIssue, RunRecord, StateDB, leases, schema
 from tailrace.state.database import connect
+from tailrace.stopping import RunStop
 from tailrace.testing.memory import CAPABILITIES
 
 LEASE_S = 3600
@@ -176,10 +177,17 @@ class World:
             mock.patch.dict(Limiter.__init__.__kwdefaults__, clock=self.clock.read),
             mock.patch.dict(Allowance.__init__.__kwdefaults__, clock=self.clock.read),
             mock.patch("time.sleep", self.clock.advance),
+            mock.patch.object(RunStop, "wait", self._wait),
             mock.patch.object(checkpoints, "LEAST", 1 if self.kind.checkpoints else checkpoints.LEAST),
             mock.patch.object(checkpoints, "EVERY_S", 0.0 if self.kind.checkpoints else checkpoints.EVERY_S),
         ):
             self._stack.enter_context(patch)
+
+    def _wait(self, timeout: float | None = None) -> bool:
+        """What a run does that waits for its stop: nobody here stops one but by killing it."""
+        assert timeout is not None, "a run would wait without end"
+        self.clock.advance(timeout)
+        return False
 
     def _warehouse(self) -> Rows:
         return Rows(TYPES, self.model.rows)
