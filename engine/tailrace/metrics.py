@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args
 
 from tailrace.clock import now
 from tailrace.errors import TailraceError
@@ -17,6 +17,7 @@ from tailrace.limits import breaker
 from tailrace.limits.standing import Standing
 from tailrace.running.ledger import FRESH
 from tailrace.running.planner import known_identity, known_quota
+from tailrace.running.result import RunStatus
 from tailrace.state import IssueCounts
 from tailrace.state.totals import BUCKETS
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _MINUTE_S: Final = 60.0
-_STATUSES = ("succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted")
+_STATUSES = get_args(RunStatus)
 _OUTCOMES = ("acknowledged", "rejected", "unknown", "skipped")
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 

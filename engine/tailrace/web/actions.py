@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tailrace.api import OVERRIDABLE
 from tailrace.web.plans import FILE, FOLDER
@@ -22,6 +22,36 @@ if TYPE_CHECKING:
     from tailrace.web.plans import Kept, Plans
 
 Rows = Literal["retry", "dismiss"]
+
+
+class Asking(Protocol):
+    """A call of the API, or a page or form of the console."""
+
+    @property
+    def project(self) -> Project:
+        """Of which something is asked."""
+
+    @property
+    def plans(self) -> Plans:
+        """Those that are kept."""
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """What stands in the path, by name."""
+
+
+def named(asking: Asking) -> str:
+    """The sync that the path names; a refusal where there is none of that name."""
+    return known(asking.project, asking.path["name"])
+
+
+def planned(asking: Asking) -> Kept:
+    """The plan that the path names; a refusal where there is none, or none any more."""
+    plan = asking.path["plan"]
+    kept = asking.plans.get(plan)
+    if kept is None or kept.sync not in asking.project.syncs:
+        raise missing(f"there is no plan {plan}", hint="plans are kept for a day; make it again")
+    return kept
 
 
 def known(project: Project, name: str) -> str:

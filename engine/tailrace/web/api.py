@@ -14,7 +14,6 @@ from tailrace.web.refusal import Refusal, missing
 if TYPE_CHECKING:
     from tailrace.running.ledger import TroubledRow
     from tailrace.state.controls import Request
-    from tailrace.web.plans import Kept
 
 
 def me(call: Call) -> Form:
@@ -30,37 +29,37 @@ def syncs(call: Call) -> Form:
 
 def sync(call: Call) -> Form:
     """As one sync of `status --json`, with what its file says."""
-    name = _name(call)
+    name = actions.named(call)
     return {**views.sync_line(call.project, name), "definition": views.definition(call.project.syncs[name])}
 
 
 def run(call: Call) -> Form:
     """The run is made by whoever serves the project, soon; the answer is a request that tells what becomes of it."""
     body: asked.RunAsked = call.body
-    wanted = actions.run(call.project, call.who, _name(call), full=body.full, dry_run=body.dry_run)
+    wanted = actions.run(call.project, call.who, actions.named(call), full=body.full, dry_run=body.dry_run)
     return wanted.to_json()
 
 
 def pause(call: Call) -> Form:
     """No schedule and no request runs the sync; a run that goes on is left alone."""
-    return {"sync": _name(call), "done": actions.pause(call.project, call.who, _name(call))}
+    return {"sync": actions.named(call), "done": actions.pause(call.project, call.who, actions.named(call))}
 
 
 def unpause(call: Call) -> Form:
     """Schedules and requests run the sync again."""
-    return {"sync": _name(call), "done": actions.unpause(call.project, call.who, _name(call))}
+    return {"sync": actions.named(call), "done": actions.unpause(call.project, call.who, actions.named(call))}
 
 
 def cancel(call: Call) -> Form:
     """The run stops after the batches in flight."""
-    actions.cancel(call.project, call.who, _name(call))
-    return {"sync": _name(call), "done": True}
+    actions.cancel(call.project, call.who, actions.named(call))
+    return {"sync": actions.named(call), "done": True}
 
 
 def reset(call: Call) -> Form:
     """As `reset`: nothing is deleted at the destination, and the next run takes every row as new."""
-    actions.reset(call.project, call.who, _name(call), call.body.confirm)
-    return {"sync": _name(call), "done": True}
+    actions.reset(call.project, call.who, actions.named(call), call.body.confirm)
+    return {"sync": actions.named(call), "done": True}
 
 
 def requests(call: Call) -> Form:
@@ -86,7 +85,7 @@ def make_plan(call: Call) -> Form:
     """A plan that takes longer than `wait_s` is `making`; ask for it again."""
     body: asked.PlanAsked = call.body
     kept = actions.plan(
-        call.project, call.who, call.plans, _name(call), check=body.check, full=body.full, wait=body.wait_s
+        call.project, call.who, call.plans, actions.named(call), check=body.check, full=body.full, wait=body.wait_s
     )
     return kept.to_json()
 
@@ -98,13 +97,13 @@ def plans(call: Call) -> Form:
 
 def plan(call: Call) -> Form:
     """`head` is that of `plan --json`."""
-    return _kept(call).to_json()
+    return actions.planned(call).to_json()
 
 
 def changes(call: Call) -> Form:
     """In the order of `plan --json`; what is searched is a sample where the plan is large, and `sampled` says so."""
     query: asked.ChangesQuery = call.query
-    kept = _kept(call)
+    kept = actions.planned(call)
     found = call.plans.changes(kept, search=query.search, op=query.op, offset=query.offset, limit=query.limit)
     return {name: getattr(found, name) for name in found.__slots__}
 
@@ -112,7 +111,7 @@ def changes(call: Call) -> Form:
 def apply(call: Call) -> Form:
     """As `apply`: exactly these changes, or none. `hash` proves which plan was looked at."""
     body: asked.ApplyAsked = call.body
-    return actions.apply(call.project, call.who, _kept(call), body.hash, body.overrides).to_json()
+    return actions.apply(call.project, call.who, actions.planned(call), body.hash, body.overrides).to_json()
 
 
 def runs(call: Call) -> Form:
@@ -120,8 +119,8 @@ def runs(call: Call) -> Form:
     query: asked.RunsQuery = call.query
     statuses = () if query.status is None else (query.status,)
     page = call.project.run_page(sync=query.sync, statuses=statuses, before=query.before, limit=query.limit + 1)
-    shown, more = page[: query.limit], len(page) > query.limit
-    return {"runs": [each.to_json() for each in shown], "next": shown[-1].record.run_id if more else None}
+    shown, last = views.cut(page, query.limit)
+    return {"runs": [each.to_json() for each in shown], "next": last.record.run_id if last else None}
 
 
 def run_details(call: Call) -> Form:
@@ -129,28 +128,28 @@ def run_details(call: Call) -> Form:
     query: asked.BatchesQuery = call.query
     found = views.run_or_refuse(call.project, call.path["run_id"])
     page = call.project.batch_page(found.record.run_id, after=query.after, limit=query.limit + 1)
-    shown, more = page[: query.limit], len(page) > query.limit
+    shown, last = views.cut(page, query.limit)
     return {
         **found.to_json(),
         "progress": views.progress(call.project, found),
         "batches": [views.batch(each) for each in shown],
-        "next": shown[-1].number if more else None,
+        "next": last.number if last else None,
     }
 
 
 def rejected(call: Call) -> Form:
     """As `rejected --json`, page by page, and all of them counted by code."""
     query: asked.RejectedQuery = call.query
-    name, project = _name(call), call.project
+    name, project = actions.named(call), call.project
     codes = None if query.code is None else [query.code or None]
     states = DISMISSED if query.state == "dismissed" else PRESENT
     page = project.trouble_page(name, codes=codes, states=states, after=query.after, limit=query.limit + 1)
-    return {"groups": groups(call), "rejected": _forms(page, query.limit), "next": _next(page, query.limit)}
+    return {"groups": groups(call), **_rows("rejected", page, query.limit)}
 
 
 def groups(call: Call) -> list[dict[str, Any]]:
     """Rejected rows by code."""
-    name = _name(call)
+    name = actions.named(call)
     found = call.project.trouble_groups(name)
     return [views.group(each, call.project.troubled(name, each.example)) for each in found]
 
@@ -170,27 +169,28 @@ def _change(call: Call, what: actions.Rows) -> Form:
     if (choice.key is not None) + (choice.code is not None) + choice.all != 1:
         raise Refusal(400, "choose rows by exactly one of key, code and all")
     codes = None if choice.code is None else [choice.code or None]
-    count = actions.change_rows(call.project, call.who, _name(call), what, codes=codes, key=choice.key)
-    return {"sync": _name(call), "rows": count}
+    count = actions.change_rows(call.project, call.who, actions.named(call), what, codes=codes, key=choice.key)
+    return {"sync": actions.named(call), "rows": count}
 
 
 def unknown(call: Call) -> Form:
     """As `resolve --json`, page by page."""
     query: asked.UnknownQuery = call.query
-    page = call.project.trouble_page(_name(call), "unknown", states=OPEN, after=query.after, limit=query.limit + 1)
-    return {"unknown": _forms(page, query.limit), "next": _next(page, query.limit)}
+    name, limit = actions.named(call), query.limit
+    page = call.project.trouble_page(name, "unknown", states=OPEN, after=query.after, limit=limit + 1)
+    return _rows("unknown", page, limit)
 
 
 def resolve(call: Call) -> Form:
     """As `resolve`: by a look-up, by sending again, or by taking as delivered."""
-    settled = actions.resolve(call.project, call.who, _name(call), call.body.way)
-    return {"sync": _name(call), "rows": len(settled)}
+    settled = actions.resolve(call.project, call.who, actions.named(call), call.body.way)
+    return {"sync": actions.named(call), "rows": len(settled)}
 
 
 def explain(call: Call) -> Form:
     """As `explain --json`."""
     query: asked.RowQuery = call.query
-    name = _name(call)
+    name = actions.named(call)
     return call.project.explain(name, parse_key(query.key, call.project.syncs[name].config.key)).to_json()
 
 
@@ -203,12 +203,8 @@ def audit(call: Call) -> Form:
     """The latest first."""
     query: asked.AuditQuery = call.query
     lines = call.project.audit_log(before=query.before, limit=query.limit + 1, subject=query.subject)
-    shown, more = lines[: query.limit], len(lines) > query.limit
-    return {"actions": [line.to_json() for line in shown], "next": shown[-1].id if more else None}
-
-
-def _name(call: Call) -> str:
-    return actions.known(call.project, call.path["name"])
+    shown, last = views.cut(lines, query.limit)
+    return {"actions": [line.to_json() for line in shown], "next": last.id if last else None}
 
 
 def _asked(call: Call) -> Request:
@@ -219,19 +215,9 @@ def _asked(call: Call) -> Request:
         raise missing(error.message, hint=error.hint) from error
 
 
-def _kept(call: Call) -> Kept:
-    kept = call.plans.get(call.path["plan"])
-    if kept is None or kept.sync not in call.project.syncs:
-        raise missing(f"there is no plan {call.path['plan']}", hint="plans are kept for a day; make it again")
-    return kept
-
-
-def _forms(page: list[TroubledRow], limit: int) -> list[dict[str, Any]]:
-    return [row.to_json() for row in page[:limit]]
-
-
-def _next(page: list[TroubledRow], limit: int) -> str | None:
-    return page[limit - 1].issue.key_hash if len(page) > limit else None
+def _rows(name: str, page: list[TroubledRow], limit: int) -> Form:
+    shown, last = views.cut(page, limit)
+    return {name: [row.to_json() for row in shown], "next": last.issue.key_hash if last else None}
 
 
 _SYNC, _PLAN, _ASKED = "/api/syncs/{name}", "/api/plans/{plan}", "/api/requests/{request_id}"

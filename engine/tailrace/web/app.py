@@ -22,12 +22,12 @@ from tailrace.redact import redact
 from tailrace.web import hooks, live
 from tailrace.web.api import OPERATIONS
 from tailrace.web.auth import COOKIE, SESSION_S, Session, Who
-from tailrace.web.forms import FORMS, Form, Next
+from tailrace.web.forms import FORMS, Fields, Form, Next, first
 from tailrace.web.guard import Guard, Hosts
 from tailrace.web.openapi import document
 from tailrace.web.operations import admitted, as_json, enough, read, refused, route_of
 from tailrace.web.pages import PAGES, Page, View
-from tailrace.web.refusal import Refusal, refusal_of
+from tailrace.web.refusal import Refusal
 from tailrace.web.site import STATIC
 
 if TYPE_CHECKING:
@@ -81,12 +81,9 @@ def _page_route(site: Site, page: Page) -> Route:
 
 
 def _page(site: Site, page: Page, request: Request, who: Who) -> str:
-    try:
-        with site.desk.using() as project:
-            view = View(project, site.plans, who, request.path_params, dict(request.query_params))
-            return site.render(page.template, {**_frame(site, request, who), **page.make(view)})
-    except TailraceError as error:
-        raise refusal_of(error) from error
+    with site.using() as project:
+        view = View(project, site.plans, who, request.path_params, dict(request.query_params))
+        return site.render(page.template, {**_frame(site, request, who), **page.make(view)})
 
 
 def _form_route(site: Site, form: Form) -> Route:
@@ -95,7 +92,7 @@ def _form_route(site: Site, form: Form) -> Route:
         if who is None:
             return RedirectResponse("/login", 303)
         try:
-            fields = parse_qs((await read(request)).decode("utf-8", "replace"), keep_blank_values=True)
+            fields = await _fields(request)
             _prove(site, who, fields)
             enough(who, form.role)
             done = await run_in_threadpool(_done, site, form, request, who, fields)
@@ -109,20 +106,20 @@ def _form_route(site: Site, form: Form) -> Route:
     return Route(form.path, endpoint, methods=["POST"], name=f"form {form.path}")
 
 
-def _prove(site: Site, who: Who, fields: Mapping[str, list[str]]) -> None:
+async def _fields(request: Request) -> Fields:
+    return parse_qs((await read(request)).decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def _prove(site: Site, who: Who, fields: Fields) -> None:
     """See that a form came from a page of ours."""
-    given = next(iter(fields.get("csrf", ())), "")
-    if who.session is None or not site.door.sealed.is_form(who.session, given):
+    if who.session is None or not site.door.sealed.is_form(who.session, first(fields, "csrf")):
         raise Refusal(_FORBIDDEN, "this form is too old, or came from elsewhere", hint="go back, load the page again")
 
 
-def _done(site: Site, form: Form, request: Request, who: Who, fields: Mapping[str, list[str]]) -> Next:
-    try:
-        with site.desk.using() as project:
-            view = View(project, site.plans, who, request.path_params, dict(request.query_params))
-            return form.do(view, fields)
-    except TailraceError as error:
-        raise refusal_of(error) from error
+def _done(site: Site, form: Form, request: Request, who: Who, fields: Fields) -> Next:
+    with site.using() as project:
+        view = View(project, site.plans, who, request.path_params, dict(request.query_params))
+        return form.do(view, fields)
 
 
 def _frame(site: Site, request: Request, who: Who | None) -> dict[str, Any]:
@@ -170,8 +167,7 @@ def _login(site: Site) -> Callable[..., Any]:
             return Response(
                 site.render("login.html", {**_frame(site, request, None), "wrong": False}), media_type="text/html"
             )
-        fields = parse_qs((await read(request)).decode("utf-8", "replace"))
-        session = await run_in_threadpool(site.door.sign_in, next(iter(fields.get("token", ())), ""))
+        session = await run_in_threadpool(site.door.sign_in, first(await _fields(request), "token"))
         if session is None:
             body = site.render("login.html", {**_frame(site, request, None), "wrong": True})
             return Response(body, _UNAUTHORISED, media_type="text/html")
@@ -185,7 +181,7 @@ def _login(site: Site) -> Callable[..., Any]:
 def _logout(site: Site) -> Callable[..., Any]:
     async def endpoint(request: Request) -> Response:
         who = site.door.who(request)
-        fields = parse_qs((await read(request)).decode("utf-8", "replace"))
+        fields = await _fields(request)
         if who is not None:
             try:
                 _prove(site, who, fields)
@@ -215,29 +211,27 @@ async def _health(_request: Request) -> Response:
 
 
 def _ready(site: Site) -> Callable[..., Any]:
-    """The project can be read, and the state database answers."""
+    """The project can be read, the state database answers, and the server is not about to end."""
 
-    def look() -> None:
+    def look() -> bool:
         with site.desk.using() as project:
             project.running()
+        return not site.desk.closing.is_set()
 
     async def endpoint(_request: Request) -> Response:
         try:
-            await run_in_threadpool(look)
+            ready = await run_in_threadpool(look)
         except TailraceError:
-            return as_json({"status": "not ready"}, 503)
-        return as_json({"status": "not ready"} if site.desk.closing.is_set() else {"status": "ok"})
+            ready = False
+        return as_json({"status": "ok"}) if ready else as_json({"status": "not ready"}, 503)
 
     return endpoint
 
 
 def _metrics(site: Site) -> Callable[..., Any]:
     def gather() -> str:
-        try:
-            with site.desk.using() as project:
-                return metrics.render(project)
-        except TailraceError as error:
-            raise refusal_of(error) from error
+        with site.using() as project:
+            return metrics.render(project)
 
     async def endpoint(request: Request) -> Response:
         try:

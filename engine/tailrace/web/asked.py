@@ -6,11 +6,11 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tailrace.project.config import GuardName
 from tailrace.web.models import Count, Status
 
 Text: TypeAlias = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Limit: TypeAlias = Annotated[int, Field(ge=1, le=500)]
-GuardName: TypeAlias = Literal["on_empty", "max_deletes", "max_changes", "max_invalid", "contract"]
 
 
 class Given(BaseModel):

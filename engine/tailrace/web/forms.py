@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tailrace.web import actions
-from tailrace.web.refusal import Refusal, missing
+from tailrace.web.refusal import Refusal
 
 if TYPE_CHECKING:
     from tailrace.running.resolve import Way
@@ -32,24 +32,23 @@ Fields = Mapping[str, list[str]]
 
 def run(view: View, fields: Fields) -> Next:
     """Ask for a run."""
-    full = _first(fields, "full") == "yes"
-    actions.run(view.project, view.who, _name(view), full=full)
-    return Next(f"/syncs/{_name(view)}", f"{_name(view)}: a run is asked for{', of all rows and fields' * full}")
+    name = actions.named(view)
+    full = first(fields, "full") == "yes"
+    actions.run(view.project, view.who, name, full=full)
+    return Next(f"/syncs/{name}", f"{name}: a run is asked for{', of all rows and fields' * full}")
 
 
 def plan(view: View, fields: Fields) -> Next:
     """Make a plan."""
-    check, full = _first(fields, "check") == "yes", _first(fields, "full") == "yes"
-    kept = actions.plan(view.project, view.who, view.plans, _name(view), check=check, full=full, wait=WAIT_S)
+    check, full = first(fields, "check") == "yes", first(fields, "full") == "yes"
+    kept = actions.plan(view.project, view.who, view.plans, actions.named(view), check=check, full=full, wait=WAIT_S)
     return Next(f"/plans/{kept.plan}", "")
 
 
 def apply(view: View, fields: Fields) -> Next:
     """Carry out exactly a plan."""
-    kept = view.plans.get(view.path["plan"])
-    if kept is None:
-        raise missing(f"there is no plan {view.path['plan']}", hint="plans are kept for a day; make it again")
-    actions.apply(view.project, view.who, kept, _first(fields, "hash"), fields.get("override", []))
+    kept = actions.planned(view)
+    actions.apply(view.project, view.who, kept, first(fields, "hash"), fields.get("override", []))
     return Next(
         f"/syncs/{kept.sync}", f"{kept.sync}: exactly the plan {kept.hash[:12] if kept.hash else ''} is asked for"
     )
@@ -57,27 +56,38 @@ def apply(view: View, fields: Fields) -> Next:
 
 def pause(view: View, _fields: Fields) -> Next:
     """Have no schedule run the sync."""
-    done = actions.pause(view.project, view.who, _name(view))
-    return Next(f"/syncs/{_name(view)}", f"{_name(view)} is paused" if done else f"{_name(view)} was paused already")
+    name = actions.named(view)
+    done = actions.pause(view.project, view.who, name)
+    return Next(
+        f"/syncs/{name}",
+        f"{name} is paused" if done else f"{name} was paused already",
+    )
 
 
 def unpause(view: View, _fields: Fields) -> Next:
     """Take the pause back."""
-    done = actions.unpause(view.project, view.who, _name(view))
-    return Next(f"/syncs/{_name(view)}", f"{_name(view)} goes on" if done else f"{_name(view)} was not paused here")
+    name = actions.named(view)
+    done = actions.unpause(view.project, view.who, name)
+    return Next(
+        f"/syncs/{name}",
+        f"{name} goes on" if done else f"{name} was not paused here",
+    )
 
 
 def cancel(view: View, _fields: Fields) -> Next:
     """Stop the run that goes on."""
-    actions.cancel(view.project, view.who, _name(view))
-    return Next(f"/syncs/{_name(view)}", "the run stops after the batches in flight")
+    name = actions.named(view)
+    actions.cancel(view.project, view.who, name)
+    return Next(f"/syncs/{name}", "the run stops after the batches in flight")
 
 
 def reset(view: View, fields: Fields) -> Next:
     """Forget the snapshot."""
-    actions.reset(view.project, view.who, _name(view), _first(fields, "confirm"))
+    name = actions.named(view)
+    actions.reset(view.project, view.who, name, first(fields, "confirm"))
     return Next(
-        f"/syncs/{_name(view)}", f"the snapshot of {_name(view)} is forgotten; the next run takes every row as new"
+        f"/syncs/{name}",
+        f"the snapshot of {name} is forgotten; the next run takes every row as new",
     )
 
 
@@ -92,24 +102,26 @@ def dismiss(view: View, fields: Fields) -> Next:
 
 
 def _change(view: View, fields: Fields, what: actions.Rows) -> Next:
+    name = actions.named(view)
     key, codes = _key(fields), None
     if key is None and "code" in fields:
-        codes = [_first(fields, "code") or None]
-    elif key is None and _first(fields, "all") != "yes":
+        codes = [first(fields, "code") or None]
+    elif key is None and first(fields, "all") != "yes":
         raise Refusal(400, "choose rows: one, those of a code, or all")
-    count = actions.change_rows(view.project, view.who, _name(view), what, codes=codes, key=key)
+    count = actions.change_rows(view.project, view.who, name, what, codes=codes, key=key)
     rows = "1 row is" if count == 1 else f"{count:,} rows are"
     said = f"{rows} due for the next run" if what == "retry" else f"{rows} set aside until they change"
-    return Next(f"/syncs/{_name(view)}/rejected", said)
+    return Next(f"/syncs/{name}/rejected", said)
 
 
 def resolve(view: View, fields: Fields) -> Next:
     """Settle rows of unknown outcome."""
-    way = _first(fields, "way")
+    name = actions.named(view)
+    way = first(fields, "way")
     if way not in {"look_up", "resend", "skip"}:
         raise Refusal(400, "choose one of look up, resend and skip")
-    settled = actions.resolve(view.project, view.who, _name(view), cast("Way", way))
-    return Next("/unknown", f"{_name(view)}: {len(settled):,} rows settled ({way.replace('_', ' ')})")
+    settled = actions.resolve(view.project, view.who, name, cast("Way", way))
+    return Next("/unknown", f"{name}: {len(settled):,} rows settled ({way.replace('_', ' ')})")
 
 
 def withdraw(view: View, _fields: Fields) -> Next:
@@ -119,16 +131,13 @@ def withdraw(view: View, _fields: Fields) -> Next:
     return Next(f"/syncs/{asked.sync}", "withdrawn" if done else "it does not wait any more")
 
 
-def _name(view: View) -> str:
-    return actions.known(view.project, view.path["name"])
-
-
-def _first(fields: Fields, name: str) -> str:
+def first(fields: Fields, name: str) -> str:
+    """The value of a field; empty where it was not sent."""
     return next(iter(fields.get(name, ())), "")
 
 
 def _key(fields: Fields) -> dict[str, Any] | None:
-    text = _first(fields, "key")
+    text = first(fields, "key")
     if not text:
         return None
     try:

@@ -19,11 +19,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tailrace.errors import TailraceError
 from tailrace.project.triggers import DbtCloudTrigger, HmacTrigger, TriggerConfig
 from tailrace.web import actions
 from tailrace.web.operations import as_json, read, refused
-from tailrace.web.refusal import Refusal, missing, refusal_of
+from tailrace.web.refusal import Refusal, missing
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -62,17 +61,14 @@ def endpoint(site: Site, clock: Callable[[], float] = time.time) -> Callable[...
 
 
 def _take(site: Site, name: str, headers: Headers, body: bytes, now: float) -> tuple[Mapping[str, Any], int]:
-    try:
-        with site.desk.using() as project:
-            trigger: TriggerConfig | None = project.config.triggers.get(name)
-            if trigger is None:
-                raise missing(f"there is no trigger {name}", hint="`triggers:` of tailrace.yml has them")
-            delivery = proven(trigger, headers, body, now)
-            if delivery.ignored is not None:
-                return {"requests": [], "ignored": delivery.ignored}, 200
-            return _ask(project, name, trigger, delivery)
-    except TailraceError as error:
-        raise refusal_of(error) from error
+    with site.using() as project:
+        trigger: TriggerConfig | None = project.config.triggers.get(name)
+        if trigger is None:
+            raise missing(f"there is no trigger {name}", hint="`triggers:` of tailrace.yml has them")
+        delivery = proven(trigger, headers, body, now)
+        if delivery.ignored is not None:
+            return {"requests": [], "ignored": delivery.ignored}, 200
+        return _ask(project, name, trigger, delivery)
 
 
 def _ask(project: Project, name: str, trigger: TriggerConfig, delivery: Delivery) -> tuple[Mapping[str, Any], int]:

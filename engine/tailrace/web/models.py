@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tailrace.state.records import RunStatus
+
 Moment: TypeAlias = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """ISO 8601 in UTC."""
 Count: TypeAlias = Annotated[int, Field(ge=0)]
-Status: TypeAlias = Literal["running", "succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
+Status: TypeAlias = RunStatus
 
 
 class Answer(BaseModel):

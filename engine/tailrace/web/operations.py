@@ -12,9 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tailrace.errors import TailraceError
 from tailrace.redact import redact
-from tailrace.web.refusal import Refusal, refusal_of
+from tailrace.web.refusal import Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -76,11 +75,8 @@ def route_of(site: Site, operation: Operation) -> Route:
 
 
 def _done(site: Site, operation: Operation, who: Who, path: Mapping[str, str], query: Any, body: Any) -> Form:
-    try:
-        with site.desk.using() as project:
-            return operation.do(Call(project, site.plans, who, site.desk.fault, path, query, body))
-    except TailraceError as error:
-        raise refusal_of(error) from error
+    with site.using() as project:
+        return operation.do(Call(project, site.plans, who, site.desk.fault, path, query, body))
 
 
 def admitted(site: Site, request: Request, role: Role) -> Who:

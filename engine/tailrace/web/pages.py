@@ -6,20 +6,20 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlencode
 
 from tailrace.cli.common import parse_key
 from tailrace.errors import TailraceError
-from tailrace.state.records import DISMISSED, OPEN, PRESENT
+from tailrace.state.records import DISMISSED, OPEN, PRESENT, RunStatus
 from tailrace.web import actions, charts, views
-from tailrace.web.refusal import Refusal, missing
+from tailrace.web.refusal import Refusal
 
 if TYPE_CHECKING:
     from tailrace.api import Project
     from tailrace.running.ledger import TroubledRow
     from tailrace.web.auth import Who
-    from tailrace.web.plans import Kept, Plans
+    from tailrace.web.plans import Plans
 
 PAGE, HISTORY, RECENT = 50, 60, 12
 
@@ -60,7 +60,7 @@ def fleet(view: View) -> Shown:
 
 def sync(view: View) -> Shown:
     """One sync: how it stands, its past, what it does, what can be done."""
-    name = _name(view)
+    name = actions.named(view)
     project, found = view.project, view.project.syncs[name]
     runs = [summary.record for summary in project.run_page(sync=name, limit=HISTORY)]
     sent = [run for run in runs if run.mode not in views.STILL]
@@ -83,7 +83,7 @@ def sync(view: View) -> Shown:
 
 def plan(view: View) -> Shown:
     """A plan, row by row."""
-    kept = _kept(view)
+    kept = actions.planned(view)
     query = view.query
     op = query.get("op") if query.get("op") in {"insert", "update", "delete"} else None
     offset = _number(query.get("offset"))
@@ -113,11 +113,10 @@ def runs(view: View) -> Shown:
         actions.known(project, name)
     statuses: Any = (status,) if status in _STATUSES else ()
     page = project.run_page(sync=name, statuses=statuses, before=query.get("before") or None, limit=PAGE + 1)
-    records = [summary.record for summary in page[:PAGE]]
-    following = records[-1].run_id if len(page) > PAGE else None
+    shown, last = views.cut(page, PAGE)
     return {
-        "runs": records,
-        "next": following,
+        "runs": [summary.record for summary in shown],
+        "next": last.record.run_id if last else None,
         "name": name,
         "status": status,
         "statuses": _STATUSES,
@@ -126,21 +125,21 @@ def runs(view: View) -> Shown:
     }
 
 
-_STATUSES = ("running", "succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted")
+_STATUSES = get_args(RunStatus)
 
 
 def run(view: View) -> Shown:
     """One run: how far it is, what it did, what went wrong."""
     summary = views.run_or_refuse(view.project, view.path["run_id"])
     after = _number(view.query.get("after"))
-    batches = view.project.batch_page(summary.record.run_id, after=after, limit=PAGE + 1)
+    batches, last = views.cut(view.project.batch_page(summary.record.run_id, after=after, limit=PAGE + 1), PAGE)
     return {
         "run": summary.record,
         "form": summary.to_json(),
         "progress": views.progress(view.project, summary),
         "phases": charts.phases(dict(summary.record.seconds)),
-        "batches": [views.batch(each) for each in batches[:PAGE]],
-        "next": batches[PAGE - 1].number if len(batches) > PAGE else None,
+        "batches": [views.batch(each) for each in batches],
+        "next": last.number if last else None,
         "known": summary.record.sync in view.project.syncs,
         "still": summary.record.mode in views.STILL,
         "link": view.link,
@@ -149,19 +148,19 @@ def run(view: View) -> Shown:
 
 def rejected(view: View) -> Shown:
     """A sync's rejected rows, by reason."""
-    name = _name(view)
+    name = actions.named(view)
     project, query = view.project, view.query
     dismissed = query.get("state") == "dismissed"
     codes = [query["code"] or None] if "code" in query else None
     states = DISMISSED if dismissed else PRESENT
     page = project.trouble_page(name, codes=codes, states=states, after=query.get("after", ""), limit=PAGE + 1)
-    rows = page[:PAGE]
+    rows, last = views.cut(page, PAGE)
     opened = next((row for row in rows if row.issue.key_hash == query.get("open")), None)
     return {
         "name": name,
         "groups": project.trouble_groups(name),
         "rows": [(row, _row_link(name, row), row.outlook()) for row in rows],
-        "next": rows[-1].issue.key_hash if len(page) > PAGE else None,
+        "next": last.issue.key_hash if last else None,
         "code": query.get("code"),
         "dismissed": dismissed,
         "opened": opened,
@@ -184,14 +183,15 @@ def unknown(view: View) -> Shown:
     for name in names:
         page = project.trouble_page(name, "unknown", states=OPEN, after=view.query.get("after", ""), limit=PAGE + 1)
         if page:
-            rows = [(row, _row_link(name, row)) for row in page[:PAGE]]
-            found.append({"name": name, "sync": project.syncs[name], "rows": rows, "more": len(page) > PAGE})
+            shown, last = views.cut(page, PAGE)
+            rows = [(row, _row_link(name, row)) for row in shown]
+            found.append({"name": name, "sync": project.syncs[name], "rows": rows, "more": last is not None})
     return {"found": found, "chosen": chosen}
 
 
 def row(view: View) -> Shown:
     """Everything ever done to one row."""
-    name = _name(view)
+    name = actions.named(view)
     columns = view.project.syncs[name].config.key
     given = {column: view.query[f"key.{column}"] for column in columns if f"key.{column}" in view.query}
     story, fault = None, None
@@ -227,9 +227,9 @@ def audit(view: View) -> Shown:
     before = _number(query.get("before")) or None
     subject = query.get("subject") or None
     lines = view.project.audit_log(before=before, limit=PAGE + 1, subject=subject)
-    shown = [line.to_json() for line in lines[:PAGE]]
-    following = lines[PAGE - 1].id if len(lines) > PAGE else None
-    return {"lines": shown, "next": following, "subject": subject, "link": view.link}
+    shown, last = views.cut(lines, PAGE)
+    forms = [line.to_json() for line in shown]
+    return {"lines": forms, "next": last.id if last else None, "subject": subject, "link": view.link}
 
 
 def _payload(view: View, name: str, opened: TroubledRow) -> dict[str, Any]:
@@ -247,17 +247,6 @@ def _row_link(name: str, found: TroubledRow) -> str:
 
 def _typed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _name(view: View) -> str:
-    return actions.known(view.project, view.path["name"])
-
-
-def _kept(view: View) -> Kept:
-    kept = view.plans.get(view.path["plan"])
-    if kept is None or kept.sync not in view.project.syncs:
-        raise missing(f"there is no plan {view.path['plan']}", hint="plans are kept for a day; make it again")
-    return kept
 
 
 def _number(text: str | None) -> int:

@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tailrace.clock import new_id, now
 from tailrace.errors import TailraceError, UsageError
 from tailrace.jsonform import iso, to_json
 from tailrace.redact import redact
+from tailrace.snapshot.files import FILE_MODE
 
 if TYPE_CHECKING:
     from tailrace.api import Project
@@ -124,13 +125,6 @@ class Plans:
         unique = {kept.plan: kept for kept in making if sync is None or kept.sync == sync}
         return sorted(unique.values(), key=lambda kept: kept.plan, reverse=True)
 
-    def content(self, plan: Kept) -> bytes:
-        """The file that `apply` takes."""
-        try:
-            return (self._folder / plan.plan / FILE).read_bytes()
-        except OSError as error:
-            raise UsageError(f"the plan {plan.plan} is not kept any more", hint="make it again") from error
-
     def changes(
         self, plan: Kept, *, search: str = "", op: str | None = None, offset: int = 0, limit: int = 50
     ) -> Found:
@@ -159,10 +153,10 @@ class Plans:
                 self._prune()
                 done = self._save(project, plan)
         except TailraceError as error:
-            done = _failed(plan, redact(str(error)))
+            done = replace(plan, state="failed", message=redact(str(error)))
         except Exception:
             log.exception("a plan of %s failed by a fault of Tailrace itself, please report it", plan.sync)
-            done = _failed(plan, "a fault of Tailrace itself; the log has more")
+            done = replace(plan, state="failed", message="a fault of Tailrace itself; the log has more")
         with self._lock:
             if done.state == "made":
                 del self._making[plan.plan]
@@ -178,19 +172,10 @@ class Plans:
             made = project.plan(plan.sync, check=plan.checked, full=plan.full)
             project.save_plan(made, folder / FILE)
             sampled = _write_rows(folder / ROWS, made)
-            done = Kept(
-                plan.plan,
-                plan.sync,
-                "made",
-                plan.by,
-                plan.at,
-                plan.checked,
-                plan.full,
-                head=json.loads(redact(json.dumps(made.head_json()))),
-                basis=_basis(made),
-                sampled=sampled,
-            )
-            _write_private(folder / HEAD, json.dumps(done.to_json(), ensure_ascii=False))
+            head = json.loads(redact(json.dumps(made.head_json())))
+            done = replace(plan, state="made", head=head, basis=_basis(made), sampled=sampled)
+            with _private(folder / HEAD) as file:
+                file.write(json.dumps(done.to_json(), ensure_ascii=False))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -212,14 +197,10 @@ class Plans:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _failed(plan: Kept, message: str) -> Kept:
-    return Kept(plan.plan, plan.sync, "failed", plan.by, plan.at, plan.checked, plan.full, message=message)
-
-
 def _write_rows(path: Path, made: Plan) -> int:
     """Write the sample; gives how many changes it has."""
     count = 0
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    with _private(path) as file:
         for change in made.changes(SAMPLE):
             file.write(redact(json.dumps(_form(change), ensure_ascii=False)) + "\n")
             count += 1
@@ -251,6 +232,6 @@ def _basis(made: Plan) -> dict[str, Any]:
     }
 
 
-def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+def _private(path: Path) -> IO[str]:
+    """A new file that nobody else may read."""
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, FILE_MODE), "w", encoding="utf-8")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from tailrace.errors import TailraceError
 from tailrace.redact import redact
 from tailrace.web import shown
+from tailrace.web.refusal import refusal_of
 
 if TYPE_CHECKING:
+    from tailrace.api import Project
     from tailrace.web.auth import Door
     from tailrace.web.desk import Desk
     from tailrace.web.plans import Plans
@@ -44,6 +48,15 @@ class Site:
         )
         made.filters |= shown.FILTERS
         return made
+
+    @contextmanager
+    def using(self) -> Iterator[Project]:
+        """The project, for one request; its errors become refusals."""
+        try:
+            with self.desk.using() as project:
+                yield project
+        except TailraceError as error:
+            raise refusal_of(error) from error
 
     def render(self, template: str, context: Mapping[str, Any]) -> str:
         """A page, with every known secret taken out."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from tailrace.cli.render import duration
 from tailrace.clock import moment
@@ -25,9 +25,16 @@ if TYPE_CHECKING:
     from tailrace.state import BatchRecord
     from tailrace.state.browse import IssueGroup
 
+T = TypeVar("T")
 DAY_S = 86_400.0
 STILL = frozenset(get_args(Upkeep))
 """Modes of records that sent nothing."""
+
+
+def cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], T | None]:
+    """The first of what was found; and the last of these, where it goes on after them."""
+    shown = found[:limit]
+    return shown, shown[-1] if len(found) > limit else None
 
 
 def at(seconds: float | None) -> str | None:
@@ -47,24 +54,17 @@ def sync_line(project: Project, name: str) -> dict[str, Any]:
 
 
 def _line(sync: Sync, line: SyncStatus, running: frozenset[str], paused: Mapping[str, Any]) -> dict[str, Any]:
-    target = freshness_target(sync)
+    target = sync.config.freshness
     late = target is not None and (line.freshness_s is None or line.freshness_s > target)
     pause = paused.get(sync.name)
-    by_file = bool(getattr(sync.config, "paused", False))
     return {
         **line.to_json(),
         "freshness_target_s": target,
         "late": late,
         "running": sync.name in running,
-        "paused": pause is not None or by_file,
-        "paused_by": pause.who if pause is not None else ("its file" if by_file else None),
+        "paused": pause is not None or sync.config.paused,
+        "paused_by": pause.who if pause is not None else ("its file" if sync.config.paused else None),
     }
-
-
-def freshness_target(sync: Sync) -> float | None:
-    """How old the last good run may be, in seconds; None where nothing says."""
-    target = getattr(sync.config, "freshness", None)
-    return float(target) if isinstance(target, int | float) else None
 
 
 def definition(sync: Sync) -> dict[str, Any]:

@@ -195,6 +195,15 @@ def test_health_and_metrics_answer(console):
     assert "# TYPE tailrace_info gauge" in console.get("/metrics").text
 
 
+def test_a_server_that_is_about_to_end_is_not_ready(console):
+    """So that nothing new is sent to it."""
+    console.site.desk.closing.set()
+    try:
+        assert console.json("/readyz", code=503) == {"status": "not ready"}
+    finally:
+        console.site.desk.closing.clear()
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
