@@ -72,7 +72,7 @@ test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SC
 	TAILRACE_TPCH_SCALE=$(TPCH_SCALE) $(BIN)/python -m pytest tests/e2e/test_tpch.py $(ARGS)
 
 sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
-	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -m sweep tests/sweep $(ARGS)
+	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -o timeout=0 -m sweep tests/sweep $(ARGS)
 
 soak: $(STAMP)  ## let serve run for half an hour over a bad network, and look what grows (MINUTES=2 for a try)
 	$(BIN)/python -m tests.sweep.soak --minutes $(MINUTES) $(ARGS)
