@@ -70,6 +70,7 @@ def sizes(root):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads its memory in /proc")
 def test_a_thousand_runs_leave_nothing_behind(workspace, monkeypatch):
     """Each round runs what is due, once; database, files, memory, threads and handles are as after the first."""
