@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from tailrace.installed import entry_points
 from tailrace.rates import Rate as Rate  # noqa: PLC0414 - part of this seam, re-exported
 from tailrace.values import KINDS, Kind, Value
 

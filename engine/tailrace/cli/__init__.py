@@ -44,10 +44,10 @@ def run() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code the product promises."""
+    prepare()
     from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
     from tailrace.cli.common import report, report_fault  # noqa: PLC0415
 
-    prepare()
     arguments = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
         arm(os.environ.get(VARIABLE))

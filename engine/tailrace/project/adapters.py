@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from tailrace.destination import ENTRY_POINT_GROUP, Plugin
+from tailrace.installed import entry_points
 from tailrace.project.model import field_keys
 
 

@@ -13,11 +13,11 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeAlias
 
 from tailrace.errors import SecretError
+from tailrace.installed import entry_points
 
 ENTRY_POINT_GROUP = "tailrace.secrets"
 MAX_FILE_BYTES = 1 << 20
