@@ -179,13 +179,13 @@ class Browsing:
         return [self._account(name, tuple(syncs)) for name, syncs in sorted(writers.items())]
 
     def _account(self, name: str, syncs: tuple[str, ...]) -> AccountState:
+        from tailrace.running.planner import last_word
+
         state = self._session.state
         target = self._session.target(self._sync(syncs[0]))
         record = state.account(name, target.hint)
         at, standing = state.limits(target.account).look()
-        if standing.quota_left is None and record is not None:
-            standing.quota_left, standing.quota_max = record.quota_left, record.quota_max
-            standing.quota_seen_at = record.seen_at
+        standing.quota_left, standing.quota_max, standing.quota_seen_at = last_word(record, standing)
         return AccountState(
             destination=name,
             type=target.plugin.name,

@@ -6,8 +6,9 @@ leaves both, or a copy that has a lesser number, and the command can be given ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -115,20 +116,23 @@ def _write(session: Session, source: WarehouseSnapshot, manifest: Manifest, fold
     types = {name: manifest.types.get(name, text) for name in (*manifest.types, *manifest.fields)}
     spec = DiffSpec(identity.key, identity.match, tuple(name[2:] for name in types if name[:2] == "f:"))
     with source.warehouse.desk(write=False) as desk:
-        seq, file = 0, None
-        for rows in tables.read(desk, source.table, manifest):
-            frame = _as_inserts(rows, types, seq)
-            file = file or FrameFile(folder / "rows.parquet", frame.schema)
-            file.add(frame)
-            seq += frame.height
-    assert file is not None  # noqa: S101 - an empty table gives an empty batch
-    with file:
-        pass
+        frames = _numbered(tables.read(desk, source.table, manifest), types)
+        first = next(frames)  # an empty table gives an empty one
+        with FrameFile(folder / "rows.parquet", first.schema) as file:
+            for frame in chain([first], frames):
+                file.add(frame)
     ids = file.rows.collect(["seq", "record_id"])
     outcomes = verdict(ids, "acknowledged").with_columns(ids["record_id"])
     empty = session.store.open(identity)
     saved = session.store.commit(empty, Delivered(file.rows, types, outcomes, spec), manifest.run_id)
     session.store.renumber(saved, manifest.generation, manifest.run_id, manifest.saved_at)
+
+
+def _numbered(stored: Iterable[pl.DataFrame], types: dict[str, LogicalType]) -> Iterator[pl.DataFrame]:
+    seq = 0
+    for rows in stored:
+        yield _as_inserts(rows, types, seq)
+        seq += rows.height
 
 
 def _as_inserts(rows: pl.DataFrame, types: dict[str, LogicalType], first: int) -> pl.DataFrame:

@@ -28,8 +28,9 @@ from tailrace.snapshot.store import Identity
 if TYPE_CHECKING:
     from tailrace.changes import ChangeSet
     from tailrace.destination import Account, Destination, Field, ObjectSchema
+    from tailrace.limits import Standing
     from tailrace.project import Sync
-    from tailrace.state import RowIssue
+    from tailrace.state import AccountRecord, RowIssue
     from tailrace.values import LogicalType
 
 Answer = TypeVar("Answer")
@@ -237,10 +238,16 @@ def known_quota(session: Session, target: Target) -> Quota:
     """The account's calls of the day, as the vendor last told of them: at a sign-in, or in the course of a run."""
     record = session.state.account(target.name, target.hint)
     _, standing = session.state.limits(target.account).look()
-    left, most = (record.quota_left, record.quota_max) if record else (None, None)
-    if standing.quota_seen_at is not None and (record is None or standing.quota_seen_at > record.seen_at):
-        left, most = standing.quota_left, standing.quota_max
+    left, most, _ = last_word(record, standing)
     return Quota(left, most, target.config.reserve)
+
+
+def last_word(record: AccountRecord | None, standing: Standing) -> tuple[int | None, int | None, float | None]:
+    """Calls left, calls in all, and when the vendor told so: at a sign-in or in the course of a run, what is newer."""
+    seen_at = standing.quota_seen_at
+    if record is not None and (seen_at is None or seen_at <= record.seen_at):
+        return record.quota_left, record.quota_max, record.seen_at
+    return standing.quota_left, standing.quota_max, seen_at
 
 
 def held(issues: Collection[RowIssue], sync: Sync, at: datetime, *, full: bool = False) -> dict[str, Hold]:

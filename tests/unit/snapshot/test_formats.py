@@ -28,6 +28,8 @@ ROWS = {
     4: ("x4", "four", Decimal("-0.01"), NOON, TAGS, "R4", []),
     6: ("x6", "six", Decimal("1.50"), None, TAGS, None, []),
 }
+EMPTIED = "s1-b.992b5fe7.parquet"
+"""Of format 2: its last live row has a field that is unknown."""
 AFTER = {
     **ROWS,
     5: ("x5", "five", Decimal("1.50"), NOON, TAGS, "R5", []),
@@ -140,10 +142,11 @@ def test_it_can_be_built_on(folder, origin, monkeypatch):
     body = json.loads((folder.place / "manifest.json").read_text())
     assert (body["format"], body["generation"]) == (2, 3)
     after = {segment["files"]["values"]["name"] for segment in body["segments"]}
-    # Names of then were made with other hashes. A row with an unknown field gets a new one by being written again, and
-    # takes the last one of its segment with it.
-    assert len(after - set(before)) == 1
-    assert len(after & set(before)) >= len(before) - 1
+    # Names of then were made with other hashes. A row with an unknown field gets a new one by being written again;
+    # where it was the last of its segment, that goes with it.
+    emptied = {EMPTIED} if (folder.number, origin) == (2, True) else set()
+    assert after > set(before) - emptied
+    assert not after & emptied
     assert all((folder.place / name).read_bytes() == data for name, data in before.items())
     assert said(folder.compare(made.THIRD)) == []
 
