@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from tailrace.canonical import logical_type
 from tailrace.errors import ObjectNotFound, TailraceError, UsageError
+from tailrace.extras import need
 from tailrace.planning import missing_required
 from tailrace.redact import redact
 from tailrace.running.planner import ask
@@ -19,6 +20,7 @@ from tailrace.running.planner import ask
 if TYPE_CHECKING:
     from tailrace.destination import Account
     from tailrace.project import LoadedProject, Sync
+    from tailrace.project.oidc import Oidc
     from tailrace.project.types import Secret
     from tailrace.running.session import Session, Target
     from tailrace.values import LogicalType
@@ -87,11 +89,13 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
 
 
 def _people(project: LoadedProject) -> Iterator[CheckLine]:
-    """Who is told of trouble, where the files say so."""
+    """Who is told of trouble, and who lets people in, where the files say so."""
     alerts = (project.config.alerts, *(sync.config.alerts for sync in project.syncs.values()))
     to = dict.fromkeys(secret for each in alerts if each is not None for secret in each.to)
     if to:
         yield _tried("alerts", partial(_told, to))
+    if project.config.oidc is not None:
+        yield _tried("oidc", partial(_provided, project.config.oidc))
 
 
 def _told(to: Collection[Secret]) -> str:
@@ -100,6 +104,13 @@ def _told(to: Collection[Secret]) -> str:
     judge(to)
     count = "1 address" if len(to) == 1 else f"{len(to)} addresses"
     return f"{count} that Apprise understands; `tailrace notify --test` sends a test"
+
+
+def _provided(config: Oidc) -> str:
+    need("starlette", extra="serve", what="the console, which people sign in to,")
+    from tailrace.web.provider import Provider  # noqa: PLC0415 - only where people sign in with one
+
+    return Provider(config).look()
 
 
 def _tried(subject: str, look: Any) -> CheckLine:

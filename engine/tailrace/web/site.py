@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tailrace.web.auth import Door
     from tailrace.web.desk import Desk
     from tailrace.web.plans import Plans
+    from tailrace.web.provider import Providers
 
 HERE = Path(str(files("tailrace.web")))
 TEMPLATES, STATIC = HERE / "templates", HERE / "static"
@@ -35,6 +36,7 @@ class Site:
     desk: Desk
     door: Door
     plans: Plans
+    providers: Providers
 
     @cached_property
     def pages(self) -> Environment:
