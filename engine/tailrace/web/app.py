@@ -128,19 +128,24 @@ async def _health(_request: Request) -> Response:
 
 
 def _ready(site: Site) -> Callable[..., Any]:
-    """The project can be read, the state database answers, and the server is not about to end."""
+    """The state database answers, the scheduler goes on, and the server is not about to end.
 
-    def look() -> bool:
-        with site.desk.using() as project:
-            project.running()
-        return not site.desk.closing.is_set()
+    Anybody may ask, so what is wrong is told in our own words: they name no address and no file.
+    """
+
+    def trouble() -> str | None:
+        if site.desk.closing.is_set():
+            return "the server is about to end"
+        try:
+            with site.desk.using() as project:
+                project.running()
+        except TailraceError:
+            return "the state database does not answer"
+        return site.trouble()
 
     async def endpoint(_request: Request) -> Response:
-        try:
-            ready = await run_in_threadpool(look)
-        except TailraceError:
-            ready = False
-        return as_json({"status": "ok"}) if ready else as_json({"status": "not ready"}, 503)
+        found = await run_in_threadpool(trouble)
+        return as_json({"status": "ok"}) if found is None else as_json({"status": "not ready", "problem": found}, 503)
 
     return endpoint
 

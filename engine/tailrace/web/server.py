@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,11 @@ class Listening:
         return self.auth or bool(self.hosts) or not is_loopback(self.listen)
 
 
-def make_site(root: Path, listening: Listening) -> Site:
-    """The console of a project; UsageError where everybody has to sign in, and nobody can."""
+def make_site(root: Path, listening: Listening, trouble: Callable[[], str | None] = lambda: None) -> Site:
+    """The console of a project; UsageError where everybody has to sign in, and nobody can.
+
+    `trouble` tells what keeps the scheduler of this process from its work, if it has one.
+    """
     desk = Desk(root)
     try:
         with desk.using() as project:
@@ -71,7 +74,7 @@ def make_site(root: Path, listening: Listening) -> Site:
 
     providers = Providers(desk)
     door = Door(Sealed(key), open=not closed, proven=proven, token=token, role=providers.role)
-    return Site(desk, door, Plans(desk), providers)
+    return Site(desk, door, Plans(desk), providers, trouble)
 
 
 def make_hosts(site: Site, listening: Listening) -> Hosts:
@@ -82,11 +85,11 @@ def make_hosts(site: Site, listening: Listening) -> Hosts:
 
 
 @contextmanager
-def serving(root: Path, listening: Listening) -> Iterator[str]:
+def serving(root: Path, listening: Listening, trouble: Callable[[], str | None] = lambda: None) -> Iterator[str]:
     """Serve until the block ends; gives the address. UsageError when it cannot."""
     bound = _bind(listening)
     try:
-        site = make_site(root, listening)
+        site = make_site(root, listening, trouble)
     except BaseException:
         bound.close()
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +37,8 @@ class Site:
     door: Door
     plans: Plans
     providers: Providers
+    trouble: Callable[[], str | None]
+    """What keeps the scheduler of this process from its work; None where nothing does, or there is none."""
 
     @cached_property
     def pages(self) -> Environment:

@@ -35,8 +35,8 @@ def root(past, tmp_path, monkeypatch):
 class Console:
     """A console in this process, with a browser that keeps its cookies."""
 
-    def __init__(self, root, listening):
-        self.root, self.site = root, make_site(root, listening)
+    def __init__(self, root, listening, trouble=lambda: None):
+        self.root, self.site = root, make_site(root, listening, trouble)
         app = make_app(self.site, make_hosts(self.site, listening))
         self.client = TestClient(app, base_url="http://127.0.0.1:8570", follow_redirects=False)
 
