@@ -10,6 +10,7 @@ TailraceError                      exit code
 ├── LeaseHeld                      1   another run holds the sync
 ├── LeaseLost                      1   this run lost its sync to another one
 ├── AlertError                     1   somebody could not be told of trouble
+├── SignInError                    1   the provider that people sign in with does not answer as it should
 ├── JobLeft                        1   a job goes on at the destination; the next run asks for its results
 ├── PlanStale                      3   the world no longer matches a saved plan
 ├── GuardTripped                   3   a brake stopped the run before its first write
@@ -120,6 +121,10 @@ class StateError(TailraceError):
 
 class AlertError(TailraceError):
     """Somebody could not be told of trouble."""
+
+
+class SignInError(TailraceError):
+    """The provider that people sign in with does not answer as it should."""
 
 
 class LeaseHeld(TailraceError):

@@ -1,6 +1,7 @@
 """Alerts over Apprise to a real receiver: told once, together, not in quiet hours, and when it is over."""
 
 import json
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -239,3 +240,20 @@ def test_a_url_in_the_file_itself_is_refused(workspace):
     answer = workspace.run("status", code=2)
     assert "alerts.to" in answer.err
     assert "must not stand in the file itself" in answer.err
+
+
+def test_check_names_addresses_that_apprise_does_not_understand(watched, monkeypatch, receiver):
+    """By file and line, each of them, with the reference in place of what it says; nothing is sent."""
+    assert "alerts: 1 address that Apprise understands" in watched.run("check").out
+    monkeypatch.setenv("ALERT_URL", "carrier-pigeon://loft-with-a-secret")
+    monkeypatch.setenv("OTHER_URL", "json://")
+    sync = (watched.root / "syncs/people.yml").read_text()
+    watched.write("syncs/people.yml", f"{sync}alerts: {{to: ['${{env:OTHER_URL}}', '${{env:NO_SUCH_URL}}']}}\n")
+    answer = watched.run("check", code=2)
+    said = answer.out + answer.err
+    line = (watched.root / "tailrace.yml").read_text().splitlines().index("alerts: {to: ['${env:ALERT_URL}']}") + 1
+    assert f"tailrace.yml:{line}:15: ${{env:ALERT_URL}} is no Apprise URL" in said
+    assert re.search(r"people\.yml:\d+:15: \$\{env:OTHER_URL\} is no Apprise URL", said)
+    assert re.search(r"people\.yml:\d+:35: .*NO_SUCH_URL", said)
+    assert "secret" not in said
+    assert receiver.taken() == []

@@ -4,6 +4,7 @@ import json
 
 import duckdb
 import pytest
+from tests.e2e.served import served
 
 SYNC = """\
 {source}
@@ -23,15 +24,21 @@ def warehouse(workspace):
             "create schema marts; create table marts.people as select 1 as id, 'Ann' as name, 'DE' as land"
         )
         connection.execute("insert into marts.people values (2, 'Bo', 'FR')")
+        connection.execute("create table marts.more as select * from marts.people union all select 3, 'Cy', 'DE'")
     workspace.write(
         "tailrace.yml",
         "warehouses:\n  main: {type: duckdb, path: w.duckdb}\nvars: {land: FR}\ndbt: {manifest: manifest.json}\n"
         'destinations:\n  app: {type: sql, url: "sqlite:///app.db", create_table: true}\n',
     )
-    node = {"resource_type": "model", "name": "people", "package_name": "shop", "unique_id": "model.shop.people"}
-    node |= {"relation_name": '"w"."marts"."people"', "primary_key": ["id"]}
-    workspace.write("manifest.json", json.dumps({"nodes": {"model.shop.people": node}}))
+    build(workspace, "people")
     return workspace
+
+
+def build(workspace, table):
+    """Write the manifest of a dbt whose model is that table."""
+    node = {"resource_type": "model", "name": "people", "package_name": "shop", "unique_id": "model.shop.people"}
+    node |= {"relation_name": f'"w"."marts"."{table}"', "primary_key": ["id"]}
+    workspace.write("manifest.json", json.dumps({"nodes": {"model.shop.people": node}}))
 
 
 @pytest.mark.parametrize("source", ["table: marts.people\nkey: id", "model: ref('people')"])
@@ -42,6 +49,19 @@ def test_rows_of_a_table_and_of_dbt(warehouse, source):
     warehouse.run("run", "people")
     assert warehouse.table() == [(1, "Ann"), (2, "Bo")]
     assert warehouse.run("plan", "people", "--exit-code").code == 0
+
+
+def test_serve_takes_up_a_changed_manifest(warehouse):
+    """What dbt built since, without a signal: runs read the new table as soon as the files were looked at."""
+    warehouse.write("syncs/people.yml", SYNC.format(source="model: ref('people')"))
+    with served(warehouse) as serve:
+        for table, rows in (("people", 2), ("more", 3)):
+            build(warehouse, table)
+            found = 0
+            while found != rows:  # the test's own timeout ends it
+                asked = serve.post("/api/syncs/people/run")
+                serve.until(f"/api/requests/{asked['request_id']}", lambda request: request["state"] == "done")
+                found = len(warehouse.table())
 
 
 def test_a_template_chooses_the_rows(warehouse):

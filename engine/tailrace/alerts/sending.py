@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tailrace.errors import AlertError
+from tailrace.errors import AlertError, SecretError, UsageError
 from tailrace.extras import need
 
 if TYPE_CHECKING:
+    from apprise import Apprise
+
     from tailrace.project.types import Secret
 
 Tone: TypeAlias = Literal["failure", "success", "info"]
@@ -19,20 +21,41 @@ def send(to: Sequence[Secret], title: str, body: str, tone: Tone) -> None:
 
     No message of ours names a URL: most of them hold a secret.
     """
-    need("apprise", extra="alerts", what="alerts")
-    import apprise  # noqa: PLC0415 - it loads a hundred services
-
-    asset = apprise.AppriseAsset(app_id="Tailrace", app_desc="Tailrace", app_url="", secure_logging=True)
     failed = []
     for number, secret in enumerate(to, 1):
-        mailer = apprise.Apprise(asset=asset)
-        if not mailer.add(secret.reveal()):
-            raise AlertError(
-                f"alerts: {secret} (number {number} of `to`) is no Apprise URL",
-                hint="see https://github.com/caronc/apprise/wiki for how the service's URL is written",
-            )
-        if not mailer.notify(body=body, title=title, notify_type=apprise.NotifyType(tone), body_format="text"):
+        mailer = _mailer(secret)
+        if mailer is None:
+            raise AlertError(f"alerts: {secret} (number {number} of `to`) is no Apprise URL", hint=_HINT)
+        from apprise import NotifyType  # noqa: PLC0415 - it loads a hundred services
+
+        if not mailer.notify(body=body, title=title, notify_type=NotifyType(tone), body_format="text"):
             failed.append(f"{secret} (number {number} of `to`)")
     if failed:
         hint = "see whether the service answers, and whether the URL holds"
         raise AlertError(f"alerts: not taken by {', '.join(failed)}", hint=hint)
+
+
+def judge(to: Iterable[Secret]) -> None:
+    """UsageError with the places of those that are no Apprise URLs, or cannot be read; nothing is sent."""
+    wrong = []
+    for secret in to:
+        try:
+            if _mailer(secret) is None:
+                wrong.append(f"{secret.place}: {secret} is no Apprise URL")
+        except SecretError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UsageError("\n  ".join(wrong), hint=_HINT)
+
+
+def _mailer(secret: Secret) -> Apprise | None:
+    """What sends to that URL; None where Apprise makes nothing of it."""
+    need("apprise", extra="alerts", what="alerts")
+    import apprise  # noqa: PLC0415 - it loads a hundred services
+
+    asset = apprise.AppriseAsset(app_id="Tailrace", app_desc="Tailrace", app_url="", secure_logging=True)
+    mailer = apprise.Apprise(asset=asset)
+    return mailer if mailer.add(secret.reveal()) else None
+
+
+_HINT = "see https://github.com/caronc/apprise/wiki for how the service's URL is written"

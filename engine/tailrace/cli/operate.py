@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from getpass import getuser
 from pathlib import Path
 from socket import gethostname
@@ -45,14 +46,17 @@ def serve(
     """
     from tailrace.cli.console import console  # noqa: PLC0415
     from tailrace.cli.serving import due_now, keep_serving  # noqa: PLC0415
+    from tailrace.serving import Pulse  # noqa: PLC0415
 
     folder = options(context).project
     if once:
         code = due_now(folder)
     else:
         hosts = tuple(allow_host or ())
-        with console(folder, listen=listen, port=port, hosts=hosts, auth=auth) if web else nullcontext():
-            code = keep_serving(folder, tick)
+        pulse = Pulse()
+        open_console = partial(console, folder, listen=listen, port=port, hosts=hosts, auth=auth, trouble=pulse.trouble)
+        with open_console() if web else nullcontext():
+            code = keep_serving(folder, tick, pulse)
     leave(code)
 
 

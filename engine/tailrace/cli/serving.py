@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tailrace.running.result import RunResult
-    from tailrace.serving import Scheduler
+    from tailrace.serving import Pulse, Scheduler
 
 INTERRUPTED = 130
 _LOOK_S = 0.1
 
 
-def keep_serving(folder: Path, tick: float) -> int:
+def keep_serving(folder: Path, tick: float, pulse: Pulse) -> int:
     """Serve until a signal comes; gives the exit code."""
     from tailrace.cli import render  # noqa: PLC0415
     from tailrace.serving import Scheduler  # noqa: PLC0415
 
     scheduler = Scheduler(folder, tick=tick, report=_show)
+    pulse.feel(scheduler)
     with graceful() as stop, _reloading(scheduler):
         say(render.schedule(scheduler.project.status()))
         scheduler.start()

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, core_schema
 from tailrace.project.dbt import Reference
 from tailrace.project.keys import given
 from tailrace.project.model import Model
+from tailrace.project.oidc import Oidc
 from tailrace.project.operating import Alerts, Schedule, Serve
 from tailrace.project.reading import problem
 from tailrace.project.triggers import TriggerConfig
@@ -148,6 +149,8 @@ class ProjectConfig(Model):
     """What comparing may take."""
     serve: Serve = Serve()
     alerts: Alerts = Alerts()
+    oidc: Oidc | None = None
+    """A provider that people sign in to the console with."""
     triggers: dict[NameText, TriggerConfig] = Field(default_factory=dict)
     """Programs that may ask for runs by a webhook."""
     snapshots: Annotated[

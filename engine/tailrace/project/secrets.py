@@ -31,6 +31,11 @@ class _Hidden:
         return cls((value,))
 
     @property
+    def place(self) -> Place:
+        """Where it is written."""
+        return self._place
+
+    @property
     def masked(self) -> str:
         """The references, with every literal part as `***`."""
         return "".join(str(part) if isinstance(part, Reference) else MASK for part in self._parts)

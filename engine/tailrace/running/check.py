@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -12,13 +12,16 @@ import pyarrow as pa
 
 from tailrace.canonical import logical_type
 from tailrace.errors import ObjectNotFound, TailraceError, UsageError
+from tailrace.extras import need
 from tailrace.planning import missing_required
 from tailrace.redact import redact
 from tailrace.running.planner import ask
 
 if TYPE_CHECKING:
     from tailrace.destination import Account
-    from tailrace.project import Sync
+    from tailrace.project import LoadedProject, Sync
+    from tailrace.project.oidc import Oidc
+    from tailrace.project.types import Secret
     from tailrace.running.session import Session, Target
     from tailrace.values import LogicalType
 
@@ -66,6 +69,7 @@ def check(session: Session, syncs: Iterable[Sync]) -> CheckReport:
 
 def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
     yield _tried("state", lambda: f"{session.state.where}, up to date")
+    yield from _people(session.project)
     reachable = {}
     for name in dict.fromkeys(sync.warehouse for sync in syncs):
         line = _tried(f"warehouse {name}", lambda name=name: session.warehouse(name).check())
@@ -82,6 +86,31 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
         look = partial(_sync, session, sync, accounts, readable=readable)
         yield replace(_tried(f"sync {sync.name}", look), account=accounts[0] if accounts else None)
     yield from _rivals(syncs)
+
+
+def _people(project: LoadedProject) -> Iterator[CheckLine]:
+    """Who is told of trouble, and who lets people in, where the files say so."""
+    alerts = (project.config.alerts, *(sync.config.alerts for sync in project.syncs.values()))
+    to = dict.fromkeys(secret for each in alerts if each is not None for secret in each.to)
+    if to:
+        yield _tried("alerts", partial(_told, to))
+    if project.config.oidc is not None:
+        yield _tried("oidc", partial(_provided, project.config.oidc))
+
+
+def _told(to: Collection[Secret]) -> str:
+    from tailrace.alerts.sending import judge  # noqa: PLC0415 - only where somebody is told
+
+    judge(to)
+    count = "1 address" if len(to) == 1 else f"{len(to)} addresses"
+    return f"{count} that Apprise understands; `tailrace notify --test` sends a test"
+
+
+def _provided(config: Oidc) -> str:
+    need("starlette", extra="serve", what="the console, which people sign in to,")
+    from tailrace.web.provider import Provider  # noqa: PLC0415 - only where people sign in with one
+
+    return Provider(config).look()
 
 
 def _tried(subject: str, look: Any) -> CheckLine:

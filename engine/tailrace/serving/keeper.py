@@ -26,6 +26,8 @@ class Keeper:
 
     def __init__(self, root: Path, load: Callable[[Path], Project]) -> None:
         self._root, self._load = root, load
+        # Before they are read, so that what changes meanwhile is seen. Where dbt's manifest is, only they tell: so the
+        # first look finds it, and reads once more.
         self._seen = _files(root)
         self._lock = threading.Lock()
         self._project = load(root)
@@ -53,7 +55,7 @@ class Keeper:
 
     def look(self, *, anyhow: bool = False) -> bool:
         """Read the files again if they changed, or `anyhow`; whether there is a new project."""
-        found = _files(self._root)
+        found = _files(self._root, self._project)
         if found == self._seen and not anyhow:
             return False
         self._seen = found
@@ -92,9 +94,11 @@ class Keeper:
                 project.close()
 
 
-def _files(root: Path) -> Files:
-    """What tells whether a project's files are as they were."""
+def _files(root: Path, project: Project | None = None) -> Files:
+    """What tells whether a project's files are as they were: dbt's manifest too, where the project names one."""
     paths = [root / "tailrace.yml", *root.glob("syncs/*.y*ml"), *root.glob("models/**/*.sql")]
+    if project is not None and project.config.dbt is not None:
+        paths.append(root / project.config.dbt.manifest)
     found = set()
     for path in paths:
         with suppress(OSError):  # it went away just now

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
 """Seconds between two looks for requests, at most."""
+STALL_S: Final = 60.0
+"""Seconds without a look after which something holds the scheduler up: a look is short, as runs have threads."""
 _FORGET_S: Final = 3_600.0
 _ROUND_LOOK_S, _GRACE_LOOK_S = 0.2, 0.05
 
@@ -79,8 +81,21 @@ class Scheduler:
         """Syncs whose runs go on in this process."""
         return tuple(place.sync for place in self._places.taken)
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps this scheduler from its work, in words fit for anybody; None where nothing does."""
+        if self._thread is None:
+            return "the scheduler has not begun yet"
+        if not self._thread.is_alive():
+            return "the scheduler has ended, and the process must be started anew"
+        silent = time.monotonic() - self.looked_at
+        if silent > STALL_S + self._tick_s:
+            return f"the scheduler has not looked at schedules and requests for {silent:.0f} s"
+        return None if self.fault is None else "the last look at schedules and requests failed; the log says why"
+
     def start(self) -> None:
         """Look at schedules and requests from now on, in a thread."""
+        self.looked_at = time.monotonic()
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
         self._thread.start()
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,13 +20,15 @@ from tailrace.errors import TailraceError
 from tailrace.redact import redact
 from tailrace.web import hooks, live
 from tailrace.web.api import OPERATIONS
-from tailrace.web.auth import COOKIE, SESSION_S, Session, Who
-from tailrace.web.forms import FORMS, Fields, Form, Next, first
+from tailrace.web.auth import Who
+from tailrace.web.browser import SAID, error_page, fields_of, frame, keep, prove, with_cookies
+from tailrace.web.forms import FORMS, Fields, Form, Next
 from tailrace.web.guard import Guard, Hosts
 from tailrace.web.openapi import document
-from tailrace.web.operations import admitted, as_json, enough, read, refused, route_of
+from tailrace.web.operations import admitted, as_json, enough, refused, route_of
 from tailrace.web.pages import PAGES, Page, View
 from tailrace.web.refusal import Refusal
+from tailrace.web.signin import signing_in
 from tailrace.web.site import STATIC
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SAID = "tailrace_said"
 HOOKS = "/hooks/"
-_UNAUTHORISED, _FORBIDDEN, _SERVER = 401, 403, 500
+_SERVER = 500
 
 
 def make_app(site: Site, hosts: Hosts) -> ASGIApp:
@@ -51,8 +51,7 @@ def make_app(site: Site, hosts: Hosts) -> ASGIApp:
         *(_page_route(site, page) for page in PAGES),
         *(_form_route(site, form) for form in FORMS),
         Route("/runs/{run_id}/events", live.endpoint(site), methods=["GET"]),
-        Route("/login", _login(site), methods=["GET", "POST"]),
-        Route("/logout", _logout(site), methods=["POST"]),
+        *signing_in(site),
         Route(f"{HOOKS}{{trigger}}", hooks.endpoint(site), methods=["POST"]),
         Route("/healthz", _health, methods=["GET"]),
         Route("/readyz", _ready(site), methods=["GET"]),
@@ -73,9 +72,9 @@ def _page_route(site: Site, page: Page) -> Route:
         try:
             body = await run_in_threadpool(_page, site, page, request, who)
         except Refusal as refusal:
-            return _error_page(site, request, who, refusal)
+            return error_page(site, request, who, refusal)
         answer = Response(body.encode("utf-8", "replace"), media_type="text/html")
-        return _with_cookies(site, request, answer, who)
+        return with_cookies(site, request, answer, who)
 
     return Route(page.path, endpoint, methods=["GET"], name=f"page {page.path}")
 
@@ -83,7 +82,7 @@ def _page_route(site: Site, page: Page) -> Route:
 def _page(site: Site, page: Page, request: Request, who: Who) -> str:
     with site.using() as project:
         view = View(project, site.plans, who, request.path_params, dict(request.query_params))
-        return site.render(page.template, {**_frame(site, request, who), **page.make(view)})
+        return site.render(page.template, {**frame(site, request, who), **page.make(view)})
 
 
 def _form_route(site: Site, form: Form) -> Route:
@@ -92,106 +91,24 @@ def _form_route(site: Site, form: Form) -> Route:
         if who is None:
             return RedirectResponse("/login", 303)
         try:
-            fields = await _fields(request)
-            _prove(site, who, fields)
+            fields = await fields_of(request)
+            prove(site, who, fields)
             enough(who, form.role)
             done = await run_in_threadpool(_done, site, form, request, who, fields)
         except Refusal as refusal:
-            return _error_page(site, request, who, refusal)
+            return error_page(site, request, who, refusal)
         answer = RedirectResponse(done.to, 303)
         if done.said:
-            _set(request, answer, SAID, site.said(redact(done.said)), 60)
+            keep(request, answer, SAID, site.said(redact(done.said)), 60)
         return answer
 
     return Route(form.path, endpoint, methods=["POST"], name=f"form {form.path}")
-
-
-async def _fields(request: Request) -> Fields:
-    return parse_qs((await read(request)).decode("utf-8", "replace"), keep_blank_values=True)
-
-
-def _prove(site: Site, who: Who, fields: Fields) -> None:
-    """See that a form came from a page of ours."""
-    if who.session is None or not site.door.sealed.is_form(who.session, first(fields, "csrf")):
-        raise Refusal(_FORBIDDEN, "this form is too old, or came from elsewhere", hint="go back, load the page again")
 
 
 def _done(site: Site, form: Form, request: Request, who: Who, fields: Fields) -> Next:
     with site.using() as project:
         view = View(project, site.plans, who, request.path_params, dict(request.query_params))
         return form.do(view, fields)
-
-
-def _frame(site: Site, request: Request, who: Who | None) -> dict[str, Any]:
-    """What every page shows."""
-    session = who.session if who else None
-    return {
-        "who": who,
-        "open": site.door.open,
-        "csrf": "" if session is None else site.door.sealed.csrf(session),
-        "fault": site.desk.fault,
-        "place": site.desk.root.name,
-        "here": request.url.path,
-        "said": site.heard(request.cookies.get(SAID)),
-    }
-
-
-def _error_page(site: Site, request: Request, who: Who | None, refusal: Refusal) -> Response:
-    context = {**_frame(site, request, who), "refusal": refusal}
-    body = site.render("error.html", context)
-    return Response(body.encode("utf-8", "replace"), refusal.status, media_type="text/html")
-
-
-def _with_cookies(site: Site, request: Request, answer: Response, who: Who) -> Response:
-    """A session for a browser that has none yet, and the line that was shown taken away."""
-    session = who.session
-    if session is not None and site.door.sealed.opened(request.cookies.get(COOKIE)) != session:
-        _set_session(site, request, answer, session)
-    if SAID in request.cookies:
-        answer.delete_cookie(SAID, path="/")
-    return answer
-
-
-def _set_session(site: Site, request: Request, answer: Response, session: Session) -> None:
-    _set(request, answer, COOKIE, site.door.sealed.cookie(session), int(SESSION_S))
-
-
-def _set(request: Request, answer: Response, name: str, value: str, age: int) -> None:
-    secure = request.url.scheme == "https"
-    answer.set_cookie(name, value, max_age=age, path="/", secure=secure, httponly=True, samesite="lax")
-
-
-def _login(site: Site) -> Callable[..., Any]:
-    async def endpoint(request: Request) -> Response:
-        if request.method == "GET":
-            return Response(
-                site.render("login.html", {**_frame(site, request, None), "wrong": False}), media_type="text/html"
-            )
-        session = await run_in_threadpool(site.door.sign_in, first(await _fields(request), "token"))
-        if session is None:
-            body = site.render("login.html", {**_frame(site, request, None), "wrong": True})
-            return Response(body, _UNAUTHORISED, media_type="text/html")
-        answer = RedirectResponse("/", 303)
-        _set_session(site, request, answer, session)
-        return answer
-
-    return endpoint
-
-
-def _logout(site: Site) -> Callable[..., Any]:
-    async def endpoint(request: Request) -> Response:
-        who = site.door.who(request)
-        fields = await _fields(request)
-        if who is not None:
-            try:
-                _prove(site, who, fields)
-            except Refusal as refusal:
-                return _error_page(site, request, who, refusal)
-        answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, path="/")
-        return answer
-
-    return endpoint
 
 
 def _answer(site: Site, make: Callable[[], Any]) -> Callable[..., Any]:
@@ -211,19 +128,24 @@ async def _health(_request: Request) -> Response:
 
 
 def _ready(site: Site) -> Callable[..., Any]:
-    """The project can be read, the state database answers, and the server is not about to end."""
+    """The state database answers, the scheduler goes on, and the server is not about to end.
 
-    def look() -> bool:
-        with site.desk.using() as project:
-            project.running()
-        return not site.desk.closing.is_set()
+    Anybody may ask, so what is wrong is told in our own words: they name no address and no file.
+    """
+
+    def trouble() -> str | None:
+        if site.desk.closing.is_set():
+            return "the server is about to end"
+        try:
+            with site.desk.using() as project:
+                project.running()
+        except TailraceError:
+            return "the state database does not answer"
+        return site.trouble()
 
     async def endpoint(_request: Request) -> Response:
-        try:
-            ready = await run_in_threadpool(look)
-        except TailraceError:
-            ready = False
-        return as_json({"status": "ok"}) if ready else as_json({"status": "not ready"}, 503)
+        found = await run_in_threadpool(trouble)
+        return as_json({"status": "ok"}) if found is None else as_json({"status": "not ready", "problem": found}, 503)
 
     return endpoint
 
@@ -252,7 +174,7 @@ def _http_error(site: Site) -> Callable[..., Any]:
     def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
         refusal = Refusal(error.status_code, f"{error.detail}: {request.method} {request.url.path}"[:200])
-        made = _error_page(site, request, None, refusal) if _wants_page(request) else refused(refusal)
+        made = error_page(site, request, None, refusal) if _wants_page(request) else refused(refusal)
         made.headers.update(error.headers or {})
         return made
 
@@ -263,6 +185,6 @@ def _fault(site: Site) -> Callable[..., Any]:
     def answer(request: Request, error: Exception) -> Response:
         log.error("a request failed by a fault of Tailrace itself, please report it", exc_info=error)
         refusal = Refusal(_SERVER, "this is a fault of Tailrace itself", hint="its log has more; please report it")
-        return _error_page(site, request, None, refusal) if _wants_page(request) else refused(refusal)
+        return error_page(site, request, None, refusal) if _wants_page(request) else refused(refusal)
 
     return answer

@@ -86,7 +86,7 @@ def admitted(site: Site, request: Request, role: Role) -> Who:
         hint = "send Authorization: Bearer TOKEN; `tailrace token create NAME` makes one"
         raise Refusal(401, "who asks is not known", hint=hint)
     enough(who, role)
-    if request.method == "POST" and who.session is not None and who.session.token_id is not None:
+    if request.method == "POST" and who.session is not None and who.session.signed_in:
         given = request.headers.get("x-csrf-token", "")
         if not site.door.sealed.is_form(who.session, given):
             raise Refusal(

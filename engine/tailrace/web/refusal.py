@@ -9,6 +9,7 @@ from tailrace.errors import (
     PlanStale,
     ProjectError,
     SecretError,
+    SignInError,
     StateError,
     TailraceError,
     UsageError,
@@ -39,6 +40,7 @@ _STATUSES: tuple[tuple[type[TailraceError], int], ...] = (
     (StateError, 503),
     (WarehouseError, 502),
     (DestinationError, 502),
+    (SignInError, 502),
     (ProjectError, 503),
     (SecretError, 503),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from tailrace.web.auth import Door, Sealed
 from tailrace.web.desk import Desk
 from tailrace.web.guard import Hosts, is_loopback
 from tailrace.web.plans import Plans
+from tailrace.web.provider import Provider, Providers
 from tailrace.web.site import Site
 
 if TYPE_CHECKING:
@@ -45,18 +46,20 @@ class Listening:
 
     @property
     def closed(self) -> bool:
-        """Whether everybody has to sign in: so wherever others than this machine may come."""
+        """Whether everybody has to sign in: so wherever others than this machine may come, and with `oidc`."""
         return self.auth or bool(self.hosts) or not is_loopback(self.listen)
 
 
-def make_site(root: Path, listening: Listening) -> Site:
-    """The console of a project; UsageError where everybody has to sign in, and nobody can."""
+def make_site(root: Path, listening: Listening, trouble: Callable[[], str | None] = lambda: None) -> Site:
+    """The console of a project; UsageError where everybody has to sign in, and nobody can.
+
+    `trouble` tells what keeps the scheduler of this process from its work, if it has one.
+    """
     desk = Desk(root)
     try:
         with desk.using() as project:
             key = project.web_key()
-            if listening.closed:
-                _need_token(project, listening)
+            closed = _closed(project, listening)
     except BaseException:
         desk.close()
         raise
@@ -69,20 +72,28 @@ def make_site(root: Path, listening: Listening) -> Site:
         with desk.using() as project:
             return project.token(token_id)
 
-    door = Door(Sealed(key), open=not listening.closed, proven=proven, token=token)
-    return Site(desk, door, Plans(desk))
+    providers = Providers(desk)
+    door = Door(Sealed(key), open=not closed, proven=proven, token=token, role=providers.role)
+    return Site(desk, door, Plans(desk), providers, trouble)
+
+
+def make_hosts(site: Site, listening: Listening) -> Hosts:
+    """The names by which the console may be asked for: those that were given, and where the provider sends people."""
+    provider = site.providers.now()
+    names = listening.hosts if provider is None else (*listening.hosts, provider.config.host)
+    return Hosts(listening.listen, names)
 
 
 @contextmanager
-def serving(root: Path, listening: Listening) -> Iterator[str]:
+def serving(root: Path, listening: Listening, trouble: Callable[[], str | None] = lambda: None) -> Iterator[str]:
     """Serve until the block ends; gives the address. UsageError when it cannot."""
     bound = _bind(listening)
     try:
-        site = make_site(root, listening)
+        site = make_site(root, listening, trouble)
     except BaseException:
         bound.close()
         raise
-    server = _server(make_app(site, Hosts(listening.listen, listening.hosts)))
+    server = _server(make_app(site, make_hosts(site, listening)))
     failed: list[BaseException] = []
 
     def serve() -> None:
@@ -106,13 +117,18 @@ def serving(root: Path, listening: Listening) -> Iterator[str]:
         site.desk.close()
 
 
-def _need_token(project: Project, listening: Listening) -> None:
-    if not project.tokens():
+def _closed(project: Project, listening: Listening) -> bool:
+    """Whether everybody has to sign in; a TailraceError where nobody could."""
+    if project.config.oidc is not None:
+        Provider(project.config.oidc).ready()
+        return True
+    if listening.closed and not project.tokens():
         raise UsageError(
             f"everybody who reaches {listening.listen} has to sign in, and there is no token to sign in with",
-            hint="make one: tailrace token create NAME --role admin; without --listen, --allow-host and --auth the "
-            "console is for this machine alone",
+            hint="make one: tailrace token create NAME --role admin, or give `oidc` in tailrace.yml; without --listen, "
+            "--allow-host and --auth the console is for this machine alone",
         )
+    return listening.closed
 
 
 class _Server(uvicorn.Server):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tailrace.web.auth import Door
     from tailrace.web.desk import Desk
     from tailrace.web.plans import Plans
+    from tailrace.web.provider import Providers
 
 HERE = Path(str(files("tailrace.web")))
 TEMPLATES, STATIC = HERE / "templates", HERE / "static"
@@ -35,6 +36,9 @@ class Site:
     desk: Desk
     door: Door
     plans: Plans
+    providers: Providers
+    trouble: Callable[[], str | None]
+    """What keeps the scheduler of this process from its work; None where nothing does, or there is none."""
 
     @cached_property
     def pages(self) -> Environment:

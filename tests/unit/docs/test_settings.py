@@ -18,6 +18,7 @@ from tailrace.project.config import (
     SyncConfig,
 )
 from tailrace.project.model import field_keys
+from tailrace.project.oidc import Oidc
 from tailrace.project.operating import Alerts, Schedule, Serve, Window
 from tailrace.project.triggers import DbtCloudTrigger, HmacTrigger
 from tailrace.project.types import Secret, SecretUrl
@@ -36,6 +37,7 @@ MODELS = {
     Window: "Windows",
     Serve: "Serve",
     Alerts: "Alerts",
+    Oidc: "OIDC",
     HmacTrigger: "Triggers",
     DbtCloudTrigger: "Triggers",
 }

@@ -25,6 +25,16 @@ PROJECT = {
         "volume": "off",
         "quiet": [{"to": "06:00"}],
     },
+    "oidc": {
+        "issuer": "https://login.example.com/realms/data",
+        "client_id": "tailrace",
+        "client_secret": "${env:SET}",
+        "url": "https://tailrace.example.com",
+        "scopes": ["openid", "groups"],
+        "claim": "groups",
+        "roles": {"viewer": ["all"], "operator": ["data"], "admin": ["ops", "${env:SET}"]},
+        "default_role": "viewer",
+    },
     "triggers": {
         "app": {"type": "hmac", "secret": "${env:SET}", "syncs": ["people"], "window": "1m", "id_header": "X-Id"},
         "dbt": {"type": "dbt_cloud", "secret": "${env:SET}", "syncs": ["people"], "jobs": [7, "8"]},

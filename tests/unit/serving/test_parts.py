@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import Problem, ProjectError
+from tailrace.project.config import DbtConfig, ProjectConfig
 from tailrace.project.operating import Serve
 from tailrace.serving import patience
 from tailrace.serving.keeper import Keeper
@@ -20,8 +21,9 @@ NAMES = "abcdef"
 class Fake:
     """A project that knows whether it is open."""
 
-    def __init__(self):
+    def __init__(self, manifest=None):
         self.closed, self.released = False, []
+        self.config = ProjectConfig(dbt=manifest and DbtConfig(manifest=manifest))
 
     def close(self):
         self.closed = True
@@ -118,7 +120,7 @@ def files(tmp_path):
         text = (root / "tailrace.yml").read_text()
         if "broken" in text:
             raise ProjectError([Problem(root / "tailrace.yml", 3, 1, "it is broken")])
-        made.append(Fake())
+        made.append(Fake("dbt/manifest.json" if "dbt" in text else None))
         return made[-1]
 
     (tmp_path / "tailrace.yml").write_text("good")
@@ -140,6 +142,22 @@ def test_files_are_read_when_they_change(files):
     assert [project.closed for project in files.made] == [True, True, True, False]
     keeper.close()
     assert files.made[-1].closed
+
+
+def test_dbts_manifest_is_read_when_it_changes(files):
+    """Also when it goes away and comes back, and where it was named only later."""
+    (files.root / "dbt").mkdir()
+    manifest = files.root / "dbt/manifest.json"
+    keeper = Keeper(files.root, files)
+    manifest.write_text("of nobody")
+    assert not keeper.look()
+    (files.root / "tailrace.yml").write_text("good, with dbt")
+    while keeper.look():
+        pass
+    for change in (lambda: manifest.write_text("another one"), manifest.unlink, lambda: manifest.write_text("back")):
+        change()
+        assert keeper.look()
+        assert not keeper.look()
 
 
 def test_broken_files_keep_the_last_good_project(files):

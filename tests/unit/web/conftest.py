@@ -8,8 +8,7 @@ from tests.unit.web.shop import make_past
 
 from tailrace import Project
 from tailrace.web.app import make_app
-from tailrace.web.guard import Hosts
-from tailrace.web.server import Listening, make_site
+from tailrace.web.server import Listening, make_hosts, make_site
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it asks for a successor of httpx, which we do not have
@@ -36,9 +35,9 @@ def root(past, tmp_path, monkeypatch):
 class Console:
     """A console in this process, with a browser that keeps its cookies."""
 
-    def __init__(self, root, listening):
-        self.root, self.site = root, make_site(root, listening)
-        app = make_app(self.site, Hosts(listening.listen, listening.hosts))
+    def __init__(self, root, listening, trouble=lambda: None):
+        self.root, self.site = root, make_site(root, listening, trouble)
+        app = make_app(self.site, make_hosts(self.site, listening))
         self.client = TestClient(app, base_url="http://127.0.0.1:8570", follow_redirects=False)
 
     def get(self, path, code=200, **how):

@@ -199,7 +199,7 @@ def test_a_server_that_is_about_to_end_is_not_ready(console):
     """So that nothing new is sent to it."""
     console.site.desk.closing.set()
     try:
-        assert console.json("/readyz", code=503) == {"status": "not ready"}
+        assert console.json("/readyz", code=503) == {"status": "not ready", "problem": "the server is about to end"}
     finally:
         console.site.desk.closing.clear()
 
