@@ -41,5 +41,5 @@ def open_warehouse(
     if engine.dialect.name == "postgresql":
         from tailrace.warehouses.postgres import PostgresWarehouse  # noqa: PLC0415 - as above
 
-        return PostgresWarehouse(name, engine)
+        return PostgresWarehouse(name, engine, timeout=getattr(config, "timeout", None))
     return SQLAlchemyWarehouse(name, engine)

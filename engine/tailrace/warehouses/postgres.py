@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from tailrace.errors import WarehouseError
-from tailrace.warehouses.engines import POSTGRES_SETTINGS
+from tailrace.warehouses.engines import postgres_settings
 from tailrace.warehouses.faults import explain
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection, known_types
 from tailrace.warehouses.rows import unfit
 from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse, of_data
+from tailrace.warehouses.tags import connect_args
 from tailrace.warehouses.types import declared_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Engine
 
     from tailrace.warehouses.base import Projection
 
@@ -40,6 +43,10 @@ _MESSAGE: Final = re.compile(r"ERROR:\s+(.*?)(?:\s*Query was:.*|\. SQLSTATE: \w+
 
 class PostgresWarehouse(SQLAlchemyWarehouse):
     """As any other, but for how rows are read."""
+
+    def __init__(self, name: str, engine: Engine, *, timeout: float | None = None) -> None:
+        super().__init__(name, engine)
+        self._settings = postgres_settings(timeout)
 
     @contextmanager
     def read(self, projection: Projection, *, batch_rows: int = 65_536) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -75,15 +82,17 @@ class PostgresWarehouse(SQLAlchemyWarehouse):
     def _adbc(self) -> Iterator[Any]:
         import adbc_driver_postgresql.dbapi as adbc  # noqa: PLC0415 - the driver loads when it is used
 
-        address = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url = self._engine.url.set(drivername="postgresql")
+        url = url.update_query_dict(connect_args("postgresql", {}, url.query) or {})
+        address = url.render_as_string(hide_password=False)
         try:
             connection = adbc.connect(address, autocommit=True)
         except adbc.Error as error:
             raise self._unreachable(error) from error
         try:
             with connection.cursor() as cursor:
-                for setting in POSTGRES_SETTINGS:
-                    cursor.execute(f"SET SESSION {setting}")
+                for setting in self._settings:
+                    cursor.execute(setting)
                 cursor.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield cursor
         finally:

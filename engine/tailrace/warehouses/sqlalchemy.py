@@ -16,6 +16,7 @@ from tailrace.warehouses.dialects import sqlalchemy_dialect
 from tailrace.warehouses.faults import explain, model_lines
 from tailrace.warehouses.projection import compile_columns, compile_projection, known_types
 from tailrace.warehouses.rows import batches
+from tailrace.warehouses.tags import commented
 from tailrace.warehouses.types import declared_types
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class SQLAlchemyWarehouse:
 
     def _execute(self, connection: Connection, sql: str) -> CursorResult[Any]:
         # BigQuery's driver halves percent signs even in a statement without parameters.
-        text = sql.replace("%", "%%") if self._dialect.name == "bigquery" else sql
+        text = sql.replace("%", "%%") if self._dialect.name == "bigquery" else commented(self._dialect.name, sql)
         return connection.exec_driver_sql(text, execution_options={"no_parameters": True})
 
     @contextmanager

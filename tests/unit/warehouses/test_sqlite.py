@@ -77,7 +77,7 @@ def test_a_missing_file_is_not_created(tmp_path):
     [
         ("not a url", "not a SQLAlchemy URL"),
         ("nosuch://db/x", "install the SQLAlchemy driver for nosuch"),
-        ("mysql+pymysql://db/x", "needs pymysql, which is not installed"),
+        ("mysql+mysqldb://db/x", "needs MySQLdb, which is not installed"),
     ],
 )
 def test_urls_that_cannot_work_say_why(tmp_path, url, message):

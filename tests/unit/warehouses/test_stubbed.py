@@ -141,7 +141,7 @@ def test_snowflake_is_reached_by_its_parts(snowflake):
     )
     assert warehouse.check().startswith("snowflake 9.1.0")
     wanted = {"account": "acme-x", "user": "app", "password": "p@ss/word", "database": "DB", "schema": "PUBLIC"}
-    wanted |= {"warehouse": "WH", "role": "READER", "session_parameters": {"TIMEZONE": "UTC"}}
+    wanted |= {"warehouse": "WH", "role": "READER", "session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "tailrace"}}
     assert {name: log[0][name] for name in wanted} == wanted
 
 
