@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 import httpx
 
 from tailrace.errors import WarehouseError
 from tailrace.redact import register
+from tailrace.warehouses.arrow import Piece
+from tailrace.warehouses.driven import DrivenWarehouse
 
-Headers = Callable[[], Mapping[str, str]]
+Headers: TypeAlias = Callable[[], Mapping[str, str]]
 _EARLY_S: Final = 60.0
 """Seconds before its end in which a token is no longer used."""
+
+
+class DatabricksWarehouse(DrivenWarehouse):
+    """As any other, but for how rows are read."""
+
+    def _pieces(self, cursor: Any, batch_rows: int) -> Iterator[Piece] | None:
+        return _fetched(cursor, batch_rows)
+
+    def _cancel(self, raw: Any, cursor: Any) -> Callable[[], object]:  # noqa: ARG002 - cursors are cancelled here
+        cancel: Callable[[], object] = cursor.cancel
+        return cancel
+
+
+def _fetched(cursor: Any, batch_rows: int) -> Iterator[Piece]:
+    """Until a table has no row; that one, too, tells the types."""
+    while True:
+        table = cursor.fetchmany_arrow(batch_rows)
+        yield table
+        if not table.num_rows:
+            return
 
 
 def principal(host: str, client_id: str, client_secret: str) -> Callable[[], Headers]:

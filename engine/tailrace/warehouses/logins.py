@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,16 @@ def bigquery(name: str, config: BigQueryConfig, project_dir: Path) -> Login:
     elif config.credentials_path is not None:
         text = _read(name, "credentials_path", project_dir / config.credentials_path)
         options["credentials_info"] = _service_account(name, text)
-    return Login(URL.create("bigquery", host=config.project, database=config.dataset), options=options)
+    # Else the connection would warn where the Storage API's package is not installed, which is no fault.
+    args = {"prefer_bqstorage_client": _installed("google.cloud.bigquery_storage")}
+    return Login(URL.create("bigquery", host=config.project, database=config.dataset), args, options)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is what it is part of
+        return False
 
 
 def _service_account(name: str, text: str) -> Any:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from tailrace.errors import WarehouseError
+from tailrace.warehouses.arrow import fitted
 from tailrace.warehouses.engines import postgres_settings
 from tailrace.warehouses.faults import explain
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection, known_types
-from tailrace.warehouses.rows import unfit
 from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse, of_data
 from tailrace.warehouses.tags import connect_args
 from tailrace.warehouses.types import declared_types
@@ -109,7 +109,7 @@ class PostgresWarehouse(SQLAlchemyWarehouse):
             while (batch := interruptibly(following, cursor.adbc_cancel)) is not None:
                 for start in range(0, batch.num_rows, batch_rows):
                     some = True
-                    yield _fitted(batch.slice(start, batch_rows), schema)
+                    yield fitted(batch.slice(start, batch_rows), schema)
         except (adbc.Error, OSError, pa.ArrowException) as error:
             state = getattr(error, "sqlstate", None)
             message = _said(error)
@@ -123,14 +123,3 @@ def _said(error: Exception) -> str:
     text = str(error).strip()
     found = _MESSAGE.search(text)
     return found[1] if found else text
-
-
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch under the declared types: narrow numbers become wide ones, texts of numbers decimals."""
-    arrays = []
-    for field, column in zip(schema, batch.columns, strict=True):
-        try:
-            arrays.append(column if column.type == field.type else column.cast(field.type))
-        except pa.ArrowException as error:
-            raise unfit(field.name, field.type, error) from error
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -107,7 +107,7 @@ class SQLAlchemyWarehouse:
         self._engine.dispose()
 
     def _batches(self, result: CursorResult[Any], projection: Projection, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        declared = declared_types(self._engine.dialect.name, _description(result))
+        declared = declared_types(self._engine.dialect.name, description_of(result))
         known = known_types(projection)
         types = [known.get(position, kind) for position, kind in enumerate(declared)]
         return batches(self._chunks(result, batch_rows), projection.names, types)
@@ -123,7 +123,7 @@ class SQLAlchemyWarehouse:
     def _description_of(self, sql: str) -> list[Any]:
         """The columns of a query, as the driver tells them."""
         with self._connect() as connection, self._guard("the projected model fails"):
-            return _description(self._execute(connection, sql))
+            return description_of(self._execute(connection, sql))
 
     def _probe(self, sql: str) -> None:
         with self._connect() as connection, self._guard("the query fails"):
@@ -175,7 +175,8 @@ class SQLAlchemyWarehouse:
         )
 
 
-def _description(result: CursorResult[Any]) -> list[Any]:
+def description_of(result: CursorResult[Any]) -> list[Any]:
+    """The columns of a result as the driver tells them; none of what is no query."""
     cursor = result.cursor
     return list(cursor.description or ()) if cursor is not None else []
 
