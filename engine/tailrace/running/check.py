@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -15,6 +15,7 @@ from tailrace.errors import ObjectNotFound, TailraceError, UsageError
 from tailrace.planning import missing_required
 from tailrace.redact import redact
 from tailrace.running.planner import ask
+from tailrace.tagging import working
 
 if TYPE_CHECKING:
     from tailrace.destination import Account
@@ -75,11 +76,11 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
             yield _tried(f"schema {name}.{session.schema}", partial(_writable, session, name))
     for sync in syncs:
         if reachable[sync.warehouse]:
-            yield _tried(sync.config.source, lambda sync=sync: _model(session, sync))
+            yield _tried(sync.config.source, partial(_for, sync, partial(_model, session, sync)))
     for sync in syncs:
         accounts: list[Mapping[str, Any]] = []
         readable = reachable[sync.warehouse]
-        look = partial(_sync, session, sync, accounts, readable=readable)
+        look = partial(_for, sync, partial(_sync, session, sync, accounts, readable=readable))
         yield replace(_tried(f"sync {sync.name}", look), account=accounts[0] if accounts else None)
     yield from _rivals(syncs)
 
@@ -90,6 +91,11 @@ def _tried(subject: str, look: Any) -> CheckLine:
     except TailraceError as error:
         wrong = 2 if isinstance(error, ObjectNotFound) else error.exit_code
         return CheckLine(subject, ok=False, text=redact(str(error)), exit_code=wrong)
+
+
+def _for(sync: Sync, look: Callable[[], str]) -> str:
+    with working(sync.name):
+        return look()
 
 
 def _rivals(syncs: Iterable[Sync]) -> Iterator[CheckLine]:

@@ -15,6 +15,7 @@ from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import WarehouseError
 from tailrace.snapshot.reading import Snapshot
 from tailrace.stopping import heed
+from tailrace.tagging import working
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,6 +69,20 @@ def compared(
 ) -> tuple[ChangeSet, Snapshot | Partial]:
     """The change set, and what tells more of the stored rows that it was made from. The folder must be empty."""
     clock = clock or Clock()
+    with working(sync.name):
+        return _compared(session, sync, snapshot, spec, folder, clock, full=full)
+
+
+def _compared(
+    session: Session,
+    sync: Sync,
+    snapshot: AnySnapshot,
+    spec: DiffSpec,
+    folder: Path,
+    clock: Clock,
+    *,
+    full: bool,
+) -> tuple[ChangeSet, Snapshot | Partial]:
     if not isinstance(snapshot, Snapshot):
         return _in_warehouse(session, sync, snapshot, spec, folder, clock, full=full)
     options = _how(session, sync, snapshot, full=full)

@@ -18,6 +18,8 @@ Chunk: TypeAlias = Sequence[Sequence[Any]]
 """Some rows of the result, in the order of the columns."""
 
 _MAX_DIGITS = 38
+_LEAST, _MOST = -(2**63), 2**63 - 1
+"""Of 64 bits with a sign."""
 
 
 def batches(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> Iterator[pa.RecordBatch]:
@@ -140,6 +142,12 @@ def _decimal(name: str, values: Sequence[Any]) -> pa.DataType:
     return pa.decimal128(_MAX_DIGITS, scale)
 
 
+def _whole(_name: str, values: Sequence[Any]) -> pa.DataType:
+    """Unsigned numbers may be larger than 64 bits with a sign can tell."""
+    fits = all(value is None or _LEAST <= value <= _MOST for value in values)
+    return pa.int64() if fits else pa.decimal128(_MAX_DIGITS, 0)
+
+
 def _timestamp(name: str, values: Sequence[Any]) -> pa.DataType:
     zoned = {value.tzinfo is not None for value in values if value is not None}
     if len(zoned) > 1:
@@ -225,7 +233,7 @@ _KINDS: Mapping[type, str] = {
 }
 _INFER: Mapping[str, Callable[[str, Sequence[Any]], pa.DataType | None]] = {
     "bool": lambda _name, _values: pa.bool_(),
-    "int": lambda _name, _values: pa.int64(),
+    "int": _whole,
     "float": lambda _name, _values: pa.float64(),
     "decimal": _decimal,
     "string": lambda _name, _values: pa.string(),
