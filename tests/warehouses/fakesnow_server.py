@@ -17,15 +17,14 @@ from starlette.routing import Route
 
 LOGIN = "/session/v1/login-request"
 MISSING = {"masterToken": "master", "validityInSeconds": 3600, "masterValidityInSeconds": 14_400, "sessionId": 1}
-QUERY = "/queries/v1/query-request"
-asked: list[dict[str, object]] = []
-"""Parameters of each session, and the statements."""
+logins: list[dict[str, object]] = []
+"""What each session signed in with."""
 
 
 async def login(request: Request) -> Response:
     """As fakesnow's own, with the keys that it lacks."""
     body = await request.json()
-    asked.append({"session": body["data"].get("SESSION_PARAMETERS", {}), "login": body["data"]})
+    logins.append(body["data"])
     reply = await login_request(request)
     told = json.loads(bytes(reply.body))
     told["data"] |= MISSING
@@ -33,13 +32,13 @@ async def login(request: Request) -> Response:
 
 
 async def record(_request: Request) -> Response:
-    """What was asked so far."""
-    return JSONResponse(asked)
+    """What sessions signed in with so far."""
+    return JSONResponse(logins)
 
 
 def main() -> None:
     """Serve on a free port of this machine."""
-    own = [Route(LOGIN, login, methods=["POST"]), Route("/tailrace/asked", record, methods=["GET"])]
+    own = [Route(LOGIN, login, methods=["POST"]), Route("/tailrace/logins", record, methods=["GET"])]
     app = Starlette(routes=[*own, *(route for route in routes if route.path != LOGIN)])
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
