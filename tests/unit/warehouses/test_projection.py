@@ -1,6 +1,8 @@
 import hashlib
+from types import SimpleNamespace
 
 import pytest
+import sqlglot
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
 from tailrace.errors import WarehouseError
@@ -81,6 +83,25 @@ def test_each_dialect_writes_names_literals_and_hashes_its_own_way(projection, d
     )
     wanted = [f"model.{plain} AS c2", f"model.{odd} AS c3", f"{text} AS c4", f"{yes} AS c5", f"{digest} AS c6"]
     assert compiled.split("\n")[3:8] == [f"  {line}" + ("," if line != wanted[-1] else "") for line in wanted]
+
+
+@pytest.mark.parametrize(
+    ("name", "parser", "text", "digest"),
+    [
+        ("redshift", "redshift", "'a\\\\b\\'c'", "SHA2(CAST(model.email AS VARCHAR(MAX)), 256)"),
+        ("databricks", "databricks", "'a\\\\b\\'c'", "SHA2(CAST(model.email AS STRING), 256)"),
+        ("clickhousedb", "clickhouse", "'a\\\\b\\'c'", "lower(hex(SHA256(toString(model.email))))"),
+        ("trino", "trino", "'a\\b''c'", "LOWER(TO_HEX(SHA256(TO_UTF8(CAST(model.email AS VARCHAR)))))"),
+    ],
+)
+def test_dialects_that_are_not_installed_write_what_their_parsers_read(projection, name, parser, text, digest):
+    """Literals and hashes follow each warehouse's own rules, and another program reads the literal as it was meant."""
+    engine = SimpleNamespace(name=name, identifier_preparer=postgresql.dialect().identifier_preparer)
+    asked = projection("select 1 as id", C={"value": "a\\b'c"}, E={"column": "email", "hash": "sha256"})
+    compiled = compile_projection(asked, sqlalchemy_dialect(engine))
+    assert f"  {text} AS c2,\n  {digest} AS c3\n" in compiled
+    parsed = sqlglot.parse_one(compiled, read=parser)
+    assert parsed.selects[2].this.this == "a\\b'c"
 
 
 def test_a_hash_that_a_dialect_lacks_is_a_clear_error(projection):
