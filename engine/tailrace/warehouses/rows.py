@@ -18,8 +18,7 @@ Chunk: TypeAlias = Sequence[Sequence[Any]]
 """Some rows of the result, in the order of the columns."""
 
 _MAX_DIGITS = 38
-_LEAST, _MOST = -(2**63), 2**63 - 1
-"""Of 64 bits with a sign."""
+_MOST, _MOST_UNSIGNED = 2**63 - 1, 2**64 - 1
 
 
 def batches(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> Iterator[pa.RecordBatch]:
@@ -143,9 +142,9 @@ def _decimal(name: str, values: Sequence[Any]) -> pa.DataType:
 
 
 def _whole(_name: str, values: Sequence[Any]) -> pa.DataType:
-    """Unsigned numbers may be larger than 64 bits with a sign can tell."""
-    fits = all(value is None or _LEAST <= value <= _MOST for value in values)
-    return pa.int64() if fits else pa.decimal128(_MAX_DIGITS, 0)
+    """Numbers of 64 bits, which without a sign may be larger than those with one; no database has longer ones."""
+    unsigned = any(value is not None and _MOST < value <= _MOST_UNSIGNED for value in values)
+    return pa.decimal128(_MAX_DIGITS, 0) if unsigned else pa.int64()
 
 
 def _timestamp(name: str, values: Sequence[Any]) -> pa.DataType:
