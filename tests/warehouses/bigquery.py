@@ -47,6 +47,10 @@ class BigQuery:
     """Method, path and body of each request."""
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, list[Any]] = field(default_factory=dict)
+    running: threading.Event = field(default_factory=threading.Event)
+    """Set when a result is waited for."""
+    endless: bool = False
+    """Whether queries run until they are cancelled."""
     host: str = ""
     key: Any = field(default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
@@ -75,13 +79,16 @@ class BigQuery:
         if method == "POST" and path.endswith("/jobs"):
             return self._started(body)
         if method == "POST" and path.endswith("/cancel"):
+            self.endless = False
             return 200, {"job": self.jobs[path.split("/")[-2]]}
         name = path.rsplit("/", maxsplit=1)[-1]
         if "/queries/" in path:
-            about = {"jobComplete": True, "jobReference": self.jobs[name]["jobReference"]}
+            self.running.set()
+            about = {"jobComplete": not self.endless, "jobReference": self.jobs[name]["jobReference"]}
             return 200, {**about, **self.jobs[name]["statistics"]["query"], **self._page(name, query)}
         if path.endswith("/data"):
             return 200, self._page(path.split("/")[-2], query)
+        self.jobs[name]["status"] = {"state": "RUNNING" if self.endless else "DONE"}
         return 200, self.jobs[name]
 
     def _started(self, body: dict[str, Any]) -> tuple[int, Any]:
@@ -106,7 +113,7 @@ class BigQuery:
         self.jobs[name] = {
             "jobReference": {"projectId": "acme", "jobId": name, "location": "EU"},
             "configuration": asked,
-            "status": {"state": "DONE"},
+            "status": {"state": "RUNNING" if self.endless else "DONE"},
             "statistics": {"query": told, "totalBytesProcessed": billed},
         }
         return 200, self.jobs[name]

@@ -1,5 +1,6 @@
 """BigQuery: Google's own client, signed in as a service account, against a simulator of the REST API over DuckDB."""
 
+import threading
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from tailrace.errors import WarehouseError
 from tailrace.project.config import FieldMap
 from tailrace.project.types import Secret
 from tailrace.project.warehouses import BigQueryConfig
+from tailrace.stopping import RunStop, StopNow, heeding
 from tailrace.tagging import working
 from tailrace.warehouses import Projection, open_warehouse
 
@@ -141,3 +143,15 @@ def test_percent_signs_stay_as_they_are(opened):
     """No driver halves them: a model's LIKE means what it says."""
     (batch,) = read(opened(), projected("select 1 as id, 'a%%b%' as n", "n"))
     assert batch.to_pylist()[0]["f:n"] == "a%%b%"
+
+
+def test_a_run_that_is_asked_to_stop_cancels_its_job(opened, server):
+    """The job is ended, so that it bills no further; the run stops at once."""
+    server.endless = True
+    stop = RunStop()
+    asking = threading.Thread(target=lambda: server.running.wait(60) and stop.ask("no longer wanted"))
+    asking.start()
+    with heeding(stop), pytest.raises(StopNow):
+        read(opened(), projected("select 1 as id"))
+    asking.join()
+    assert [path for _, path, _ in server.asked if path.endswith("/cancel")]

@@ -116,7 +116,8 @@ def _any(name: str, url: URL, project_dir: Path) -> Engine:
         return _postgres(name, url)
     if backend == "sqlite":
         return _sqlite(name, url, project_dir)
-    return _create(name, url)
+    args = {"snowflake": logins.snowflake_args, "bigquery": logins.bigquery_args}.get(backend)
+    return _create(name, url) if args is None else _create(name, url, connect_args=args())
 
 
 def _url(name: str, text: str) -> URL:

@@ -39,15 +39,20 @@ def seconds(timeout: float | None) -> int | None:
 
 def snowflake(name: str, config: SnowflakeConfig, project_dir: Path, url: URL | None) -> Login:
     """Key pair, password, OAuth, a programmatic access token, or a browser; sessions are in UTC."""
-    session: dict[str, Any] = {"TIMEZONE": "UTC"}
-    if config.timeout is not None:
-        session["STATEMENT_TIMEOUT_IN_SECONDS"] = seconds(config.timeout)
-    # Else a NUMBER with decimals would arrive as a float, which has not all of its digits.
-    args: dict[str, Any] = {"session_parameters": session, "arrow_number_to_decimal": True}
+    args = snowflake_args(config.timeout)
     if url is None:
         url = _snowflake_url(name, config)
         args |= {**_present(config, "host", "port", "protocol"), **_snowflake_sign_in(name, config, project_dir)}
     return Login(url, args)
+
+
+def snowflake_args(timeout: float | None = None) -> dict[str, Any]:
+    """What each session needs, however it is signed in to."""
+    session: dict[str, Any] = {"TIMEZONE": "UTC"}
+    if timeout is not None:
+        session["STATEMENT_TIMEOUT_IN_SECONDS"] = seconds(timeout)
+    # Else a NUMBER with decimals would arrive as a float, which has not all of its digits.
+    return {"session_parameters": session, "arrow_number_to_decimal": True}
 
 
 def _snowflake_url(name: str, config: SnowflakeConfig) -> URL:
@@ -110,16 +115,16 @@ def bigquery(name: str, config: BigQueryConfig, project_dir: Path) -> Login:
     elif config.credentials_path is not None:
         text = _read(name, "credentials_path", project_dir / config.credentials_path)
         options["credentials_info"] = _service_account(name, text)
-    # Else the connection would warn where the Storage API's package is not installed, which is no fault.
-    args = {"prefer_bqstorage_client": _installed("google.cloud.bigquery_storage")}
-    return Login(URL.create("bigquery", host=config.project, database=config.dataset), args, options)
+    return Login(URL.create("bigquery", host=config.project, database=config.dataset), bigquery_args(), options)
 
 
-def _installed(module: str) -> bool:
+def bigquery_args() -> dict[str, Any]:
+    """Whether the Storage API is used; the connection would warn where its package is not installed."""
     try:
-        return find_spec(module) is not None
+        installed = find_spec("google.cloud.bigquery_storage") is not None
     except ModuleNotFoundError:  # nor is what it is part of
-        return False
+        installed = False
+    return {"prefer_bqstorage_client": installed}
 
 
 def _service_account(name: str, text: str) -> Any:

@@ -89,6 +89,11 @@ def pem_of(key, passphrase=None):
         ),
         (
             "snowflake.connector",
+            {"type": "sqlalchemy", "url": SecretUrl.literal("snowflake://app:pw@acme-x/DB")},
+            {"account": "acme-x", "password": "pw", **SNOWFLAKE_SESSION},
+        ),
+        (
+            "snowflake.connector",
             {**SNOWFLAKE, "access_token": SECRET, "timeout": 90.5},
             {
                 "authenticator": "PROGRAMMATIC_ACCESS_TOKEN",

@@ -6,6 +6,8 @@ import sqlglot
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
 from tailrace.errors import WarehouseError
+from tailrace.project.warehouses import DuckDBConfig
+from tailrace.warehouses import open_warehouse
 from tailrace.warehouses.dialects import duckdb_dialect, sqlalchemy_dialect
 from tailrace.warehouses.projection import compile_projection, used_columns
 
@@ -128,3 +130,12 @@ def test_hashes_are_the_sha256_of_the_text():
 
     assert _sha256("ann@x.io") == hashlib.sha256(b"ann@x.io").hexdigest()
     assert _sha256(None) is None
+
+
+def test_an_emptied_projection_has_the_columns_and_no_row(projection, rows_of, tmp_path):
+    """Its types are those of the projection it was made from."""
+    warehouse = open_warehouse("main", DuckDBConfig(type="duckdb", path=":memory:"), tmp_path)
+    asked = projection("select 1 as id, 1.5::decimal(4, 2) as ltv -- all", Ltv="ltv")
+    schema, rows = rows_of(warehouse, asked)
+    assert len(rows) == 1
+    assert rows_of(warehouse, asked.emptied()) == (schema, [])
