@@ -192,6 +192,7 @@ def result(run: RunResult, *, quoting: bool = True) -> str:
             + (f", {counted(run.retries, 'repeat')}" if run.retries else "")
             + (f", {duration(run.throttled_s)} waiting for the rate limit" if run.throttled_s >= 1 else "")
         )
+    lines += [f"  {run.bytes_billed or 0:,} bytes billed by the warehouse"] * (run.bytes_billed is not None)
     lines += [f"  {run.invalid:,} invalid rows were not sent; tailrace plan {run.sync} shows them"] * bool(run.invalid)
     for error in run.errors:
         said = f": {error.message}" if quoting else ""

@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -18,13 +17,13 @@ from tailrace.pushdown.words import DUCKDB, OTHER, Sort
 from tailrace.warehouses.dialects import duckdb_dialect
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection
+from tailrace.warehouses.relation import FAILURES, batches, begun
 
 if TYPE_CHECKING:
     from tailrace.errors import WarehouseError
     from tailrace.pushdown.desk import Columns
     from tailrace.warehouses.base import Projection
 
-FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 Fault = Callable[[str, Exception], "WarehouseError"]
 
 _SORTS = {
@@ -72,14 +71,8 @@ class DuckDBDesk:
     ) -> Iterator[pa.RecordBatch]:
         """The rows of a query, batch by batch."""
         with self._told("comparing in the warehouse failed"):
-            begin = partial(self._connection.sql(sql, params=list(parameters) or None).to_arrow_reader, batch_rows)
-            reader = interruptibly(begin, self._connection.interrupt)
-            following, some = partial(next, iter(reader), None), False
-            while (batch := interruptibly(following, self._connection.interrupt)) is not None:
-                some = True
-                yield batch.rename_columns(list(names))
-            if not some:
-                yield pa.RecordBatch.from_pylist([], schema=reader.schema).rename_columns(list(names))
+            relation = self._connection.sql(sql, params=list(parameters) or None)
+            yield from batches(begun(relation, self._connection, batch_rows), self._connection, names)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The few rows of a query."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -16,6 +16,7 @@ from tailrace.extras import need
 from tailrace.planning import missing_required
 from tailrace.redact import redact
 from tailrace.running.planner import ask
+from tailrace.tagging import working
 
 if TYPE_CHECKING:
     from tailrace.destination import Account
@@ -79,11 +80,11 @@ def _lines(session: Session, syncs: tuple[Sync, ...]) -> Iterator[CheckLine]:
             yield _tried(f"schema {name}.{session.schema}", partial(_writable, session, name))
     for sync in syncs:
         if reachable[sync.warehouse]:
-            yield _tried(sync.config.source, lambda sync=sync: _model(session, sync))
+            yield _tried(sync.config.source, partial(_for, sync, partial(_model, session, sync)))
     for sync in syncs:
         accounts: list[Mapping[str, Any]] = []
         readable = reachable[sync.warehouse]
-        look = partial(_sync, session, sync, accounts, readable=readable)
+        look = partial(_for, sync, partial(_sync, session, sync, accounts, readable=readable))
         yield replace(_tried(f"sync {sync.name}", look), account=accounts[0] if accounts else None)
     yield from _rivals(syncs)
 
@@ -119,6 +120,11 @@ def _tried(subject: str, look: Any) -> CheckLine:
     except TailraceError as error:
         wrong = 2 if isinstance(error, ObjectNotFound) else error.exit_code
         return CheckLine(subject, ok=False, text=redact(str(error)), exit_code=wrong)
+
+
+def _for(sync: Sync, look: Callable[[], str]) -> str:
+    with working(sync.name):
+        return look()
 
 
 def _rivals(syncs: Iterable[Sync]) -> Iterator[CheckLine]:
@@ -167,9 +173,7 @@ def _types(session: Session, sync: Sync) -> dict[str, LogicalType]:
 
     Running the projection over no rows also has the warehouse compile each `sql:`.
     """
-    projection = sync.projection()
-    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
-    with session.warehouse(sync.warehouse).read(empty) as batches:
+    with session.warehouse(sync.warehouse).read(sync.projection().emptied()) as batches:
         schema = next(iter(batches)).schema
     return {field.name: logical_type(field.type) for field in schema if not pa.types.is_null(field.type)}
 

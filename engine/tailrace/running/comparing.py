@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from tailrace.diff.engine import Options, diff, refuse_too_many
 from tailrace.errors import WarehouseError
 from tailrace.snapshot.reading import Snapshot
 from tailrace.stopping import heed
+from tailrace.tagging import working
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,6 +69,20 @@ def compared(
 ) -> tuple[ChangeSet, Snapshot | Partial]:
     """The change set, and what tells more of the stored rows that it was made from. The folder must be empty."""
     clock = clock or Clock()
+    with working(sync.name):
+        return _compared(session, sync, snapshot, spec, folder, clock, full=full)
+
+
+def _compared(
+    session: Session,
+    sync: Sync,
+    snapshot: AnySnapshot,
+    spec: DiffSpec,
+    folder: Path,
+    clock: Clock,
+    *,
+    full: bool,
+) -> tuple[ChangeSet, Snapshot | Partial]:
     if not isinstance(snapshot, Snapshot):
         return _in_warehouse(session, sync, snapshot, spec, folder, clock, full=full)
     options = _how(session, sync, snapshot, full=full)
@@ -98,9 +112,7 @@ def _in_warehouse(
 
 def _faults(session: Session, sync: Sync) -> None:
     """WarehouseError when the model by itself fails, which is then told better than of a comparison with it."""
-    projection = sync.projection()
-    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
-    with session.warehouse(sync.warehouse).read(empty) as batches:
+    with session.warehouse(sync.warehouse).read(sync.projection().emptied()) as batches:
         next(iter(batches), None)
 
 

@@ -113,6 +113,8 @@ class RunResult:
     """Rejected rows among them that a later run sends by itself."""
     next_attempt: datetime | None = None
     """When the first of those is due, in UTC."""
+    bytes_billed: int | None = None
+    """By a warehouse that bills queries by bytes; None of others."""
     exit_code: int = 0
     busy: bool = False
     """Whether there was no run, as another one holds the sync."""
@@ -135,6 +137,7 @@ class RunResult:
             "retries": self.retries,
             "throttled_s": round(self.throttled_s, 3),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "bytes_billed": self.bytes_billed,
             "skips": dict(self.skips),
             "errors": [error.to_json() for error in self.errors],
             "guards": [guard.to_json() for guard in self.guards],

@@ -37,6 +37,7 @@ from tailrace.running.settle import Settled, forget_issues, save_issues, save_sn
 from tailrace.running.stale import is_stale, why_stale
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import RunStop, StopNow, during, heed
+from tailrace.tagging import working
 from tailrace.tracing import span
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ class RunRequest:
 def run_sync(session: Session, sync: Sync, request: RunRequest) -> RunResult:
     """Run a sync. What goes wrong is in the result; only a fault of the program itself is raised."""
     run_id = new_id()
+    with working(sync.name, run_id) as work:
+        result = _ran(session, sync, request, run_id)
+    return replace(result, bytes_billed=work.bytes_billed)
+
+
+def _ran(session: Session, sync: Sync, request: RunRequest, run_id: str) -> RunResult:
     try:
         run = _Run(session, sync, request, run_id)
     except TailraceError as error:

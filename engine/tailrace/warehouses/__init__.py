@@ -6,9 +6,13 @@ Drivers are imported when a warehouse is opened, not before.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tailrace.project.warehouses import DuckDBConfig, WarehouseConfig
+from tailrace.project.warehouses import BigQueryConfig, DuckDBConfig, EngineConfig, WarehouseConfig
 from tailrace.warehouses.base import Projection, Warehouse
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 __all__ = ["Projection", "Warehouse", "open_warehouse"]
 
@@ -31,15 +35,38 @@ def open_warehouse(
     when the driver is not installed or the configuration cannot lead to a connection.
     """
     if isinstance(config, DuckDBConfig):
-        from tailrace.warehouses.duckdb import DuckDBWarehouse  # noqa: PLC0415 - the driver loads when it is used
+        from tailrace.warehouses.duckdb import DuckDBWarehouse
 
         return DuckDBWarehouse(name, config, project_dir, memory=memory, spill=spill, patience=patience)
-    from tailrace.warehouses.engines import engine_for  # noqa: PLC0415 - the driver loads when it is used
-    from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse  # noqa: PLC0415 - as above
+    from tailrace.warehouses.engines import engine_for
 
-    engine = engine_for(name, config, project_dir)
-    if engine.dialect.name == "postgresql":
-        from tailrace.warehouses.postgres import PostgresWarehouse  # noqa: PLC0415 - as above
+    return _over(name, config, engine_for(name, config, project_dir))
 
-        return PostgresWarehouse(name, engine)
+
+def _over(name: str, config: EngineConfig, engine: Engine) -> Warehouse:
+    """What reads from the engine in the way that suits its driver."""
+    # ruff: noqa: PLC0415 - each loads when it is used
+    match engine.dialect.name:
+        case "postgresql":
+            from tailrace.warehouses.postgres import PostgresWarehouse
+
+            return PostgresWarehouse(name, engine, timeout=getattr(config, "timeout", None))
+        case "snowflake":
+            from tailrace.warehouses.snowflake import SnowflakeWarehouse
+
+            return SnowflakeWarehouse(name, engine)
+        case "bigquery":
+            from tailrace.warehouses.bigquery import BigQueryWarehouse
+
+            return BigQueryWarehouse(name, engine, config if isinstance(config, BigQueryConfig) else None)
+        case "databricks":
+            from tailrace.warehouses.databricks import DatabricksWarehouse
+
+            return DatabricksWarehouse(name, engine)
+        case "redshift":
+            from tailrace.warehouses.redshift import RedshiftWarehouse
+
+            return RedshiftWarehouse(name, engine)
+    from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse
+
     return SQLAlchemyWarehouse(name, engine)

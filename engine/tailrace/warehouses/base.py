@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -34,6 +34,10 @@ class Projection:
             *(f"m:{name}" for name in self.match),
             *(f"f:{name}" for name in self.fields),
         )
+
+    def emptied(self) -> Projection:
+        """The same columns of no rows: to read it has the warehouse compile all of the mapping, and tell the types."""
+        return replace(self, model_sql=f"SELECT * FROM (\n{self.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
 
 
 class Warehouse(Protocol):

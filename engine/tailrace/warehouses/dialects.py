@@ -22,6 +22,10 @@ _SHA256 = {
     "mysql": "SHA2(CONVERT({} USING utf8mb4), 256)",
     "mariadb": "SHA2(CONVERT({} USING utf8mb4), 256)",
     "mssql": "LOWER(CONVERT(VARCHAR(64), HASHBYTES('SHA2_256', CAST({} AS VARCHAR(MAX))), 2))",
+    "redshift": "SHA2(CAST({} AS VARCHAR(MAX)), 256)",
+    "databricks": "SHA2(CAST({} AS STRING), 256)",
+    "clickhousedb": "lower(hex(SHA256(toString({}))))",
+    "trino": "LOWER(TO_HEX(SHA256(TO_UTF8(CAST({} AS VARCHAR)))))",
     "sqlite": SQLITE_SHA256 + "(CAST({} AS TEXT))",
 }
 _SYNTAX = {
@@ -32,6 +36,8 @@ _SYNTAX = {
     "mysql": Syntax(backslash=True, hash_comments=True),
     "mariadb": Syntax(backslash=True, hash_comments=True),
     "databricks": Syntax(backslash=True),
+    "redshift": Syntax(backslash=True, dollar_quotes=True, nested_comments=True),
+    "clickhousedb": Syntax(backslash=True, dollar_quotes=True, hash_comments=True),
     "mssql": Syntax(nested_comments=True),
 }
 _PLAIN = Syntax()

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +19,8 @@ from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import duckdb_dialect
 from tailrace.warehouses.faults import explain, model_lines
 from tailrace.warehouses.gate import Gate
-from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_columns, compile_projection
+from tailrace.warehouses.relation import FAILURES, batches, begun
 
 if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
@@ -35,8 +34,6 @@ _OF_QUERIES = (
     "Permission", "Syntax", "Settings",
 )  # fmt: skip
 """Beginnings of messages that speak of queries, files and settings, and never quote a row."""
-# Errors of a running query reach the Arrow reader as OSError (duckdb 2.0).
-_FAILURES = (duckdb.Error, pa.ArrowException, OSError)
 
 
 class DuckDBWarehouse:
@@ -78,7 +75,7 @@ class DuckDBWarehouse:
         try:
             with self._asking() as connection:
                 return tuple(_relation(connection, sql).columns)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._fault("the model's SQL fails", error, model_lines) from error
 
     @contextmanager
@@ -87,9 +84,8 @@ class DuckDBWarehouse:
         sql = compile_projection(projection, self._dialect)
         with self._asking() as connection:
             try:
-                begin = partial(_relation(connection, sql).to_arrow_reader, batch_rows)
-                reader = interruptibly(begin, connection.interrupt)
-            except _FAILURES as error:
+                reader = begun(_relation(connection, sql), connection, batch_rows)
+            except FAILURES as error:
                 fault = self._fault("the projected model fails", error)
                 raise explain(fault, projection, self._dialect, self.columns, self._bind) from error
             try:
@@ -113,7 +109,7 @@ class DuckDBWarehouse:
             try:
                 yield desk
             except BaseException:
-                with suppress(*_FAILURES):
+                with suppress(*FAILURES):
                     connection.execute("ROLLBACK")
                 raise
             desk.rows("COMMIT" if write else "ROLLBACK")
@@ -142,16 +138,9 @@ class DuckDBWarehouse:
     def _batches(
         self, reader: pa.RecordBatchReader, projection: Projection, connection: duckdb.DuckDBPyConnection
     ) -> Iterator[pa.RecordBatch]:
-        names = list(projection.names)
         try:
-            following = partial(next, iter(reader), None)
-            some = False
-            while (batch := interruptibly(following, connection.interrupt)) is not None:
-                some = True
-                yield batch.rename_columns(names)
-            if not some:
-                yield pa.RecordBatch.from_pylist([], schema=reader.schema).rename_columns(names)
-        except _FAILURES as error:
+            yield from batches(reader, connection, projection.names)
+        except FAILURES as error:
             raise self._fault("reading the model failed", error) from error
         reader.close()
         self._give_back(connection)
@@ -163,7 +152,7 @@ class DuckDBWarehouse:
         while what comes next counts on it. Setting the limit makes it do so at once, even where it stays the same.
         """
         if self._memory is not None:
-            with suppress(*_FAILURES):  # another query may need all of it just now
+            with suppress(*FAILURES):  # another query may need all of it just now
                 self._limit(connection, self._memory)
 
     @staticmethod
@@ -174,7 +163,7 @@ class DuckDBWarehouse:
         try:
             with self._asking() as connection:
                 _relation(connection, sql)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._fault("the query fails", error) from error
 
     @contextmanager
@@ -203,7 +192,7 @@ class DuckDBWarehouse:
             )
         try:
             connection = self._connected(read_only=not (in_memory or write))
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._unopened(error) from error
         # These hold for all connections to the database.
         if self._memory is not None:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from tailrace.errors import WarehouseError
-from tailrace.project.warehouses import BigQueryConfig, PostgresConfig, SnowflakeConfig, SQLAlchemyConfig
+from tailrace.project.warehouses import (
+    BigQueryConfig,
+    ClickHouseConfig,
+    DatabricksConfig,
+    EngineConfig,
+    MSSQLConfig,
+    MySQLConfig,
+    PostgresConfig,
+    RedshiftConfig,
+    SnowflakeConfig,
+    SQLAlchemyConfig,
+    SQLiteConfig,
+    TrinoConfig,
+)
+from tailrace.warehouses import logins
 from tailrace.warehouses.dialects import SQLITE_SHA256
+from tailrace.warehouses.faults import missing_driver
+from tailrace.warehouses.logins import Login
+from tailrace.warehouses.tags import connect_args
 
-EngineConfig = PostgresConfig | SnowflakeConfig | BigQueryConfig | SQLAlchemyConfig
-
-_EXTRAS = {"postgresql": "postgres", "snowflake": "snowflake", "bigquery": "bigquery"}
+_Parts: TypeAlias = (
+    SnowflakeConfig | BigQueryConfig | RedshiftConfig | DatabricksConfig | MSSQLConfig | ClickHouseConfig | TrinoConfig
+)
 POSTGRES_SETTINGS = ("TimeZone = 'UTC'", "DateStyle = 'ISO'", "IntervalStyle = 'postgres'")
 """Of each session: texts must not depend on the server's own."""
 # What psycopg would turn into Python objects that have no better form than PostgreSQL's own text.
@@ -26,13 +45,69 @@ _TEXT_TYPES = ("interval", "timetz", "daterange", "int4range", "int8range", "num
 
 def engine_for(name: str, config: EngineConfig, project_dir: Path) -> Engine:
     """An engine that has not connected yet; WarehouseError when it never could."""
-    if isinstance(config, PostgresConfig):
-        return _postgres(name, _url(name, config.url.reveal()))
-    if isinstance(config, SnowflakeConfig):
-        return _snowflake(name, config)
-    if isinstance(config, BigQueryConfig):
-        return _bigquery(name, config)
-    return _any(name, _url(name, config.url.reveal()), project_dir)
+    match config:
+        case PostgresConfig():
+            return _postgres(name, _url(name, config.url.reveal()), config.timeout)
+        case SQLiteConfig():
+            return _sqlite(name, URL.create("sqlite", database=config.path), project_dir)
+        case SQLAlchemyConfig():
+            return _any(name, _url(name, config.url.reveal()), project_dir)
+        case MySQLConfig():
+            return _mysql(name, logins.mysql(config), config.timeout)
+    return _opened(name, _login(name, config, project_dir))
+
+
+def _login(
+    name: str,
+    config: _Parts,
+    project_dir: Path,
+) -> Login:
+    match config:
+        case SnowflakeConfig():
+            url = _url(name, config.url.reveal()) if config.url is not None else None
+            return logins.snowflake(name, config, project_dir, url)
+        case BigQueryConfig():
+            return logins.bigquery(name, config, project_dir)
+        case RedshiftConfig():
+            return logins.redshift(config)
+        case DatabricksConfig():
+            return logins.databricks(config)
+        case MSSQLConfig():
+            return logins.mssql(config)
+        case ClickHouseConfig():
+            return logins.clickhouse(config)
+    return logins.trino(name, config)
+
+
+def _opened(name: str, login: Login) -> Engine:
+    engine = _create(name, login.url, connect_args=dict(login.args), **login.options)
+    if login.session:
+        event.listen(engine, "connect", partial(_begin_session, login.session))
+    return engine
+
+
+def _begin_session(statements: Sequence[str], connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        for statement in statements:
+            cursor.execute(statement)
+    finally:
+        cursor.close()
+    connection.commit()
+
+
+def _mysql(name: str, login: Login, timeout: float | None) -> Engine:
+    engine = _opened(name, login)
+    if timeout is not None:
+        event.listen(engine, "connect", partial(_mysql_timeout, timeout))
+    return engine
+
+
+def _mysql_timeout(timeout: float, connection: Any, record: object) -> None:
+    """MySQL and MariaDB have each a setting of their own, and only the server says which it is."""
+    maria = "MariaDB" in connection.get_server_info()
+    told = f"max_statement_time = {timeout:.3f}" if maria else f"max_execution_time = {math.ceil(timeout * 1000)}"
+    _begin_session([f"SET SESSION {told}"], connection, record)
 
 
 def _any(name: str, url: URL, project_dir: Path) -> Engine:
@@ -41,7 +116,8 @@ def _any(name: str, url: URL, project_dir: Path) -> Engine:
         return _postgres(name, url)
     if backend == "sqlite":
         return _sqlite(name, url, project_dir)
-    return _create(name, url)
+    args = {"snowflake": logins.snowflake_args, "bigquery": logins.bigquery_args}.get(backend)
+    return _create(name, url) if args is None else _create(name, url, connect_args=args())
 
 
 def _url(name: str, text: str) -> URL:
@@ -57,23 +133,24 @@ def _url(name: str, text: str) -> URL:
 
 def _create(name: str, url: URL, **options: Any) -> Engine:
     try:
-        return create_engine(url, poolclass=NullPool, **options)
+        engine = create_engine(url, poolclass=NullPool, **options)
     except (ImportError, NoSuchModuleError) as error:
-        raise _missing_driver(name, url, error) from error
+        raise missing_driver(name, url.drivername, error) from error
     except Exception as error:  # drivers check credentials and options here, with errors of their own
         raise WarehouseError(
             f"warehouse {name!r} cannot be used: {error}", hint="check its entry in tailrace.yml, and its credentials"
         ) from error
+    event.listen(engine, "do_connect", partial(_tagged, url))
+    return engine
 
 
-def _missing_driver(name: str, url: URL, error: Exception) -> WarehouseError:
-    extra = _EXTRAS.get(url.get_backend_name())
-    missing = getattr(error, "name", None) or url.drivername
-    hint = f"pip install 'tailrace[{extra}]'" if extra else f"install the SQLAlchemy driver for {url.drivername}"
-    return WarehouseError(f"warehouse {name!r} needs {missing}, which is not installed", hint=hint)
+def _tagged(url: URL, dialect: Dialect, _record: object, args: Sequence[Any], given: Mapping[str, Any]) -> Any:
+    """Connect as whose work it is, where the driver can say so; None leaves it to SQLAlchemy."""
+    told = connect_args(dialect.name, given, url.query)
+    return None if told is None else dialect.connect(*args, **{**given, **told})
 
 
-def _postgres(name: str, url: URL) -> Engine:
+def _postgres(name: str, url: URL, timeout: float | None = None) -> Engine:
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise WarehouseError(
             f"warehouse {name!r} is of type postgres, but its url is one of {url.get_backend_name()}",
@@ -85,16 +162,19 @@ def _postgres(name: str, url: URL) -> Engine:
     if url.drivername == "postgresql+psycopg":
         options["json_deserializer"] = _json_text
     engine = _create(name, url, isolation_level="REPEATABLE READ", **options)
-    event.listen(engine, "connect", _postgres_session)
+    event.listen(engine, "connect", partial(_postgres_session, postgres_settings(timeout)))
     return engine.execution_options(postgresql_readonly=True)
 
 
-def _postgres_session(connection: Any, _record: object) -> None:
+def postgres_settings(timeout: float | None) -> tuple[str, ...]:
+    """Statements that a session begins with."""
+    limit = () if timeout is None else (f"statement_timeout = {math.ceil(timeout * 1000)}",)
+    return tuple(f"SET SESSION {setting}" for setting in (*POSTGRES_SETTINGS, *limit))
+
+
+def _postgres_session(settings: Sequence[str], connection: Any, record: object) -> None:
     """Texts that do not depend on the server's settings: hashes and casts are computed from them."""
-    with connection.cursor() as cursor:
-        for setting in POSTGRES_SETTINGS:
-            cursor.execute(f"SET SESSION {setting}")
-    connection.commit()
+    _begin_session(settings, connection, record)
     if hasattr(connection, "adapters"):
         from psycopg.types.string import TextLoader  # noqa: PLC0415 - only where psycopg is the driver
 
@@ -128,64 +208,3 @@ def _sqlite_session(connection: Any, _record: object) -> None:
 
 def _sha256(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode()).hexdigest()
-
-
-def _snowflake(name: str, config: SnowflakeConfig) -> Engine:
-    url = _url(name, config.url.reveal()) if config.url is not None else _snowflake_url(name, config)
-    connect_args: dict[str, Any] = {"session_parameters": {"TIMEZONE": "UTC"}}
-    if config.private_key is not None:
-        connect_args["private_key"] = _private_key(name, config.private_key.reveal())
-    return _create(name, url, connect_args=connect_args)
-
-
-def _snowflake_url(name: str, config: SnowflakeConfig) -> URL:
-    if config.db_schema and not config.database:
-        raise WarehouseError(f"warehouse {name!r} has a schema, but no database", hint="add database: to its entry")
-    path = "/".join(part for part in (config.database, config.db_schema) if part)
-    query = {key: value for key, value in (("warehouse", config.warehouse), ("role", config.role)) if value}
-    return URL.create(
-        "snowflake",
-        username=config.user,
-        password=config.password.reveal() if config.password is not None else None,
-        host=config.account,
-        database=path or None,
-        query=query,
-    )
-
-
-def _private_key(name: str, pem: str) -> bytes:
-    """The key as the driver takes it: PKCS#8 in DER."""
-    try:
-        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - comes with the driver
-    except ImportError as error:
-        raise _missing_driver(name, URL.create("snowflake"), error) from error
-    try:
-        key = serialization.load_pem_private_key(pem.encode(), password=None)
-    except (TypeError, ValueError) as error:
-        raise WarehouseError(
-            f"warehouse {name!r}: private_key is not an unencrypted private key in PEM form",
-            hint="give it by reference, such as ${file:key.p8}; openssl pkcs8 -topk8 -nocrypt makes one",
-        ) from error
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _bigquery(name: str, config: BigQueryConfig) -> Engine:
-    url = URL.create("bigquery", host=config.project, database=config.dataset)
-    options: dict[str, Any] = {}
-    if config.location is not None:
-        options["location"] = config.location
-    if config.credentials is not None:
-        options["credentials_info"] = _service_account(name, config.credentials.reveal())
-    return _create(name, url, **options)
-
-
-def _service_account(name: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise WarehouseError(
-            f"warehouse {name!r}: credentials is not the JSON of a service account",
-            hint="give the key file by reference: credentials: ${file:key.json}",
-        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
 from tailrace.errors import WarehouseError
@@ -11,8 +11,29 @@ from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import Dialect
 from tailrace.warehouses.projection import compile_column, compile_field, used_columns
 
+_EXTRAS: Mapping[str, str] = {
+    "postgresql": "postgres",
+    "snowflake": "snowflake",
+    "bigquery": "bigquery",
+    "redshift+redshift_connector": "redshift",
+    "databricks": "databricks",
+    "mysql+pymysql": "mysql",
+    "mariadb+pymysql": "mysql",
+    "mssql+pymssql": "mssql",
+    "clickhousedb": "clickhouse",
+    "trino": "trino",
+}
+"""What installs the driver that a URL names, or what a backend is reached by."""
 _MODEL_BEGINS = 4
 """Line of a compiled query where the model's text begins, when the query selects one thing from it."""
+
+
+def missing_driver(name: str, drivername: str, error: Exception) -> WarehouseError:
+    """For a driver that is not installed: names what to install. `drivername` is a URL's, such as mysql+pymysql."""
+    extra = _EXTRAS.get(drivername) or _EXTRAS.get(drivername.partition("+")[0])
+    missing = getattr(error, "name", None) or drivername
+    hint = f"pip install 'tailrace[{extra}]'" if extra else f"install the SQLAlchemy driver for {drivername}"
+    return WarehouseError(f"warehouse {name!r} needs {missing}, which is not installed", hint=hint)
 
 
 def model_lines(message: str) -> str:

@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from tailrace.errors import WarehouseError
-from tailrace.warehouses.engines import POSTGRES_SETTINGS
+from tailrace.warehouses.arrow import fitted
+from tailrace.warehouses.engines import postgres_settings
 from tailrace.warehouses.faults import explain
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection, known_types
-from tailrace.warehouses.rows import unfit
 from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse, of_data
+from tailrace.warehouses.tags import connect_args
 from tailrace.warehouses.types import declared_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Engine
 
     from tailrace.warehouses.base import Projection
 
@@ -40,6 +43,10 @@ _MESSAGE: Final = re.compile(r"ERROR:\s+(.*?)(?:\s*Query was:.*|\. SQLSTATE: \w+
 
 class PostgresWarehouse(SQLAlchemyWarehouse):
     """As any other, but for how rows are read."""
+
+    def __init__(self, name: str, engine: Engine, *, timeout: float | None = None) -> None:
+        super().__init__(name, engine)
+        self._settings = postgres_settings(timeout)
 
     @contextmanager
     def read(self, projection: Projection, *, batch_rows: int = 65_536) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -75,15 +82,17 @@ class PostgresWarehouse(SQLAlchemyWarehouse):
     def _adbc(self) -> Iterator[Any]:
         import adbc_driver_postgresql.dbapi as adbc  # noqa: PLC0415 - the driver loads when it is used
 
-        address = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url = self._engine.url.set(drivername="postgresql")
+        url = url.update_query_dict(connect_args("postgresql", {}, url.query) or {})
+        address = url.render_as_string(hide_password=False)
         try:
             connection = adbc.connect(address, autocommit=True)
         except adbc.Error as error:
             raise self._unreachable(error) from error
         try:
             with connection.cursor() as cursor:
-                for setting in POSTGRES_SETTINGS:
-                    cursor.execute(f"SET SESSION {setting}")
+                for setting in self._settings:
+                    cursor.execute(setting)
                 cursor.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield cursor
         finally:
@@ -100,7 +109,7 @@ class PostgresWarehouse(SQLAlchemyWarehouse):
             while (batch := interruptibly(following, cursor.adbc_cancel)) is not None:
                 for start in range(0, batch.num_rows, batch_rows):
                     some = True
-                    yield _fitted(batch.slice(start, batch_rows), schema)
+                    yield fitted(batch.slice(start, batch_rows), schema)
         except (adbc.Error, OSError, pa.ArrowException) as error:
             state = getattr(error, "sqlstate", None)
             message = _said(error)
@@ -114,14 +123,3 @@ def _said(error: Exception) -> str:
     text = str(error).strip()
     found = _MESSAGE.search(text)
     return found[1] if found else text
-
-
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch under the declared types: narrow numbers become wide ones, texts of numbers decimals."""
-    arrays = []
-    for field, column in zip(schema, batch.columns, strict=True):
-        try:
-            arrays.append(column if column.type == field.type else column.cast(field.type))
-        except pa.ArrowException as error:
-            raise unfit(field.name, field.type, error) from error
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -18,6 +18,7 @@ Chunk: TypeAlias = Sequence[Sequence[Any]]
 """Some rows of the result, in the order of the columns."""
 
 _MAX_DIGITS = 38
+_MOST, _MOST_UNSIGNED = 2**63 - 1, 2**64 - 1
 
 
 def batches(chunks: Iterable[Chunk], names: Sequence[str], types: Types) -> Iterator[pa.RecordBatch]:
@@ -140,6 +141,12 @@ def _decimal(name: str, values: Sequence[Any]) -> pa.DataType:
     return pa.decimal128(_MAX_DIGITS, scale)
 
 
+def _whole(_name: str, values: Sequence[Any]) -> pa.DataType:
+    """Numbers of 64 bits, which without a sign may be larger than those with one; no database has longer ones."""
+    unsigned = any(value is not None and _MOST < value <= _MOST_UNSIGNED for value in values)
+    return pa.decimal128(_MAX_DIGITS, 0) if unsigned else pa.int64()
+
+
 def _timestamp(name: str, values: Sequence[Any]) -> pa.DataType:
     zoned = {value.tzinfo is not None for value in values if value is not None}
     if len(zoned) > 1:
@@ -225,7 +232,7 @@ _KINDS: Mapping[type, str] = {
 }
 _INFER: Mapping[str, Callable[[str, Sequence[Any]], pa.DataType | None]] = {
     "bool": lambda _name, _values: pa.bool_(),
-    "int": lambda _name, _values: pa.int64(),
+    "int": _whole,
     "float": lambda _name, _values: pa.float64(),
     "decimal": _decimal,
     "string": lambda _name, _values: pa.string(),

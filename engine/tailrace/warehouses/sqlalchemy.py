@@ -16,6 +16,7 @@ from tailrace.warehouses.dialects import sqlalchemy_dialect
 from tailrace.warehouses.faults import explain, model_lines
 from tailrace.warehouses.projection import compile_columns, compile_projection, known_types
 from tailrace.warehouses.rows import batches
+from tailrace.warehouses.tags import commented
 from tailrace.warehouses.types import declared_types
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class SQLAlchemyWarehouse:
         self._engine.dispose()
 
     def _batches(self, result: CursorResult[Any], projection: Projection, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        declared = declared_types(self._engine.dialect.name, _description(result))
+        declared = declared_types(self._engine.dialect.name, description_of(result))
         known = known_types(projection)
         types = [known.get(position, kind) for position, kind in enumerate(declared)]
         return batches(self._chunks(result, batch_rows), projection.names, types)
@@ -122,7 +123,7 @@ class SQLAlchemyWarehouse:
     def _description_of(self, sql: str) -> list[Any]:
         """The columns of a query, as the driver tells them."""
         with self._connect() as connection, self._guard("the projected model fails"):
-            return _description(self._execute(connection, sql))
+            return description_of(self._execute(connection, sql))
 
     def _probe(self, sql: str) -> None:
         with self._connect() as connection, self._guard("the query fails"):
@@ -130,7 +131,7 @@ class SQLAlchemyWarehouse:
 
     def _execute(self, connection: Connection, sql: str) -> CursorResult[Any]:
         # BigQuery's driver halves percent signs even in a statement without parameters.
-        text = sql.replace("%", "%%") if self._dialect.name == "bigquery" else sql
+        text = sql.replace("%", "%%") if self._dialect.name == "bigquery" else commented(self._dialect.name, sql)
         return connection.exec_driver_sql(text, execution_options={"no_parameters": True})
 
     @contextmanager
@@ -174,7 +175,8 @@ class SQLAlchemyWarehouse:
         )
 
 
-def _description(result: CursorResult[Any]) -> list[Any]:
+def description_of(result: CursorResult[Any]) -> list[Any]:
+    """The columns of a result as the driver tells them; none of what is no query."""
     cursor = result.cursor
     return list(cursor.description or ()) if cursor is not None else []
 

@@ -20,3 +20,11 @@ def test_skipped_rows_are_told_with_their_reasons(skipped, skips, words):
     run = RunResult("people", "r", "succeeded", updates=20, acknowledged=1, skipped=skipped, skips=skips)
     assert words in render.result(run)
     assert run.to_json()["skips"] == skips
+
+
+@pytest.mark.parametrize(("billed", "told"), [(10_485_760, True), (0, True), (None, False)])
+def test_what_a_warehouse_billed_is_told(billed, told):
+    """In bytes, where it bills by them; a cached answer that cost nothing is told too."""
+    run = RunResult("people", "r", "nothing_to_do", bytes_billed=billed)
+    assert (f"{billed or 0:,} bytes billed by the warehouse" in render.result(run)) is told
+    assert run.to_json()["bytes_billed"] == billed

@@ -204,11 +204,42 @@ def test_each_fault_of_a_destination_is_told_in_the_adapters_own_terms(faults, e
     [
         (
             "{type: duckbd, path: x}",
-            "16: `warehouses.x.type` should be duckdb, postgres, snowflake, bigquery or sqlalchemy",
+            (
+                "16: `warehouses.x.type` should be duckdb, postgres, snowflake, bigquery, redshift, databricks, "
+                "mysql, mariadb, mssql, clickhouse, trino, sqlite or sqlalchemy"
+            ),
         ),
         ("{type: duckdb, paht: x, path: y}", "24: unknown key `paht` in `warehouses.x`; did you mean `path`?"),
         ("{type: snowflake}", "9: `warehouses.x`: give either url, or account and user"),
         ("{type: snowflake, url: 'snowflake://x', role: r}", "9: `warehouses.x`: the url says it all"),
+        (
+            "{type: snowflake, account: a, user: u, browser: true, password: '${env:SET}'}",
+            "9: `warehouses.x`: sign in one way: give password, or private_key, or private_key_path, or oauth_token",
+        ),
+        (
+            "{type: snowflake, account: a, user: u, browser: true, private_key_passphrase: '${env:SET}'}",
+            "9: `warehouses.x`: private_key_passphrase says nothing without private_key or private_key_path",
+        ),
+        (
+            "{type: snowflake, account: a, user: u, oauth_token: c4nary}",
+            "61: `warehouses.x.oauth_token` must not stand",
+        ),
+        ("{type: redshift, database: d, cluster: c}", "9: `warehouses.x`: sign in one way: give host with user with"),
+        (
+            "{type: redshift, database: d, host: h, user: u, password: '${env:SET}', profile: p}",
+            "9: `warehouses.x`: profile says nothing without cluster or workgroup",
+        ),
+        ("{type: databricks, host: h, http_path: p, client_id: c}", "9: `warehouses.x`: sign in one way: give access_"),
+        ("{type: bigquery, project: p, credentials: '${env:SET}', credentials_path: k}", "9: `warehouses.x`: give one"),
+        (
+            "{type: trino, host: h, user: u, catalog: c, secure: false, password: '${env:SET}'}",
+            "9: `warehouses.x`: Tri",
+        ),
+        (
+            "{type: mssql, host: h, port: 70000, user: u, password: '${env:SET}', database: d}",
+            "38: `warehouses.x.port`",
+        ),
+        ("{type: mysql, host: h, user: u, databse: d, database: e}", "41: unknown key `databse` in `warehouses.x`"),
         ("{type: postgres, url: 'postgresql://a:c4nary@b'}", "31: `warehouses.x.url` must not hold a password"),
     ],
 )

@@ -1,9 +1,13 @@
 import hashlib
+from types import SimpleNamespace
 
 import pytest
+import sqlglot
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
 from tailrace.errors import WarehouseError
+from tailrace.project.warehouses import DuckDBConfig
+from tailrace.warehouses import open_warehouse
 from tailrace.warehouses.dialects import duckdb_dialect, sqlalchemy_dialect
 from tailrace.warehouses.projection import compile_projection, used_columns
 
@@ -83,6 +87,25 @@ def test_each_dialect_writes_names_literals_and_hashes_its_own_way(projection, d
     assert compiled.split("\n")[3:8] == [f"  {line}" + ("," if line != wanted[-1] else "") for line in wanted]
 
 
+@pytest.mark.parametrize(
+    ("name", "parser", "text", "digest"),
+    [
+        ("redshift", "redshift", "'a\\\\b\\'c'", "SHA2(CAST(model.email AS VARCHAR(MAX)), 256)"),
+        ("databricks", "databricks", "'a\\\\b\\'c'", "SHA2(CAST(model.email AS STRING), 256)"),
+        ("clickhousedb", "clickhouse", "'a\\\\b\\'c'", "lower(hex(SHA256(toString(model.email))))"),
+        ("trino", "trino", "'a\\b''c'", "LOWER(TO_HEX(SHA256(TO_UTF8(CAST(model.email AS VARCHAR)))))"),
+    ],
+)
+def test_dialects_that_are_not_installed_write_what_their_parsers_read(projection, name, parser, text, digest):
+    """Literals and hashes follow each warehouse's own rules, and another program reads the literal as it was meant."""
+    engine = SimpleNamespace(name=name, identifier_preparer=postgresql.dialect().identifier_preparer)
+    asked = projection("select 1 as id", C={"value": "a\\b'c"}, E={"column": "email", "hash": "sha256"})
+    compiled = compile_projection(asked, sqlalchemy_dialect(engine))
+    assert f"  {text} AS c2,\n  {digest} AS c3\n" in compiled
+    parsed = sqlglot.parse_one(compiled, read=parser)
+    assert parsed.selects[2].this.this == "a\\b'c"
+
+
 def test_a_hash_that_a_dialect_lacks_is_a_clear_error(projection):
     """A warehouse without a known SHA-256 refuses the field by name instead of guessing a function."""
     asked = projection("select 1 as id", Secret__c={"column": "email", "hash": "sha256"})
@@ -107,3 +130,12 @@ def test_hashes_are_the_sha256_of_the_text():
 
     assert _sha256("ann@x.io") == hashlib.sha256(b"ann@x.io").hexdigest()
     assert _sha256(None) is None
+
+
+def test_an_emptied_projection_has_the_columns_and_no_row(projection, rows_of, tmp_path):
+    """Its types are those of the projection it was made from."""
+    warehouse = open_warehouse("main", DuckDBConfig(type="duckdb", path=":memory:"), tmp_path)
+    asked = projection("select 1 as id, 1.5::decimal(4, 2) as ltv -- all", Ltv="ltv")
+    schema, rows = rows_of(warehouse, asked)
+    assert len(rows) == 1
+    assert rows_of(warehouse, asked.emptied()) == (schema, [])

@@ -77,7 +77,7 @@ def test_a_missing_file_is_not_created(tmp_path):
     [
         ("not a url", "not a SQLAlchemy URL"),
         ("nosuch://db/x", "install the SQLAlchemy driver for nosuch"),
-        ("mysql+pymysql://db/x", "needs pymysql, which is not installed"),
+        ("mysql+mysqldb://db/x", "needs MySQLdb, which is not installed"),
     ],
 )
 def test_urls_that_cannot_work_say_why(tmp_path, url, message):
@@ -90,6 +90,8 @@ def test_urls_that_cannot_work_say_why(tmp_path, url, message):
     ("chunks", "kind"),
     [
         ([[(None,)], [(1,)]], pa.int64()),
+        ([[(2**64 - 1,)]], pa.decimal128(38, 0)),
+        ([[(1,)], [(2**63,)], [(None,)]], pa.decimal128(38, 0)),
         ([[(1,)], [(2.5,)]], pa.float64()),
         ([[(1,)], [(Decimal("2.50"),)]], pa.decimal128(38, 2)),
         ([[(Decimal("1e3"),)]], pa.decimal128(38, 0)),

@@ -1,19 +1,22 @@
-"""Snowflake and BigQuery: their own dialects and drivers above a stub where the network would begin."""
+"""Snowflake, Databricks and BigQuery: what their drivers would give, from stubs where the network would begin."""
 
-from datetime import UTC, date, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from google.cloud.bigquery import SchemaField
-from google.cloud.bigquery.table import Row
+from sqlalchemy import create_engine
 
 from tailrace.errors import WarehouseError
 from tailrace.project.types import Secret, SecretUrl
 from tailrace.project.warehouses import BigQueryConfig, SnowflakeConfig
 from tailrace.warehouses import open_warehouse
+from tailrace.warehouses.databricks import DatabricksWarehouse
+from tailrace.warehouses.snowflake import Cancel
 
 SNOWFLAKE_COLUMNS = [  # name, type code, display size, internal size, precision, scale, may be null
     ("C0", 0, None, None, 38, 0, True),
@@ -68,15 +71,42 @@ class SnowflakeCursor:
         """Do nothing."""
 
 
+class ArrowCursor(SnowflakeCursor):
+    """Answers as Snowflake does by default: in chunks whose numbers are as wide as they need to be."""
+
+    _query_result_format = "arrow"
+
+    def fetch_arrow_batches(self, *, force_microsecond_precision):
+        """Give a narrow chunk of two rows, then a wide one."""
+        assert force_microsecond_precision
+        stamp = pa.timestamp("us", "America/New_York")
+        for whole, scaled, key in (
+            (pa.int8(), pa.decimal128(3, 2), 1),
+            (pa.decimal128(38, 0), pa.decimal128(12, 2), 3),
+        ):
+            values = {
+                "C0": pa.array([Decimal(key), Decimal(key + 1)]).cast(whole),
+                "C1": pa.array([1, 2], whole),
+                "C2": pa.array([Decimal("1.50"), None], scaled),
+                "C3": pa.array([None, None], pa.string()),
+                "C4": pa.array([datetime(2026, 1, 1, tzinfo=UTC), None], stamp),
+                "C5": pa.array(['{"a": 1}', None]),
+            }
+            yield pa.table(values)
+
+
 class SnowflakeConnection:
     """What `snowflake.connector.connect` would give."""
+
+    session_id = 77
+    cursors = SnowflakeCursor
 
     def __init__(self, log):
         self.log = log
 
     def cursor(self, *_args):
         """Give a cursor that writes to the same log."""
-        return SnowflakeCursor(self.log)
+        return self.cursors(self.log)
 
     def close(self):
         """Do nothing."""
@@ -128,6 +158,104 @@ def test_snowflake_rows_take_the_types_of_its_driver(snowflake, projection, rows
     assert not params
 
 
+def test_snowflake_chunks_take_the_declared_types(snowflake, projection, rows_of, monkeypatch):
+    """Chunks of the connector differ in width; batches do not, and none has more rows than asked for."""
+    monkeypatch.setattr(SnowflakeConnection, "cursors", ArrowCursor)
+    warehouse, log = snowflake(account="acme-x", user="app", password=Secret.literal("x"))
+    asked = projection("select 1", Ltv="ltv", Name="name", Seen="seen", Extra="extra")
+    schema, rows = rows_of(warehouse, asked, batch_rows=1)
+    wanted = [pa.int64(), pa.int64(), pa.decimal128(38, 2), pa.string(), pa.timestamp("us", "UTC"), pa.string()]
+    assert [field.type for field in schema] == wanted
+    assert [row["k:id"] for row in rows] == [1, 2, 3, 4]
+    assert rows[0]["f:Seen"] == datetime(2026, 1, 1, tzinfo=UTC)
+    assert log[0]["arrow_number_to_decimal"] is True
+
+
+def test_snowflake_is_told_to_end_what_the_session_runs():
+    """Cancelling asks once, in a statement of its own, and again only where that failed."""
+
+    def fail():
+        raise OSError("no network")
+
+    log = []
+    connection = SnowflakeConnection(log)
+    cancel = Cancel(connection)
+    connection.cursors = lambda _log: fail()
+    cancel()
+    connection.cursors = SnowflakeCursor
+    cancel()
+    cancel()
+    assert [command for command, _ in log] == ["SELECT SYSTEM$CANCEL_ALL_QUERIES(77)"]
+
+
+class DatabricksCursor:
+    """Gives tables as Databricks' cursor does, the last one without rows."""
+
+    description = (("c0", "bigint"), ("c1", "bigint"), ("c2", "array"))
+
+    def __init__(self, pieces, log):
+        self.pieces, self.log = pieces, log
+
+    def execute(self, sql):
+        """Log the statement."""
+        self.log.append(sql)
+
+    def fetchmany_arrow(self, size):
+        """Give the next rows, at most so many."""
+        self.log.append(size)
+        table, self.pieces = self.pieces.slice(0, size), self.pieces.slice(size)
+        return table
+
+    def cancel(self):
+        """Do nothing."""
+
+    def close(self):
+        """Log it."""
+        self.log.append("closed")
+
+
+@pytest.fixture
+def databricks(monkeypatch):
+    """A Databricks warehouse above a stub of its connection, and the log of what that is asked."""
+    log = []
+
+    def opened(rows):
+        engine = create_engine("sqlite://")
+        engine.dialect.name = "databricks"
+        warehouse = DatabricksWarehouse("dbx", engine)
+        stub = SimpleNamespace(cursor=lambda: DatabricksCursor(rows, log))
+        monkeypatch.setattr(warehouse, "_driver", lambda: nullcontext(stub))
+        return warehouse, log
+
+    return opened
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_databricks_gives_arrow_a_piece_at_a_time(databricks, projection, rows_of, count):
+    """Rows are fetched as many as asked for at once; lists stay lists, an empty result has its types."""
+    rows = pa.table({"c0": range(count), "c1": range(count), "c2": [["a", None]] * count}).cast(
+        pa.schema([("c0", pa.int64()), ("c1", pa.int64()), ("c2", pa.list_(pa.string()))])
+    )
+    warehouse, log = databricks(rows)
+    schema, found = rows_of(warehouse, projection("select 1", Tags="tags"), batch_rows=2)
+    assert [field.type for field in schema] == [pa.int64(), pa.int64(), pa.list_(pa.string())]
+    assert [row["f:Tags"] for row in found] == [["a", None]] * count
+    assert log[0].startswith("/* tailrace */ SELECT\n")
+    assert (set(log[1:-1]), log[-1]) == ({2}, "closed")
+
+
+def test_databricks_failures_are_warehouse_errors(databricks, projection, rows_of, monkeypatch):
+    """Whatever the connector raises half way is told as a fault of reading."""
+
+    def fail(_self, _size):
+        raise RuntimeError("connection reset")
+
+    monkeypatch.setattr(DatabricksCursor, "fetchmany_arrow", fail)
+    warehouse, _log = databricks(pa.table({"c0": [1], "c1": [1]}))
+    with pytest.raises(WarehouseError, match="reading the model failed"):
+        rows_of(warehouse, projection("select 1"))
+
+
 def test_snowflake_is_reached_by_its_parts(snowflake):
     """Account, user, password, database, schema, warehouse and role reach the driver unharmed, in a UTC session."""
     warehouse, log = snowflake(
@@ -141,7 +269,7 @@ def test_snowflake_is_reached_by_its_parts(snowflake):
     )
     assert warehouse.check().startswith("snowflake 9.1.0")
     wanted = {"account": "acme-x", "user": "app", "password": "p@ss/word", "database": "DB", "schema": "PUBLIC"}
-    wanted |= {"warehouse": "WH", "role": "READER", "session_parameters": {"TIMEZONE": "UTC"}}
+    wanted |= {"warehouse": "WH", "role": "READER", "session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "tailrace"}}
     assert {name: log[0][name] for name in wanted} == wanted
 
 
@@ -181,103 +309,11 @@ def test_snowflake_columns_are_folded_back(snowflake):
     assert warehouse.columns("select * from customers") == ("customer_id", "Odd")
 
 
-class BigQueryRows(list):
-    """A row iterator as the client gives it."""
-
-    def __init__(self, schema, values):
-        names = {field.name: i for i, field in enumerate(schema)}
-        super().__init__(Row(value, names) for value in values)
-        self.schema = schema
-        self.total_rows = len(values)
-        self.num_dml_affected_rows = None
-
-    def _should_use_bqstorage(self, *_args, **_options):
-        return False
-
-
-class BigQueryClient:
-    """A client that answers one query and keeps what it was asked."""
-
-    project = "acme"
-    default_query_job_config = None
-
-    def __init__(self, schema, values):
-        self.schema, self.values, self.asked = schema, values, []
-
-    def query_and_wait(self, query, **_options):
-        """Keep the query and answer with the rows."""
-        self.asked.append(query)
-        return BigQueryRows(self.schema, self.values)
-
-    def _ensure_bqstorage_client(self, *_args):
-        return None
-
-    def close(self):
-        """Do nothing."""
-
-
-@pytest.fixture
-def bigquery(monkeypatch, tmp_path):
-    """Open a BigQuery warehouse whose client is a stub; the driver and dialect are the real ones."""
-
-    def opened(schema, values, **config):
-        client = BigQueryClient(schema, values)
-        given = []
-        monkeypatch.setattr(
-            "sqlalchemy_bigquery._helpers.create_bigquery_client", lambda **options: given.append(options) or client
-        )
-        config = BigQueryConfig(type="bigquery", project="acme", **config)
-        return open_warehouse("bq", config, tmp_path), client, given
-
-    return opened
-
-
-def test_bigquery_rows_take_the_types_of_its_schema(bigquery, projection, rows_of):
-    """Field types decide the Arrow types; arrays are told by their values."""
-    schema = [
-        SchemaField("c0", "INTEGER"),
-        SchemaField("c1", "INTEGER"),
-        SchemaField("c2", "NUMERIC"),
-        SchemaField("c3", "STRING", mode="REPEATED"),
-        SchemaField("c4", "TIMESTAMP"),
-        SchemaField("c5", "DATE"),
-    ]
-    stamp = datetime(2026, 1, 1, tzinfo=UTC)
-    warehouse, client, _given = bigquery(
-        schema, [(1, 1, None, ["a"], stamp, date(2026, 1, 2)), (2, 2, Decimal("1.5"), [], None, None)]
-    )
-    asked = projection(
-        "select * from `acme.crm.customers` where name like '50%%' or name like 'a%' # all",
-        Ltv="ltv",
-        Tags="tags",
-        Seen="seen",
-        Day="day",
-    )
-    result, rows = rows_of(warehouse, asked)
-    assert [field.type for field in result][2:] == [
-        pa.decimal128(38, 9),
-        pa.list_(pa.string()),
-        pa.timestamp("us", "UTC"),
-        pa.date32(),
-    ]
-    assert rows[0]["f:Tags"] == ["a"]
-    assert rows[0]["f:Seen"] == stamp
-    assert "like '50%%' or name like 'a%' # all\n) AS model" in client.asked[-1]
-
-
-def test_bigquery_gets_its_credentials_and_location(bigquery):
-    """The service account's JSON and the location reach the client's constructor."""
-    warehouse, _client, given = bigquery(
-        [SchemaField("id", "INTEGER")], [], location="EU", credentials=Secret.literal('{"type": "service_account"}')
-    )
-    assert warehouse.columns("select 1 as id") == ("id",)
-    assert (given[0]["location"], given[0]["credentials_info"]) == ("EU", {"type": "service_account"})
-
-
-def test_bigquery_credentials_that_are_no_json_are_refused(bigquery):
+def test_bigquery_credentials_that_are_no_json_are_refused(tmp_path):
     """A path instead of the file's content is the usual mistake: the error shows the reference to write."""
+    config = BigQueryConfig(type="bigquery", project="acme", credentials=Secret.literal("key.json"))
     with pytest.raises(WarehouseError, match=r"\$\{file:key\.json\}"):
-        bigquery([], [], credentials=Secret.literal("key.json"))
+        open_warehouse("bq", config, tmp_path)
 
 
 def test_bigquery_without_credentials_is_a_warehouse_error(tmp_path, monkeypatch):
