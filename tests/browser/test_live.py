@@ -2,6 +2,10 @@
 
 import pytest
 from tests.e2e.served import served
+from tests.e2e.test_console_oidc import idp, url
+from tests.unit.web.idp import SECRET
+
+__all__ = ["idp", "url"]
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +45,23 @@ def test_signing_in(workspace, tab):
         assert page.locator("button:text-is('Run now')").count() == 0
         page.click("text=Sign out")
         page.wait_for_selector("h1:text-is('Sign in')")
+
+
+def test_signing_in_with_a_provider(workspace, url, idp, tab):
+    """One link leads to the provider and back to the fleet; who has no role there sees why."""
+    with served(workspace, "--port", url.rpartition(":")[2], env={"OIDC_SECRET": SECRET}) as serve:
+        looking = tab(serve.url)
+        page = looking.open("/")
+        looking.look("login-provider")
+        page.click("text=Sign in with 127.0.0.1")
+        page.wait_for_selector("text=ann@x.io (u-17) (operator)")
+        assert page.url == f"{url}/"
+        assert looking.faults.pop().startswith(f"asked for {idp.issuer}/authorize?")
+        looking.look("signed-in-provider")
+        page.click("text=Sign out")
+        page.wait_for_selector("h1:text-is('Sign in')")
+        idp.claims["groups"] = ["others"]
+        page.click("text=Sign in with 127.0.0.1")
+        page.wait_for_selector("text=gives ann@x.io (u-17) a role here")
+        looking.faults.clear()  # the browser notes that the answer was no
+        looking.look("no-role")

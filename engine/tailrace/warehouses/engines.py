@@ -196,7 +196,8 @@ def _sqlite(name: str, url: URL, project_dir: Path) -> Engine:
                 hint="build it first, or correct the url in tailrace.yml (relative paths count from the project)",
             )
         url = url.set(database=str(path))
-    engine = _create(name, url)
+    # A query may be in another thread than whoever has it end; they never work at once.
+    engine = _create(name, url, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _sqlite_session)
     return engine
 

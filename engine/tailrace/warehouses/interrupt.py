@@ -6,9 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import Final, TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tailrace.stopping import StopNow, asked, stoppable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 T = TypeVar("T")
 _LOOK_S: Final = 0.2
@@ -37,6 +42,28 @@ def interruptibly(act: Callable[[], T], cancel: Callable[[], object]) -> T:
         _end(thread, cancel)
         raise StopNow
     return done.result()
+
+
+def canceller(connection: Connection) -> Callable[[], object] | None:
+    """What has a driver end the query that another thread waits for; None where no way is known.
+
+    Both may be called by any thread: https://docs.python.org/3/library/sqlite3.html#sqlite3.Connection.interrupt,
+    https://www.psycopg.org/psycopg3/docs/api/connections.html#psycopg.Connection.cancel_safe.
+    """
+    raw: Any = connection.connection.driver_connection
+    match connection.dialect.driver:
+        case "pysqlite":
+            return partial(_tried, raw.interrupt)
+        case "psycopg":
+            return partial(_tried, partial(raw.cancel_safe, timeout=PATIENCE_S))
+        case _:
+            return None
+
+
+def _tried(cancel: Callable[[], object]) -> None:
+    """Cancel; a connection that is gone, or a server that does not hear, needs nothing more."""
+    with suppress(Exception):
+        cancel()
 
 
 def _end(thread: threading.Thread, cancel: Callable[[], object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from tailrace.errors import WarehouseError
 from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import sqlalchemy_dialect
 from tailrace.warehouses.faults import explain, model_lines
+from tailrace.warehouses.interrupt import canceller, interruptibly
 from tailrace.warehouses.projection import compile_columns, compile_projection, known_types
 from tailrace.warehouses.rows import batches
 from tailrace.warehouses.tags import commented
@@ -114,7 +116,9 @@ class SQLAlchemyWarehouse:
 
     def _chunks(self, result: CursorResult[Any], batch_rows: int) -> Iterator[Sequence[Row[Any]]]:
         with self._guard("reading the model failed"):
-            yield from result.partitions(batch_rows)
+            cancel, following = canceller(result.connection), partial(next, result.partitions(batch_rows), None)
+            while (rows := following() if cancel is None else interruptibly(following, cancel)) is not None:
+                yield rows
 
     def _started(self, connection: Connection, sql: str, batch_rows: int) -> CursorResult[Any]:
         with self._guard("the projected model fails"):
@@ -132,7 +136,9 @@ class SQLAlchemyWarehouse:
     def _execute(self, connection: Connection, sql: str) -> CursorResult[Any]:
         # BigQuery's driver halves percent signs even in a statement without parameters.
         text = sql.replace("%", "%%") if self._dialect.name == "bigquery" else commented(self._dialect.name, sql)
-        return connection.exec_driver_sql(text, execution_options={"no_parameters": True})
+        act = partial(connection.exec_driver_sql, text, execution_options={"no_parameters": True})
+        cancel = canceller(connection)
+        return act() if cancel is None else interruptibly(act, cancel)
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
