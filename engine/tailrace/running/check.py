@@ -14,6 +14,7 @@ from tailrace.canonical import logical_type
 from tailrace.errors import ObjectNotFound, TailraceError, UsageError
 from tailrace.planning import missing_required
 from tailrace.redact import redact
+from tailrace.running.cursor import reading
 from tailrace.running.planner import ask
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _model(session: Session, sync: Sync) -> str:
         *sync.config.key,
         *sync.config.match.values(),
         *(spec.column for spec in sync.config.fields.values() if spec.column),
+        *([sync.config.cursor.column] if sync.config.cursor else []),
     ]
     missing = [name for name in dict.fromkeys(wanted) if name.casefold() not in known]
     if missing:
@@ -136,12 +138,13 @@ def _model(session: Session, sync: Sync) -> str:
 def _types(session: Session, sync: Sync) -> dict[str, LogicalType]:
     """The types of the mapped columns, as far as the warehouse tells them of an empty result.
 
-    Running the projection over no rows also has the warehouse compile each `sql:`.
+    Running the projection over no rows also has the warehouse compile each `sql:`. UsageError where the cursor is none.
     """
-    projection = sync.projection()
+    read = reading(sync, None, full=False) if sync.config.cursor else None
+    projection = sync.projection(read.window if read else None)
     empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
     with session.warehouse(sync.warehouse).read(empty) as batches:
-        schema = next(iter(batches)).schema
+        schema = next(iter(read.watched(batches) if read else batches)).schema
     return {field.name: logical_type(field.type) for field in schema if not pa.types.is_null(field.type)}
 
 
