@@ -24,7 +24,7 @@ object: people
 mode: upsert
 key: id
 match: {id: id}
-cursor: {column: version, overlap: OVERLAP, full: 40}
+cursor: {column: version, overlap: OVERLAP, full: 400}
 guards: {max_invalid: off, on_empty: allow}
 fields: {name: name}
 """
