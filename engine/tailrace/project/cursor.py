@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import GetPydanticSchema, WithJsonSchema, model_validator
+from pydantic import ConfigDict, GetPydanticSchema, WithJsonSchema, model_validator
 from pydantic_core import core_schema
 
 from tailrace.project.model import Model, whole
@@ -55,8 +55,16 @@ Distance: TypeAlias = Annotated[float | int, _reach(INTERVAL_PATTERN, 1), _eithe
 """The same, and more than nothing."""
 
 
+def _kinds(overlap: str, full: str) -> dict[str, Any]:
+    return {"required": ["overlap", "full"], "properties": {"overlap": {"type": overlap}, "full": {"type": full}}}
+
+
 class CursorConfig(Model):
     """Reads only rows whose cursor is new, and some before it; rows that left the model are not seen so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"allOf": [{"not": _kinds("string", "number")}, {"not": _kinds("number", "string")}]}
+    )
 
     column: Filled
     """A timestamp, a date or a whole number that rises whenever the row changes."""
