@@ -433,3 +433,43 @@ def test_an_emptied_window_stops_nothing_and_a_mass_of_invalid_rows_does(duck):
         duck.source.run(f"INSERT INTO people VALUES (NULL, 'x', {at(20)})")
     blocked = duck.run(code=3)
     assert "max_invalid" in blocked["message"]
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "postgres"])
+def test_unsettled_rows_are_asked_for_by_keys_of_several_columns(request, workspace, warehouse):
+    """Texts with quotes, days and moments among them."""
+    source = Duck(workspace) if warehouse == "duckdb" else Postgres(request.getfixturevalue("postgres_url"))
+    lab = Lab(workspace, source)
+    workspace.write(
+        "models/people.sql",
+        "select id, name, date '2026-11-01' + cast(id as int) as day, timestamptz '2026-11-01 00:00:00.5+02' as at, "
+        "updated_at from people",
+    )
+    lab.edit(CURSOR, "key: id", "key: [name, day, at, id]")
+    lab.put(1, "n1", at(1))
+    lab.run()
+    for key in (2, 3, 4):
+        lab.put(key, f"it''s \\ {key}", at(key))
+    lab.run("--limit", "1")
+    lab.put(5, "n5", at(20))
+    run = lab.run()
+    assert (run["cursor"]["read"], run["acknowledged"]) == ("since", 3)
+    assert lab.there == {1: "n1", 5: "n5", **{key: f"it's \\ {key}" for key in (2, 3, 4)}}
+
+
+def test_a_match_value_of_a_row_that_was_not_read_is_not_taken_over(duck):
+    """Nobody knows whether that row is still there: the new one waits until all rows are read."""
+    match = "match: {email: email}\nguards: {max_invalid: off}"
+    duck.edit("{column: updated_at, overlap: 1h, full: 1d}", "match: {id: id}", match)
+    duck.workspace.write("models/people.sql", "select id, name, 'same@example.com' as email, updated_at from people")
+    duck.put(1, "n1", at(1))
+    duck.run()
+    duck.source.run("DELETE FROM people")
+    duck.put(2, "n2", at(5))
+    run = duck.run()
+    assert (run["cursor"]["read"], run["invalid"], run["acknowledged"]) == ("since", 2, 0)
+    duck.put(2, "n2", at(5, day=2))
+    duck.run()
+    taken = duck.run()
+    assert (taken["cursor"]["read"], taken["inserts"], taken["acknowledged"]) == ("all", 1, 1)
+    assert duck.there == {"same@example.com": "n2"}
