@@ -473,3 +473,16 @@ def test_a_match_value_of_a_row_that_was_not_read_is_not_taken_over(duck):
     taken = duck.run()
     assert (taken["cursor"]["read"], taken["inserts"], taken["acknowledged"]) == ("all", 1, 1)
     assert duck.there == {"same@example.com": "n2"}
+
+
+def test_a_snapshot_without_values_has_a_mark_too(duck):
+    """Digests in their place are compared with what is new."""
+    duck.edit(CURSOR, "mode: upsert", "mode: upsert\nsnapshot: {values: hashed}")
+    for key in range(1, 4):
+        duck.put(key, f"n{key}", at(key))
+    duck.run()
+    duck.put(1, "one", at(9))
+    run = duck.run()
+    assert (run["cursor"]["read"], run["updates"], run["acknowledged"]) == ("since", 1, 1)
+    assert duck.run()["status"] == "nothing_to_do"
+    assert duck.there == {1: "one", 2: "n2", 3: "n3"}
