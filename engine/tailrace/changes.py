@@ -123,6 +123,8 @@ class ChangeSet:
     events: tuple[SchemaEvent, ...] = ()
     origin: Any = None
     """What a commit can make use of, `tailrace.diff.engine.Origin`; None where the rows come from elsewhere."""
+    partial: bool = False
+    """Whether only a part of the model was read: what is not in it may be there all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Facts:
     freshness: float | None
     paused: bool
     now: float
+    partial: bool = False
+    """Whether runs read a part of the model as a rule: how many rows that has tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _late(facts: Facts) -> Iterator[Trouble]:
 
 def _volume(facts: Facts, settings: Alerts) -> Iterator[Trouble]:
     counted = [run for run in facts.runs if run.status in _THROUGH or run.status == "blocked"]
-    if settings.volume is None or not counted:
+    if settings.volume is None or facts.partial or not counted:
         return
     latest = counted[0].counts.model_rows
     earlier = [run.counts.model_rows for run in counted[1:] if run.status in _THROUGH][:USUAL]

@@ -127,6 +127,7 @@ class Watch:
             freshness=sync.config.freshness,
             paused=paused,
             now=at.timestamp(),
+            partial=sync.config.cursor is not None,
         )
 
     def _settings(self, sync: Sync) -> Alerts:

@@ -60,15 +60,16 @@ def _head(made: Plan, sync: Sync) -> str:
     past = "no snapshot yet"
     if basis.generation and basis.snapshot_saved_at:
         past = f"snapshot of {basis.snapshot_saved_at:%Y-%m-%d %H:%M} UTC (run {basis.snapshot_run})"
-    return (
-        f"{made.sync}  {made.mode} → {basis.destination}.{basis.object}     {made.model_rows:,} rows of "
-        f"{sync.config.source}, {past}"
-    )
+    read = f"{made.model_rows:,} rows of {sync.config.source}"
+    if made.extent and made.extent.partial:
+        read += f" ({made.extent.column} from {made.extent.since} on)"
+    return f"{made.sync}  {made.mode} → {basis.destination}.{basis.object}     {read}, {past}"
 
 
 def _counts(made: Plan) -> str:
     invalid = f"   {made.invalid_rows:,} invalid" if made.invalid else ""
-    return f"  {_changes(made.inserts, made.updates, made.deletes)}   {made.unchanged:,} unchanged{invalid}"
+    unchanged = "of those read unchanged" if made.extent and made.extent.partial else "unchanged"
+    return f"  {_changes(made.inserts, made.updates, made.deletes)}   {made.unchanged:,} {unchanged}{invalid}"
 
 
 def _ways(ways: Sequence[Way]) -> list[str]:

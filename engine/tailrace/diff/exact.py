@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,10 +70,12 @@ class Comparison:
         self.counts: Counter[Op] = Counter()
         self.told = digests is None and not pinning.retyped
         """Whether the changes say all there is to know of the stored rows."""
+        self.unread: pl.Series | None = None
+        """A list, in a series of one, of the places of rows near others that the part of the model lacks."""
 
     def add(self, part: Together, lost: Callable[[], Iterator[pl.DataFrame]] | None = None) -> None:
         """Compare; `lost` gives rows of the model without a key that are not among the part's, batch by batch."""
-        found = self._difference(part)
+        found = self._read_alone(self._difference(part), part)
         self.told = self.told and _plain(part.stored, self._pinning.types)
         frame = found.frame if lost is None else _without_lost(found.frame, lost(), self._spec)
         self._keep(frame.with_columns(pl.col("seq") + self.seq))
@@ -84,6 +86,19 @@ class Comparison:
         self._leave(frame, found.same, part)
         if not self._pinning.retyped:
             self._touch(found.same, part)
+
+    def _read_alone(self, found: Difference, part: Together) -> Difference:
+        """The difference without changes of rows that nobody read, which do not count as unchanged either.
+
+        They took part under their stored values. What these owe, as a field of unknown value, is not known to be due.
+        """
+        if self.unread is None:
+            return found
+        unread = pl.col("loc").is_in(self.unread).fill_null(value=False)
+        frame = found.frame.filter((pl.col("op") != "delete") & ~unread)
+        known = found.same.filter(unread).height if "loc" in found.same.columns else 0
+        beside = part.near.filter(unread).height
+        return replace(found, frame=frame, unchanged=found.unchanged - known + beside)
 
     def set_aside(self, invalid: tuple[InvalidRows, ...]) -> None:
         """Count rows that are invalid."""

@@ -20,6 +20,7 @@ from tailrace.planning.plan import Basis, Plan, Unsure
 if TYPE_CHECKING:
     from tailrace.changes import ChangeSet
     from tailrace.destination import Capabilities, Rate
+    from tailrace.planning.extent import Extent
     from tailrace.project.config import SyncConfig
     from tailrace.rowset import Rows
 
@@ -47,6 +48,8 @@ class Surroundings:
     """Whether the snapshot has the values that fields had before."""
     unsure: Unsure | None = None
     """Which of these are not known all the same."""
+    extent: Extent | None = None
+    """How much of the model was read, where the sync has a cursor."""
     secret: bytes = b""
     """The key of hashes of payloads; none where values may be kept."""
 
@@ -89,6 +92,7 @@ def build(
         events=changes.events,
         notes=(*around.notes, *_told(len(waiting)), *_for_good(config, rows)),
         old_known=around.old_known,
+        extent=around.extent,
         unsure=around.unsure,
     )
 
@@ -187,6 +191,7 @@ def _guards(config: SyncConfig, changes: ChangeSet, rows: Rows, around: Surround
         deletes=counted["delete"],
         invalid=sum(group.rows for group in changes.invalid),
         shares=config.mode != "delete",
+        partial=changes.partial,
     )
     judged = evaluate(config.guards, figures)
     if around.contract is None or config.guards.contract == "off":

@@ -53,6 +53,8 @@ class Figures:
     invalid: int
     shares: bool = True
     """Whether a share of the snapshot means something: a delete sync's snapshot holds what it deleted."""
+    partial: bool = False
+    """Whether only a part of the model was read, of which nothing can be said of the whole."""
 
 
 def evaluate(guards: Guards, figures: Figures) -> tuple[GuardResult, ...]:
@@ -68,7 +70,7 @@ def evaluate(guards: Guards, figures: Figures) -> tuple[GuardResult, ...]:
             floor=FLOOR,
         ),
         _limited("max_changes", guards.max_changes, figures.updates + figures.deletes, audience),
-        _limited("max_invalid", guards.max_invalid, figures.invalid, figures.model_rows),
+        _limited("max_invalid", guards.max_invalid, figures.invalid, _model(figures)),
     ]
     return tuple(result for result in results if result is not None)
 
@@ -79,8 +81,13 @@ def contract_guard(faults: Mapping[str, str]) -> GuardResult:
     return GuardResult("contract", "0 faults", f"{len(faults)} faults", bool(faults), detail)
 
 
+def _model(figures: Figures) -> int:
+    """The model's rows; where only some were read, at least those of the snapshot are there as well."""
+    return max(figures.model_rows, figures.snapshot_rows) if figures.partial else figures.model_rows
+
+
 def _on_empty(guards: Guards, figures: Figures) -> GuardResult | None:
-    if guards.on_empty == "allow":
+    if guards.on_empty == "allow" or figures.partial:
         return None
     tripped = figures.model_rows == 0 and figures.snapshot_rows > 0
     return GuardResult("on_empty", "stop", f"{figures.model_rows} rows", tripped, f"{figures.snapshot_rows:,} rows")

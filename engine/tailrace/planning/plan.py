@@ -16,6 +16,7 @@ from tailrace.canonical import python_values
 from tailrace.changes import InvalidRows, Op, SchemaEvent
 from tailrace.jsonform import iso, to_json
 from tailrace.planning.cost import Cost
+from tailrace.planning.extent import Extent
 from tailrace.planning.guards import GuardResult
 from tailrace.planning.holds import Hold, first_attempt
 from tailrace.planning.modes import shown_op
@@ -84,6 +85,8 @@ class Basis:
     """The account, or None when it was never seen."""
     full: bool = False
     """Made as if nothing had been acknowledged."""
+    mark: str = ""
+    """Names how far the model had been read, where only what is new since was; see `tailrace.snapshot.mark`."""
     salt: str = ""
     """Where values may not be kept, keeps who finds the plan's hash on record from trying out what was planned."""
     snapshot_run: str | None = None
@@ -117,6 +120,8 @@ class Plan:
     """Changes left out because of what became of their row before, by key text."""
     old_known: bool = True
     """Whether the snapshot has the values that fields had before; else it has digests of them."""
+    extent: Extent | None = None
+    """How much of the model was read, where the sync has a cursor; `model_rows` and `unchanged` are of that alone."""
     unsure: Unsure | None = field(default=None, repr=False, compare=False)
     """Which of them are not known all the same; None where there is no snapshot to ask, as of a saved plan."""
 
@@ -134,6 +139,7 @@ class Plan:
             self.basis.generation,
             self.basis.full,
             content_hash(self.rows.batches()),
+            *([f"mark {self.basis.mark}"] if self.basis.mark else []),
             *([self.basis.salt] if self.basis.salt else []),
         ]
         return hashlib.sha256(json.dumps(basis).encode()).hexdigest()
@@ -229,6 +235,7 @@ class Plan:
             "cost": self.cost.to_json(),
             "events": [{"column": e.column, "kind": e.kind, "message": e.message} for e in self.events],
             "notes": list(self.notes),
+            **({"cursor": self.extent.to_json()} if self.extent else {}),
         }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from tailrace.changes import InvalidRows, SchemaEvent
 from tailrace.errors import UsageError
 from tailrace.planning.cost import Cost
+from tailrace.planning.extent import Extent
 from tailrace.planning.guards import GuardResult
 from tailrace.planning.plan import Basis, Plan
 from tailrace.snapshot.bundle import read_bundle, write_bundle
@@ -66,6 +67,7 @@ def load_plan(path: Path, work: Path) -> Plan:
             events=tuple(SchemaEvent(**event) for event in header["events"]),
             notes=tuple(header["notes"]),
             old_known=header.get("old_known", True),
+            extent=Extent.from_json(header["cursor"]) if "cursor" in header else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path} is damaged: {error!r} in its header", hint="make the plan again") from error

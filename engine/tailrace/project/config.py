@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from tailrace.project.cursor import REFUSED, CursorConfig
 from tailrace.project.dbt import Reference
 from tailrace.project.keys import given
 from tailrace.project.model import Model
@@ -119,6 +120,11 @@ class _Short:
         return {"anyOf": [self._text(handler.resolve_ref_schema(full)), full]}
 
 
+def _property(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The schema of a property, of an object's schema."""
+    return lambda full: dict(full["properties"][name])
+
+
 def _place(text: str) -> dict[str, Any]:
     return {"warehouse": {}} if text == "warehouse" else {"folder": text}
 
@@ -155,7 +161,7 @@ class ProjectConfig(Model):
     """Programs that may ask for runs by a webhook."""
     snapshots: Annotated[
         SnapshotsConfig,
-        _Short("a folder, a bucket, warehouse, or a mapping", dict, _place, lambda full: full["properties"]["folder"]),
+        _Short("a folder, a bucket, warehouse, or a mapping", dict, _place, _property("folder")),
     ] = SnapshotsConfig()
     """Where snapshots and run history are kept."""
     audit: bool = False
@@ -316,6 +322,7 @@ class SyncConfig(Model):
                 {"oneOf": [given("model"), given("table")]},
                 {"anyOf": [{"required": ["key"]}, _READS_DBT]},
                 *(_only(key, *modes) for key, modes in _MEANT_FOR.items()),
+                {"if": given("cursor"), "then": {"properties": {"mode": {"const": "upsert"}}}},
                 {
                     "if": {"properties": {"mode": {"const": "delete"}}},
                     "then": {"not": {"required": ["fields"]}},
@@ -338,6 +345,14 @@ class SyncConfig(Model):
     mode: Mode
     key: Columns = ()
     """May be left out where dbt knows it."""
+    cursor: (
+        Annotated[
+            CursorConfig,
+            _Short("a column's name or a mapping", dict, lambda text: {"column": text}, _property("column")),
+        ]
+        | None
+    ) = None
+    """A column that rises whenever a row changes: only what is new is read."""
     match: dict[Filled, Filled] = Field(default_factory=dict)
     fields: dict[Filled, FieldSource] = Field(default_factory=dict)
     on_delete: Departed = "delete"
@@ -387,9 +402,7 @@ class SyncConfig(Model):
 
         `fields` tells whether the object has any; None where that is not known.
         """
-        for key, modes in _MEANT_FOR.items():
-            if key in self.model_fields_set and self.mode not in modes:
-                yield (key,), f"means something with mode {' or '.join(modes)} only; this sync has mode {self.mode}"
+        yield from self._of_other_modes()
         if self.mode == "delete" and "fields" in self.model_fields_set:
             yield ("fields",), "mean nothing with mode delete, which writes no fields"
         if self.fields and fields is False:
@@ -404,3 +417,10 @@ class SyncConfig(Model):
                     yield ("on_delete", "archive", name), words
         for name in self.match.keys() & self.fields.keys():
             yield ("fields", name), "is a match field already, and written as such; leave it out of fields"
+
+    def _of_other_modes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        for key, modes in _MEANT_FOR.items():
+            if key in self.model_fields_set and self.mode not in modes:
+                yield (key,), f"means something with mode {' or '.join(modes)} only; this sync has mode {self.mode}"
+        if self.cursor is not None and self.mode in REFUSED:
+            yield ("cursor",), REFUSED[self.mode]

@@ -14,7 +14,7 @@ from tailrace.project.config import DestinationConfig, SyncConfig, SyncOptions
 
 if TYPE_CHECKING:
     from tailrace.changes import DiffSpec
-    from tailrace.warehouses.base import Projection
+    from tailrace.warehouses.base import Projection, Window
 
 
 _UNMEANT = frozenset({
@@ -39,7 +39,7 @@ class Sync:
     """The warehouse's name, also when the file leaves it out."""
     destination_config: DestinationConfig
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
-    """Line and column of each mapped and each match field in the file."""
+    """Line and column of each mapped and each match field in the file, and of the cursor."""
 
     def at(self, name: str) -> str:
         """Where the file has a field, as `FILE:LINE:COLUMN`; the file alone where it has no such field."""
@@ -53,11 +53,11 @@ class Sync:
         in_file = config.model is not None and config.reference is None
         return f"models/{config.model}.sql" if in_file else config.source
 
-    def projection(self) -> Projection:
-        """The columns to read, and what the warehouse computes for them."""
+    def projection(self, window: Window | None = None) -> Projection:
+        """The columns to read, and what the warehouse computes for them; of all rows, or of those in a window."""
         from tailrace.warehouses.base import Projection  # noqa: PLC0415  pulls pyarrow in
 
-        return Projection(self.sql, self.config.key, dict(self.config.match), dict(self.config.fields))
+        return Projection(self.sql, self.config.key, dict(self.config.match), dict(self.config.fields), window)
 
     def diff_spec(self, fold_match: Iterable[str] = ()) -> DiffSpec:
         """What is compared; `fold_match` are the match fields the destination compares without case."""
@@ -91,8 +91,8 @@ class Sync:
         neither do line ends and outer blank space of the SQL. Secrets count by their references.
         """
         unmeant = set(_UNMEANT)
-        if self.config.table is None:
-            unmeant.add("table")  # hashes are as they were before there was that key
+        # Hashes are as they were before there were these keys.
+        unmeant |= {key for key in ("table", "cursor") if getattr(self.config, key) is None}
         meaning = {
             "sync": self.config.model_dump(mode="json", exclude=unmeant),
             "options": self.options.model_dump(mode="json") if self.options else None,

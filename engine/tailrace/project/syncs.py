@@ -14,6 +14,7 @@ from tailrace.destination import Capabilities, Plugin
 from tailrace.errors import Problem
 from tailrace.project.adapters import option_keys
 from tailrace.project.config import SyncConfig, SyncOptions
+from tailrace.project.cursor import PLACE
 from tailrace.project.dbt import Reference, Relation
 from tailrace.project.draft import Draft, read_mapping, validate
 from tailrace.project.faults import Section, explain, listed, unknown
@@ -108,9 +109,10 @@ class _Judge:
         return SyncFile(self.section, sync, after)
 
     def places(self) -> dict[str, tuple[int, int]]:
-        """Line and column of each mapped and each match field."""
+        """Line and column of each mapped and each match field, and of the cursor."""
         parts = self.section.node.children
-        return {name: place for key in ("match", "fields") if key in parts for name, place in parts[key].keys.items()}
+        found = {name: place for key in ("match", "fields") if key in parts for name, place in parts[key].keys.items()}
+        return {**found, PLACE: self.section.at_key("cursor")} if "cursor" in parts else found
 
     def problem(self, place: tuple[int, int], words: str) -> None:
         self.draft.problems.append(self.section.problem(place, words))
@@ -249,6 +251,10 @@ class _Judge:
         able = self.able(config, plugin, end)
         for path, words in config.misfits(fields=able.fields if able else None):
             self.problem(self.section.at_key(*path), f"{self.section.name(path)} {words}")
+        project = self.draft.config
+        if config.cursor is not None and project is not None and project.snapshots.warehouse is not None:
+            words = "`cursor` cannot go with `snapshots: warehouse`, which compares all rows where they are; leave out "
+            self.problem(self.section.at_key("cursor"), f"{words}one of the two")
         if able and not config.match and config.mode != "append" and able.match == "required":
             words = f"`match` is missing: mode {config.mode} needs the field that identifies a record in "
             self.problem(self.section.at(), f"{words}{config.destination}")

@@ -48,11 +48,16 @@ PERCENT_PATTERN = rf"^(?:100(?:\.0{{1,6}})?|[0-9]{{1,2}}(?:\.[0-9]{{1,6}})?)%{EN
 NAME_PATTERN = rf"^[A-Za-z0-9][A-Za-z0-9_\-]{{0,99}}{END}"
 
 
+def seconds_of(duration: str) -> float:
+    """Seconds of a text that fits one of the patterns of durations."""
+    unit = "ms" if duration.endswith("ms") else duration[-1]
+    return float(duration.removesuffix(unit)) * _UNITS[unit]
+
+
 def _seconds(pattern: str, least: str) -> Callable[[object, core_schema.ValidationInfo], float]:
     def read(value: object, info: core_schema.ValidationInfo) -> float:
         if isinstance(value, str) and re.match(pattern, value):
-            unit = "ms" if value.endswith("ms") else value[-1]
-            return float(value.removesuffix(unit)) * _UNITS[unit]
+            return seconds_of(value)
         if info.context is None and isinstance(value, float | int):
             return float(value)
         raise problem(f"should be a duration{least} with its unit: 500ms, 60s, 15m, 1h or 1d")

@@ -18,7 +18,7 @@ from tailrace.running.lookup import records_of
 from tailrace.running.planner import ask, identity
 from tailrace.running.record import Entry, recorded, verdict
 from tailrace.running.recovery import recover
-from tailrace.running.settle import Settled, save_snapshot
+from tailrace.running.settle import Settled, save_mark, save_snapshot
 from tailrace.state import Counts
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ def _save(
     # Only of an empty snapshot may the changes say where its rows are: they were not compared with any.
     origin = changes.origin if found.rows is changes.rows and not snapshot.rows else None
     done = Settled(entry.run_id, moves, types, pl.concat([settled, left]).sort("seq"), origin)
-    save_snapshot(session, sync, snapshot, done)
+    # What differs from what was found must be sent, however long ago it changed.
+    save_snapshot(session, sync, save_mark(session, snapshot, None, entry.run_id), done)
     files.save_outcomes(sync.name, entry.run_id, outcomes)
     session.finish_files(sync, entry.run_id)
 

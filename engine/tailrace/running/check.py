@@ -15,6 +15,7 @@ from tailrace.errors import ObjectNotFound, TailraceError, UsageError
 from tailrace.extras import need
 from tailrace.planning import missing_required
 from tailrace.redact import redact
+from tailrace.running.cursor import reading
 from tailrace.running.planner import ask
 from tailrace.tagging import working
 
@@ -157,6 +158,7 @@ def _model(session: Session, sync: Sync) -> str:
         *sync.config.key,
         *sync.config.match.values(),
         *(spec.column for spec in sync.config.fields.values() if spec.column),
+        *([sync.config.cursor.column] if sync.config.cursor else []),
     ]
     missing = [name for name in dict.fromkeys(wanted) if name.casefold() not in known]
     if missing:
@@ -171,10 +173,12 @@ def _model(session: Session, sync: Sync) -> str:
 def _types(session: Session, sync: Sync) -> dict[str, LogicalType]:
     """The types of the mapped columns, as far as the warehouse tells them of an empty result.
 
-    Running the projection over no rows also has the warehouse compile each `sql:`.
+    Running the projection over no rows also has the warehouse compile each `sql:`. UsageError where the cursor is none.
     """
-    with session.warehouse(sync.warehouse).read(sync.projection().emptied()) as batches:
-        schema = next(iter(batches)).schema
+    read = reading(sync, None, full=False) if sync.config.cursor else None
+    projection = sync.projection(read.window if read else None)
+    with session.warehouse(sync.warehouse).read(projection.emptied()) as batches:
+        schema = next(iter(read.watched(batches) if read else batches)).schema
     return {field.name: logical_type(field.type) for field in schema if not pa.types.is_null(field.type)}
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
-from tailrace.diff.engine import Options, diff, refuse_too_many
+from tailrace.diff.engine import Diff, Options, diff, refuse_too_many
+from tailrace.diff.window import WindowDiff
 from tailrace.errors import WarehouseError
+from tailrace.running.cursor import Unfit, reading
 from tailrace.snapshot.reading import Snapshot
 from tailrace.stopping import heed
 from tailrace.tagging import working
@@ -24,8 +28,12 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.pushdown.partial import Partial
     from tailrace.pushdown.store import WarehouseSnapshot
+    from tailrace.running.cursor import Reading
     from tailrace.running.places import AnySnapshot
     from tailrace.running.session import Session
+    from tailrace.warehouses.base import Projection
+
+log = logging.getLogger(__name__)
 
 MIN_BATCH, MAX_BATCH = 1_024, 65_536
 
@@ -90,6 +98,48 @@ def _compared(
         return diff(rows, snapshot, spec, folder, options), snapshot
 
 
+def compared_by_cursor(
+    session: Session, sync: Sync, snapshot: Snapshot, spec: DiffSpec, folder: Path, *, full: bool, clock: Clock
+) -> tuple[ChangeSet, Reading]:
+    """The change set of what is new by the sync's cursor, and how it was read. The folder must be empty.
+
+    All is read where there is no mark to begin at, where the warehouse refuses to compare with it, and where a column
+    has changed its type since: rows that were not read are of the old one.
+    """
+    read = reading(sync, snapshot.mark, full=full)
+    compare = partial(_read_by, session, sync, snapshot, spec, clock=clock, full=full)
+    if read.mark is None:
+        return compare(folder, read), read
+    try:
+        changes = compare(folder / "new", read)
+        retyped = sorted(name[2:] for name in changes.origin.pinning.retyped)
+        if not retyped:
+            return changes, read
+        why = f"{', '.join(retyped)} changed its type"
+    except Unfit as error:
+        why = str(error)
+    read = replace(read, mark=None, why=why, top=None)
+    return compare(folder / "all", read), read
+
+
+def _read_by(
+    session: Session,
+    sync: Sync,
+    snapshot: Snapshot,
+    spec: DiffSpec,
+    folder: Path,
+    read: Reading,
+    *,
+    clock: Clock,
+    full: bool,
+) -> ChangeSet:
+    folder.mkdir(exist_ok=True)
+    options = _how(session, sync, snapshot, full=full)
+    engine = Diff if read.mark is None else WindowDiff
+    with _opened(session, sync, clock, read) as rows:
+        return engine(rows, snapshot, spec, folder, options).run()
+
+
 def _in_warehouse(
     session: Session,
     sync: Sync,
@@ -117,12 +167,30 @@ def _faults(session: Session, sync: Sync) -> None:
 
 
 @contextmanager
-def _opened(session: Session, sync: Sync, clock: Clock) -> Iterator[ModelRows]:
+def _opened(session: Session, sync: Sync, clock: Clock, read: Reading | None = None) -> Iterator[ModelRows]:
     """The model's rows as the warehouse has them now, a stream to be read once within the block."""
     rows = _batch_rows(session, sync)
-    with _about(sync), session.warehouse(sync.warehouse).read(sync.projection(), batch_rows=rows) as batches:
+    projection = sync.projection(None if read is None else read.window)
+    with _about(sync), _begun(session, sync, read, projection, rows) as batches:
         clock.opened()
-        yield ModelRows.from_batches(clock.timed(batches))
+        timed = clock.timed(batches)
+        yield ModelRows.from_batches(timed if read is None else read.watched(timed))
+
+
+@contextmanager
+def _begun(
+    session: Session, sync: Sync, read: Reading | None, projection: Projection, batch_rows: int
+) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The projected model's batches; Unfit where the warehouse does not even begin to read what is new since a mark."""
+    with ExitStack() as stack:
+        try:
+            batches = stack.enter_context(session.warehouse(sync.warehouse).read(projection, batch_rows=batch_rows))
+        except WarehouseError as error:
+            if read is None or read.mark is None:
+                raise
+            log.warning("%s: what is new could not be read alone: %s", sync.name, error.discreet)
+            raise Unfit("the warehouse refused to read only what is new") from error
+        yield batches
 
 
 @contextmanager

@@ -19,17 +19,19 @@ from tailrace.planning import Basis, Hold, Plan, Surroundings, build, faults, mi
 from tailrace.planning.cost import Quota
 from tailrace.planning.holds import Reason
 from tailrace.planning.modes import needed_operations
-from tailrace.running.comparing import Clock, compared
+from tailrace.running.comparing import Clock, compared, compared_by_cursor
 from tailrace.running.places import AnySnapshot
 from tailrace.running.session import Session, Target
 from tailrace.running.unsure import unsure
-from tailrace.snapshot.store import Identity
+from tailrace.snapshot.store import Identity, Snapshot
 
 if TYPE_CHECKING:
-    from tailrace.changes import ChangeSet
+    from tailrace.changes import ChangeSet, DiffSpec
     from tailrace.destination import Account, Destination, Field, ObjectSchema
     from tailrace.limits import Standing
     from tailrace.project import Sync
+    from tailrace.pushdown.partial import Partial
+    from tailrace.running.cursor import Reading
     from tailrace.state import AccountRecord, RowIssue
     from tailrace.values import LogicalType
 
@@ -62,6 +64,8 @@ class Planned:
     """All that differs, whatever the plan makes of it."""
     makes: Mapping[str, LogicalType] = field(default_factory=dict)
     """Fields to be made before the first row is sent, with the types of their columns."""
+    read: Reading | None = None
+    """How the model was read, where the sync has a cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ def make_plan(
     clock = Clock()
     folded = target.capabilities.case_insensitive_match & frozenset(sync.config.match)
     spec = sync.diff_spec(folded)
-    changes, known = compared(session, sync, snapshot, spec, folder, full=request.full, clock=clock)
+    changes, known, read = _compared(session, sync, snapshot, spec, folder, clock, full=request.full)
     issues = session.state.issues(sync.name, snapshot.identity.digest)
     told = asked.made_note(changes.types) if asked else ()
     around = replace(
@@ -209,12 +213,28 @@ def make_plan(
         contract=asked.faults(sync, changes.types) if asked else None,
         old_known=snapshot.values == "clear",
         unsure=unsure(changes, known),
-        notes=(*notes, *_notes(session, sync, target, snapshot, asked), *told),
+        extent=read.extent if read else None,
+        notes=(*notes, *_notes(session, sync, target, snapshot, asked), *told, *_read_notes(sync, read)),
     )
     basis = _basis(session, sync, snapshot, account, full=request.full)
+    basis = replace(basis, mark=read.mark.token) if read and read.mark else basis
     plan = build(sync.name, sync.config, changes, basis, around, at=now(), plan_id=new_id())
     seconds = clock.seconds()
-    return Planned(plan, snapshot, issues, seconds, changes, asked.made(changes.types) if asked else {})
+    return Planned(plan, snapshot, issues, seconds, changes, asked.made(changes.types) if asked else {}, read)
+
+
+def _compared(
+    session: Session, sync: Sync, snapshot: AnySnapshot, spec: DiffSpec, folder: Path, clock: Clock, *, full: bool
+) -> tuple[ChangeSet, Snapshot | Partial, Reading | None]:
+    """What differs, what tells more of the stored rows, and how the model was read by the sync's cursor."""
+    if sync.config.cursor is None or not isinstance(snapshot, Snapshot):
+        return *compared(session, sync, snapshot, spec, folder, full=full, clock=clock), None
+    changes, read = compared_by_cursor(session, sync, snapshot, spec, folder, full=full, clock=clock)
+    return changes, snapshot, read
+
+
+def _read_notes(sync: Sync, read: Reading | None) -> tuple[str, ...]:
+    return () if read is None else (read.extent.note(sync.name),)
 
 
 def _surroundings(

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from tailrace.jsonform import iso, to_json
 from tailrace.planning import GuardResult
+from tailrace.planning.extent import Extent
 
 RunStatus: TypeAlias = Literal["succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
 
@@ -107,6 +108,8 @@ class RunResult:
     """The same without values of rows, as fit for a log."""
     recovered: tuple[Recovered, ...] = ()
     notes: tuple[str, ...] = ()
+    extent: Extent | None = None
+    """How much of the model was read, where the sync has a cursor."""
     held: int = 0
     """Rows that differ and were not sent, because of what became of them before."""
     waiting: int = 0
@@ -147,6 +150,7 @@ class RunResult:
             "held": self.held,
             "waiting": self.waiting,
             "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
+            **({"cursor": self.extent.to_json()} if self.extent else {}),
         }
 
 

@@ -26,6 +26,7 @@ from tailrace.making import Making
 from tailrace.planning.holds import told
 from tailrace.running import endings
 from tailrace.running.audit import audit
+from tailrace.running.cursor import following
 from tailrace.running.heeding import heeded
 from tailrace.running.job import job
 from tailrace.running.lease import leased
@@ -33,8 +34,9 @@ from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
 from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import EXIT_CODES, RunResult
 from tailrace.running.retention import forget_old_runs
-from tailrace.running.settle import Settled, forget_issues, save_issues, save_snapshot
+from tailrace.running.settle import Settled, forget_issues, save_issues, save_mark, save_snapshot
 from tailrace.running.stale import is_stale, why_stale
+from tailrace.snapshot.store import KEEP
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import RunStop, StopNow, during, heed
 from tailrace.tagging import working
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.places import AnySnapshot
     from tailrace.running.session import Session, Target
+    from tailrace.snapshot.mark import Mark
+    from tailrace.snapshot.store import Keep
 
 log = logging.getLogger(__name__)
 
@@ -195,10 +199,23 @@ class _Run:
             return self._deliver(lease, destination, planned)
 
     def _tidy(self, lease: Lease, planned: Planned) -> None:
-        """A run that commits nothing removes what earlier ones left; what fails here costs only space."""
+        """A run that commits no rows notes how far it read, and removes what earlier ones left."""
         lease.renew()
         with suppress(SnapshotError):
-            self.session.snapshots(self.sync).maintain(planned.snapshot)
+            snapshot = save_mark(self.session, planned.snapshot, self._mark(planned), self.run_id)
+            self.session.snapshots(self.sync).maintain(snapshot)
+
+    def _mark(self, planned: Planned, whole: pl.LazyFrame | None = None) -> Mark | None:
+        """How far the model was read, given all outcomes; of a sync without a cursor it is known no longer."""
+        if planned.read is None:
+            return None
+        some = self.request.plan.only is not None
+        return following(self.sync, planned.read, planned.changes, whole, some=some)
+
+    def _forget_mark(self, planned: Planned) -> None:
+        """Where all was read, what is sent must not meet a mark that speaks of another reading, whatever happens."""
+        if planned.read is None or planned.read.mark is None:
+            self.snapshot = save_mark(self.session, planned.snapshot, None, self.run_id)
 
     def _begin(self, lease: Lease) -> None:
         config = self.sync.config
@@ -258,6 +275,7 @@ class _Run:
             invalid=plan.invalid_rows,
             seconds=planned.seconds,
             guards=plan.guards,
+            extent=plan.extent,
             notes=(*plan.notes, *retyped, *told(plan.holds.values(), self.sync.name)),
             held=plan.held,
             waiting=plan.waiting,
@@ -312,6 +330,7 @@ class _Run:
         self.saving = True
         self.session.files.save_changes(self.sync.name, self.run_id, plan.rows, plan.types, identity, files=folder)
         reach("changes.saved")
+        self._forget_mark(planned)
         self.journal = Journal(self.session.state, self.run_id, lease.token)
         started = time.perf_counter()
         with span("deliver") as told, _written(self.journal):
@@ -347,7 +366,8 @@ class _Run:
             self.log.info("%s: made %d fields", self.sync.name, len(planned.makes))
 
     def _settle(self, lease: Lease, planned: Planned, report: DeliveryReport) -> None:
-        self._keep(lease, planned, report.outcomes, report.whole, planned.changes.origin)
+        mark = self._mark(planned, report.whole)
+        self._keep(lease, planned, report.outcomes, report.whole, planned.changes.origin, mark)
         self.session.finish_files(self.sync, self.run_id)
         self.settled = True
 
@@ -369,12 +389,13 @@ class _Run:
         outcomes: pl.DataFrame,
         whole: pl.LazyFrame,
         origin: Origin | None,
+        mark: Mark | Keep | None = KEEP,
     ) -> None:
         """Outcomes into the snapshot, the rows that need attention, and the run's history."""
         lease.renew()  # a run that lost its sync must not move the snapshot
         reach("lease.renewed")
         snapshot = self.snapshot or planned.snapshot
-        done = Settled(self.run_id, planned.plan.rows, planned.plan.types, outcomes, origin)
+        done = Settled(self.run_id, planned.plan.rows, planned.plan.types, outcomes, origin, mark)
         self.snapshot = save_snapshot(self.session, self.sync, snapshot, done)
         reach("snapshot.saved")
         save_issues(self.session, self.sync, snapshot.identity.digest, done)

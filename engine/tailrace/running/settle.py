@@ -18,13 +18,15 @@ from tailrace.planning.payload import numbers
 from tailrace.redact import redact
 from tailrace.running.places import AnySnapshot, Store
 from tailrace.running.session import Session
-from tailrace.snapshot.store import Delivered
+from tailrace.snapshot.store import KEEP, Delivered, Snapshot
 from tailrace.state import NewIssue
 
 if TYPE_CHECKING:
     from tailrace.diff.known import Origin
     from tailrace.project import Sync
     from tailrace.rowset import Rows
+    from tailrace.snapshot.mark import Mark
+    from tailrace.snapshot.store import Keep
     from tailrace.state.records import IssueKind
     from tailrace.values import LogicalType
 
@@ -47,6 +49,8 @@ class Settled:
     outcomes: pl.DataFrame
     origin: Origin | None = None
     """What the rows were made from, where that was just now."""
+    mark: Mark | Keep | None = KEEP
+    """How far the model was read, once these rows are in the snapshot."""
 
 
 def save_snapshot(session: Session, sync: Sync, snapshot: AnySnapshot, done: Settled) -> AnySnapshot:
@@ -58,7 +62,7 @@ def save_snapshot(session: Session, sync: Sync, snapshot: AnySnapshot, done: Set
     settled = done.outcomes.filter(SETTLED)
     doubted = done.outcomes.filter(pl.col("status") == "unknown")
     if settled.is_empty() and doubted.is_empty():
-        return snapshot
+        return save_mark(session, snapshot, done.mark, done.run_id)
     store = session.snapshots(sync)
     twin = store.open(snapshot.identity.twin)
     if twin.rows and settled.height:
@@ -66,7 +70,17 @@ def save_snapshot(session: Session, sync: Sync, snapshot: AnySnapshot, done: Set
         _drop(store, twin, done, settled)
     spec = done.origin.spec if done.origin is not None else _spec(session, sync, snapshot, done)
     delivered = Delivered(done.rows, done.types, done.outcomes, spec, done.origin)
-    return store.commit(snapshot, delivered, done.run_id, digests=session.keeping(sync).digests)
+    digests = session.keeping(sync).digests
+    if isinstance(snapshot, Snapshot):
+        return session.store.commit(snapshot, delivered, done.run_id, digests=digests, mark=done.mark)
+    return store.commit(snapshot, delivered, done.run_id, digests=digests)
+
+
+def save_mark(session: Session, snapshot: AnySnapshot, mark: Mark | Keep | None, run_id: str) -> AnySnapshot:
+    """The same snapshot with another mark; snapshots in the warehouse have none."""
+    if mark == KEEP or not isinstance(snapshot, Snapshot):
+        return snapshot
+    return session.store.set_mark(snapshot, mark, run_id)
 
 
 def _spec(session: Session, sync: Sync, snapshot: AnySnapshot, done: Settled) -> DiffSpec:

@@ -31,6 +31,8 @@ def why_stale(expected: Plan, plan: Plan) -> str:
         return "the sync or its model was edited"
     if expected.basis.generation != plan.basis.generation:
         return "another run has moved the snapshot"
+    if expected.basis.mark != plan.basis.mark:
+        return "another run has read further since"
     return (
         f"the model's rows changed since: now + {plan.inserts} ~ {plan.updates} - {plan.deletes}, "
         f"in the plan + {expected.inserts} ~ {expected.updates} - {expected.deletes}{_differing(expected, plan)}"

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from tailrace.diff.fingerprint import Part
 from tailrace.errors import SnapshotError
 from tailrace.snapshot.identity import Identity
+from tailrace.snapshot.mark import Mark
 from tailrace.values import LogicalType
 
 FORMAT = 2
@@ -100,6 +101,8 @@ class Manifest:
     shared: bool = False
     """Whether two live rows may have one match value."""
     garbage: tuple[Garbage, ...] = ()
+    mark: Mark | None = None
+    """How far the model was read by its cursor; written only where there is one, so that nothing else changes."""
 
     @property
     def files(self) -> tuple[FileEntry, ...]:
@@ -123,6 +126,7 @@ class Manifest:
             "naming": _naming_json(self.naming) if self.naming else None,
             "segments": [_segment_json(segment) for segment in self.segments],
             "garbage": [{"name": item.name, "since": item.since.isoformat()} for item in self.garbage],
+            **({"mark": self.mark.to_json()} if self.mark else {}),
         }
         return _rendered({**body, "digest": _digest(body)})
 
@@ -202,6 +206,7 @@ def _second(body: dict[str, Any]) -> Manifest:
         naming=_naming(naming) if naming else None,
         segments=tuple(_segment(item) for item in body["segments"]),
         garbage=tuple(Garbage(str(i["name"]), datetime.fromisoformat(i["since"])) for i in body["garbage"]),
+        mark=Mark.from_json(body["mark"]) if "mark" in body else None,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from tailrace.errors import SnapshotError
 from tailrace.failpoints import reach
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
     from tailrace.diff.known import Origin
     from tailrace.rowset import Rows
+    from tailrace.snapshot.mark import Mark
     from tailrace.snapshot.segments import Places
     from tailrace.values import LogicalType
 
@@ -35,6 +36,9 @@ __all__ = ["Delivered", "Identity", "Snapshot", "SnapshotStore"]
 
 MOVED: Final = "moved"
 """A file that says where a snapshot was moved to."""
+Keep: TypeAlias = Literal["keep"]
+KEEP: Final = "keep"
+"""In place of a mark: that of the generation before."""
 GRACE: Final = timedelta(hours=1)
 """How long files that no row needs any more stay, for readers that began before."""
 
@@ -83,11 +87,17 @@ class SnapshotStore:
         return Snapshot(identity, place, manifest, source)
 
     def commit(
-        self, snapshot: Snapshot, delivered: Delivered, run_id: str, *, digests: Digests | None = None
+        self,
+        snapshot: Snapshot,
+        delivered: Delivered,
+        run_id: str,
+        *,
+        digests: Digests | None = None,
+        mark: Mark | Keep | None = KEEP,
     ) -> Snapshot:
         """Save the next generation, durably and at once; SnapshotError leaves the old one in place.
 
-        `digests` stand for the values of fields where those may not be kept.
+        `digests` stand for the values of fields where those may not be kept. `mark` is that of the new generation.
         """
         from tailrace.snapshot.commit import Commit
         from tailrace.snapshot.revision import advanced, committed
@@ -96,15 +106,23 @@ class SnapshotStore:
             begun = self._begun(snapshot, run_id)
             moved = Commit(begun, delivered, work, digests=digests).run()
             manifest = committed(begun, delivered, moved, work, digests)
+            manifest = manifest if mark == KEEP else replace(manifest, mark=mark)
             saved = self._save(begun, advanced(begun, manifest, run_id, self._clock()))
             return self._maintained(saved, work)
 
+    def set_mark(self, snapshot: Snapshot, mark: Mark | None, run_id: str) -> Snapshot:
+        """Save how far the model was read, and nothing else: neither generation nor revision moves."""
+        if snapshot.mark == mark:
+            return snapshot
+        begun = self._begun(snapshot, run_id)
+        return self._save(begun, replace(_manifest(begun), mark=mark))
+
     def drop(self, snapshot: Snapshot, places: Places, run_id: str) -> Snapshot:
-        """Save the next generation without the rows at some places."""
+        """Save the next generation without the rows at some places, and without a mark: the model may have them yet."""
         from tailrace.snapshot.revision import advanced, without
 
         with self._work.scratch() as work:
-            manifest = replace(_manifest(snapshot), segments=without(snapshot, places, work))
+            manifest = replace(_manifest(snapshot), segments=without(snapshot, places, work), mark=None)
             return self._save(snapshot, advanced(snapshot, manifest, run_id, self._clock()))
 
     def without(

@@ -13,6 +13,22 @@ from tailrace.project.config import FieldMap
 
 if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
+    from tailrace.warehouses.literals import Literal
+
+CURSOR = "x:cursor"
+"""The name of the cursor's column among those of a projection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a model: rows whose cursor is new, those that have none, and those with certain keys."""
+
+    column: str
+    """The cursor, which is read as well: the last column, `x:cursor`."""
+    since: Literal | None = None
+    """The least cursor to read; None reads all rows."""
+    keys: tuple[tuple[Literal, ...], ...] = ()
+    """Rows to read whatever their cursor: a value per column of the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +41,16 @@ class Projection:
     match: Mapping[str, str]
     """Destination field: model column."""
     fields: Mapping[str, FieldMap]
+    window: Window | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Column names of the result, in order: `k:` keys, `m:` match fields, `f:` fields."""
+        """Column names of the result, in order: `k:` keys, `m:` match fields, `f:` fields, and the cursor's."""
         return (
             *(f"k:{name}" for name in self.key),
             *(f"m:{name}" for name in self.match),
             *(f"f:{name}" for name in self.fields),
+            *([CURSOR] if self.window is not None else []),
         )
 
     def emptied(self) -> Projection:

@@ -11,6 +11,7 @@ from tailrace.errors import WarehouseError
 from tailrace.project.config import FieldMap
 from tailrace.warehouses.base import Projection
 from tailrace.warehouses.dialects import Dialect
+from tailrace.warehouses.literals import Literal, literal
 from tailrace.warehouses.syntax import expression, single_query
 
 
@@ -23,7 +24,9 @@ def compile_projection(projection: Projection, dialect: Dialect) -> str:
     model = single_query(projection.model_sql, dialect.syntax)
     columns = [_column(name, dialect) for name in (*projection.key, *projection.match.values())]
     fields = [_field(name, source, dialect) for name, source in projection.fields.items()]
-    return _select([f"{sql} AS c{i}" for i, sql in enumerate((*columns, *fields))], model)
+    cursor = [] if projection.window is None else [_column(projection.window.column, dialect)]
+    selected = _select([f"{sql} AS c{i}" for i, sql in enumerate((*columns, *fields, *cursor))], model)
+    return selected + _windowed(projection, dialect)
 
 
 def compile_columns(model_sql: str, dialect: Dialect) -> str:
@@ -45,7 +48,8 @@ def compile_field(projection: Projection, field: str, dialect: Dialect) -> str:
 def used_columns(projection: Projection) -> tuple[str, ...]:
     """The model's columns that the mapping names, each once, in order; those inside `sql` are not known."""
     named = (source.column for source in projection.fields.values() if source.column is not None)
-    return tuple(dict.fromkeys((*projection.key, *projection.match.values(), *named)))
+    cursor = () if projection.window is None else (projection.window.column,)
+    return tuple(dict.fromkeys((*projection.key, *projection.match.values(), *named, *cursor)))
 
 
 def known_types(projection: Projection) -> dict[int, pa.DataType]:
@@ -59,6 +63,25 @@ def _known_type(source: FieldMap) -> pa.DataType | None:
     if source.hash or isinstance(source.value, str):
         return pa.string()
     return pa.bool_() if isinstance(source.value, bool) else None
+
+
+def _windowed(projection: Projection, dialect: Dialect) -> str:
+    """The condition under which a row is in the window; nothing where all are."""
+    window = projection.window
+    if window is None or window.since is None:
+        return ""
+    cursor = _column(window.column, dialect)
+    # A row without a cursor cannot be told from a new one.
+    wanted = [f"{cursor} >= {literal(window.since, dialect)}", f"{cursor} IS NULL"]
+    return "\nWHERE " + "\n   OR ".join([*wanted, *_keyed(projection.key, window.keys, dialect)])
+
+
+def _keyed(key: Sequence[str], keys: Sequence[Sequence[Literal]], dialect: Dialect) -> list[str]:
+    columns = [_column(name, dialect) for name in key]
+    if len(columns) == 1 and keys:
+        return [f"{columns[0]} IN ({', '.join(literal(value, dialect) for (value,) in keys)})"]
+    pairs = [zip(columns, values, strict=True) for values in keys]
+    return ["(" + " AND ".join(f"{c} = {literal(value, dialect)}" for c, value in pair) + ")" for pair in pairs]
 
 
 def _select(columns: Sequence[str], model: str) -> str:

@@ -1,5 +1,7 @@
 """What is wrong with a sync, by what is on record of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from tailrace.alerts.troubles import Facts, troubles
@@ -122,6 +124,13 @@ def test_a_sync_that_never_got_through_is_late_from_its_first_try():
         "no run got through, for 2h, the target is 2h"
     ]
     assert kinds(facts(reached=None, freshness=7_200.0)) == []
+
+
+def test_how_much_was_read_by_a_cursor_is_no_trouble():
+    """Few rows, or none, are the ordinary case, and after an edit all are read."""
+    found = facts(run(rows=1000), *[run(rows=2)] * 10)
+    assert kinds(found) == ["volume"]
+    assert kinds(replace(found, partial=True)) == []
 
 
 @pytest.mark.parametrize(

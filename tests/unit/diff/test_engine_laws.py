@@ -21,6 +21,7 @@ from tailrace.destination import ANSWER_LOST
 from tailrace.diff import engine
 from tailrace.diff.core import difference
 from tailrace.diff.engine import Options, diff
+from tailrace.diff.window import WindowDiff
 from tailrace.snapshot.fold import fold
 from tailrace.snapshot.kept import KEPT, kept_message
 from tailrace.snapshot.store import Delivered, Identity, SnapshotStore
@@ -310,3 +311,59 @@ def test_policies_may_change_between_many_runs(size, generations):
 def test_sending_all_again_agrees_with_the_exact_comparison(size, generations, spec):
     """Where every field is taken for unknown, on any snapshot."""
     walk([(*run, spec) for run in generations], full=True)
+
+
+def looked_through(world, made, spec):
+    """Compare a part of the model by itself, and exactly: with what the snapshot has of all other keys beside it."""
+    folder = world.root / "window"
+    folder.mkdir()
+    snapshot = world.store.open(IDENTITY)
+    found = WindowDiff(ModelRows.from_batches([batch(made, spec)]), snapshot, spec, folder, world.options).run()
+    read = canonical_frame([batch(made, spec)], world.types)
+    keys = ["k:id", "k:no"]
+    known = world.frame.with_row_index("loc").with_columns(pl.col("loc").cast(pl.UInt64))
+    beside = known.join(read.frame.drop_nulls(keys), on=keys, how="anti")
+    rows_ = read.frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    kept = beside.select(name for name in read.frame.columns if name in beside.columns)
+    exact = difference(
+        CanonicalRows(pl.concat([rows_, kept], how="diagonal_relaxed"), read.types),
+        SnapshotData(known, world.types),
+        spec,
+    )
+    own = exact.frame.filter(pl.col("op") != "delete").join(beside.select(keys), on=keys, how="anti")
+    return found, exact, own
+
+
+def looks_through(generations, part, spec, **options):
+    """Some runs over all rows, then a part of the model."""
+    with tempfile.TemporaryDirectory() as root:
+        world = World(root, **options)
+        for made, choices, origin in generations[:-1]:
+            world.step(made, spec, choices, origin=origin)
+        found, exact, own = looked_through(world, part, spec)
+        assert found.partial
+        assert comparable(found.rows.collect()) == comparable(own)
+        assert found.counts == {
+            "delete": 0,
+            **{op: own.filter(pl.col("op") == op).height for op in ("insert", "update")},
+        }
+        assert groups(found.invalid) == groups(exact.invalid)
+        assert comparable(found.occupied) == comparable(exact.occupied)
+        assert found.model_rows == len(part)
+        assert found.unchanged == (exact.same["row"].count() if "row" in exact.same.columns else 0)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@QUICK
+@given(generations=RUNS, part=rows(), spec=specs())
+def test_a_part_of_the_model_is_compared_as_if_all_else_were_as_it_is_known(size, wide, generations, part, spec):
+    """Nothing that was not read is changed, gone or counted, but its key and match value are its own."""
+    looks_through(generations, part, spec, wide=wide)
+
+
+@pytest.mark.slow
+@LONG
+@given(generations=RUNS, part=rows(), spec=specs())
+def test_many_parts_of_the_model_are_compared_so(size, generations, part, spec):
+    """The same for many more of them."""
+    looks_through(generations, part, spec)

@@ -17,6 +17,7 @@ from tailrace.project.config import (
     Rejects,
     SyncConfig,
 )
+from tailrace.project.cursor import CursorConfig
 from tailrace.project.model import field_keys
 from tailrace.project.oidc import Oidc
 from tailrace.project.operating import Alerts, Schedule, Serve, Window
@@ -32,6 +33,7 @@ MODELS = {
     SyncConfig: "Sync files",
     FieldMap: "Fields",
     Guards: "Guards",
+    CursorConfig: "Cursor",
     Rejects: "Rejects",
     Schedule: "Schedule",
     Window: "Windows",

@@ -60,6 +60,17 @@ def test_overwrites_can_be_limited():
     assert tripped(guards, updates=0, snapshot_rows=0) == set()
 
 
+def test_a_part_of_the_model_is_judged_by_the_whole():
+    """What was read since last is no measure: the shares are of the snapshot, and an empty part says nothing."""
+    assert tripped(Guards(), partial=True, model_rows=0) == set()
+    assert tripped(Guards(), partial=True, model_rows=6, invalid=5) == set()
+    assert tripped(Guards(), partial=True, model_rows=6, invalid=6) == {"max_invalid"}
+    assert tripped(Guards(), partial=True, model_rows=200, snapshot_rows=10, invalid=10) == set()
+    assert tripped(Guards.model_validate({"max_changes": "50%"}), partial=True, model_rows=51, updates=51) == {
+        "max_changes"
+    }
+
+
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_no_delete_share_above_the_limit_passes(deletes, snapshot_rows):
     """0 bypasses: whatever the sizes, the default trips exactly above 15% and above ten rows."""

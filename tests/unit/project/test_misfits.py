@@ -30,3 +30,13 @@ def test_fields_of_an_object_that_may_have_none_are_not_refused_unseen():
     """Nor are those that are there too many, before it is known."""
     assert misfits(None, object="list:VIP", fields={"a": "b"}) == []
     assert misfits(False, object="list:VIP", fields={"a": "b"}) != []
+
+
+@pytest.mark.parametrize("mode", ["mirror", "delete", "update", "insert", "append"])
+def test_a_cursor_goes_with_upsert_alone(mode):
+    """Each other mode says why it must read all, and what to do."""
+    fields = {} if mode == "delete" else {"fields": {"a": "b"}}
+    (words,) = misfits(True, object="contacts", cursor="updated_at", mode=mode, **fields)
+    assert words.startswith(f"cannot go with mode {mode}")
+    assert "leave cursor out" in words
+    assert misfits(True, object="contacts", cursor="updated_at", mode="upsert", fields={"a": "b"}) == []

@@ -133,6 +133,11 @@ SYNC = {
     "tags": ["crm", "hourly"],
     "turbo": True,
 }
+CURSOR = {
+    **{key: value for key, value in SYNC.items() if key != "on_delete"},
+    "mode": "upsert",
+    "cursor": {"column": "updated_at", "overlap": "15m", "full": "7d"},
+}
 PIECES = st.sampled_from(
     [
         None,
@@ -292,9 +297,42 @@ def test_the_sync_schema_accepts_what_the_loader_accepts(both, document):
     agree(both, "sync", document)
 
 
+@many
+@given(document=mutants(CURSOR))
+def test_the_sync_schema_accepts_the_cursors_that_the_loader_accepts(both, document):
+    """The same where only what is new is read."""
+    agree(both, "sync", document)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "good"),
+    [
+        ("updated_at", True),
+        ({"column": "x"}, True),
+        ({"column": "x", "overlap": 0, "full": 5.0}, True),
+        ({"column": "x", "overlap": "0s", "full": "1d"}, True),
+        ({"column": "x", "overlap": "1h", "full": 5}, False),
+        ({"column": "x", "overlap": 1, "full": "1d"}, False),
+        ({"column": "x", "overlap": -1}, False),
+        ({"column": "x", "overlap": 1.5}, False),
+        ({"column": "x", "overlap": True}, False),
+        ({"column": "x", "full": 0}, False),
+        ({"column": "x", "full": "0s"}, False),
+        ({"column": ""}, False),
+        ({"overlap": "1h"}, False),
+        (5, False),
+        ([], False),
+    ],
+)
+def test_cursors_are_judged_alike(both, cursor, good):
+    """Durations or whole numbers, not one of each."""
+    found, accepted, _ = both("sync", {**CURSOR, "cursor": cursor})
+    assert (not found, accepted) == (good, good), found
+
+
 def test_the_full_examples_are_accepted_by_both(both):
     """Every key there is, used well."""
-    for name, document in (("project", PROJECT), ("sync", SYNC)):
+    for name, document in (("project", PROJECT), ("sync", SYNC), ("sync", CURSOR)):
         assert both(name, document) == ([], True, [])
 
 

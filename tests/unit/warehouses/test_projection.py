@@ -1,14 +1,21 @@
+import datetime as dt
 import hashlib
+from dataclasses import replace
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 import sqlglot
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
 from tailrace.errors import WarehouseError
 from tailrace.project.warehouses import DuckDBConfig
 from tailrace.warehouses import open_warehouse
+from tailrace.warehouses.base import Window
 from tailrace.warehouses.dialects import duckdb_dialect, sqlalchemy_dialect
+from tailrace.warehouses.literals import literal
 from tailrace.warehouses.projection import compile_projection, used_columns
 
 GOLDEN = """\
@@ -139,3 +146,74 @@ def test_an_emptied_projection_has_the_columns_and_no_row(projection, rows_of, t
     schema, rows = rows_of(warehouse, asked)
     assert len(rows) == 1
     assert rows_of(warehouse, asked.emptied()) == (schema, [])
+
+
+def windowed(made, since, *keys, key=("id",)):
+    """The condition of a window, on its lines."""
+    window = Window('up"dated', since, keys)
+    compiled = compile_projection(replace(made, key=key, window=window), duckdb_dialect())
+    assert 'model."up""dated" AS c' in compiled.partition("FROM")[0]
+    return compiled.partition(") AS model")[2].strip().splitlines()
+
+
+def test_a_window_is_a_condition_around_the_model(projection):
+    """Rows from a value on, those without any, and those of certain keys; without a value there is no condition."""
+    made = projection("select * from customers -- all", Name="name")
+    assert windowed(made, None) == []
+    assert windowed(made, 7) == ['WHERE model."up""dated" >= 7', '   OR model."up""dated" IS NULL']
+    assert windowed(made, 7, (1,), ("it's",))[2:] == ["   OR model.\"id\" IN (1, 'it''s')"]
+    assert windowed(made, 7, (1, "a"), (2, "b"), key=("id", "no"))[2:] == [
+        '   OR (model."id" = 1 AND model."no" = \'a\')',
+        '   OR (model."id" = 2 AND model."no" = \'b\')',
+    ]
+    assert used_columns(replace(made, window=Window("updated_at")))[-1] == "updated_at"
+
+
+MOMENT = dt.datetime(2026, 11, 1, 2, 3, 4, 5)  # noqa: DTZ001 - without a zone is meant
+
+
+@pytest.mark.parametrize(
+    ("dialect", "day", "naive", "zoned"),
+    [
+        (
+            postgresql,
+            "DATE '2026-11-01'",
+            "TIMESTAMP '2026-11-01 02:03:04.000005'",
+            "CAST('2026-11-01 02:03:04.000005+00:00' AS TIMESTAMP WITH TIME ZONE)",
+        ),
+        (
+            mssql,
+            "CAST('2026-11-01' AS DATE)",
+            "CAST('2026-11-01 02:03:04.000005' AS DATETIME2)",
+            "CAST('2026-11-01 02:03:04.000005+00:00' AS DATETIMEOFFSET)",
+        ),
+        (
+            mysql,
+            "DATE '2026-11-01'",
+            "TIMESTAMP '2026-11-01 02:03:04.000005'",
+            "TIMESTAMP '2026-11-01 02:03:04.000005'",
+        ),
+        (sqlite, "'2026-11-01'", "'2026-11-01 02:03:04.000005'", "'2026-11-01 02:03:04.000005'"),
+    ],
+)
+def test_moments_are_written_as_each_warehouse_reads_them(dialect, day, naive, zoned):
+    """To the microsecond; those with a zone in UTC, whatever zone they came in."""
+    known = sqlalchemy_dialect(dialect.dialect())
+    east = dt.timezone(dt.timedelta(hours=2))
+    assert literal(MOMENT.date(), known) == day
+    assert literal(MOMENT, known) == naive
+    assert literal((MOMENT + dt.timedelta(hours=2)).replace(tzinfo=east), known) == zoned
+
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+MOMENTS = st.dates() | st.datetimes() | st.datetimes(timezones=st.just(dt.UTC))
+
+
+@given(st.integers() | MOMENTS | st.decimals(-10, 10, places=3) | TEXTS | st.booleans())
+def test_a_literal_is_the_value(value):
+    """DuckDB reads back what was written, text of any kind too."""
+    assume(not isinstance(value, int) or abs(value) < 2**120)
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        (found,) = connection.execute(f"SELECT {literal(value, duckdb_dialect())}").fetchone()
+    assert found == value
