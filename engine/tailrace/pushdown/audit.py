@@ -32,8 +32,8 @@ TABLES: Final = {"tailrace_runs": RUNS, "tailrace_rows": ROWS}
 
 def write(desk: Desk, schema: str, run: pl.DataFrame, rows: Iterator[pl.DataFrame]) -> None:
     """Write one run and its rows, in place of what there may be of it already."""
-    if not tables.has_schema(desk, schema):
-        desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+    if not all(tables.exists(desk, schema, name) for name in TABLES):
+        tables.make_schema(desk, schema)
     run_id = run["run_id"][0]
     for name, columns in TABLES.items():
         table = f"{quoted(schema)}.{name}"

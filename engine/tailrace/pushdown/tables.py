@@ -64,14 +64,19 @@ def has_schema(desk: Desk, schema: str) -> bool:
     return bool(desk.rows(desk.words.find_schema, [schema]))
 
 
+def make_schema(desk: Desk, schema: str) -> None:
+    """Make the schema where it is not there yet; until the transaction ends nobody else makes it, or tables in it."""
+    if desk.words.alone:
+        desk.rows(desk.words.alone)  # else two that make the same thing at the same time would fail
+    if not has_schema(desk, schema):
+        desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+
+
 def prepare(desk: Desk, schema: Schema) -> None:
     """Make the schema and the table of manifests where they are not there yet."""
     if exists(desk, schema.name, MANIFESTS):
         return
-    if desk.words.alone:
-        desk.rows(desk.words.alone)  # else two that make the schema at the same time would fail
-    if not has_schema(desk, schema.name):
-        desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema.name)}")
+    make_schema(desk, schema.name)
     if not exists(desk, schema.name, MANIFESTS):
         text = desk.words.column(TEXT)
         desk.run(
@@ -136,9 +141,9 @@ def known(frame: pl.DataFrame, manifest: Manifest) -> pl.DataFrame:
     return frame.with_columns(absent).join(told, on="layout", how="left", maintain_order="left").drop("layout")
 
 
-def read(desk: Desk, table: str, manifest: Manifest, where: str = "", more: str = "") -> Iterator[pl.DataFrame]:
-    """Stored rows, batch by batch; `where` follows the table, which is called `s`."""
-    sql = f"SELECT {selected(manifest)} FROM {table} AS s {more} {where}"  # noqa: S608 - our own names
+def read(desk: Desk, table: str, manifest: Manifest) -> Iterator[pl.DataFrame]:
+    """Stored rows, batch by batch."""
+    sql = f"SELECT {selected(manifest)} FROM {table} AS s"  # noqa: S608 - our own names
     names, types = stored_names(manifest), arrow_types(manifest)
     for batch in desk.stream(sql, names, types, BATCH):
         yield as_stored(batch, manifest)
