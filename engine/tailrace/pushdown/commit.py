@@ -21,6 +21,7 @@ from tailrace.pushdown.partial import Partial
 from tailrace.pushdown.store import found_by_key
 from tailrace.snapshot.commit import owning, told
 from tailrace.snapshot.fold import answers, enter
+from tailrace.snapshot.told import under
 
 if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
@@ -159,14 +160,12 @@ class Commit:
 
     def _holding(self, matches: pl.DataFrame, fold: Sequence[str] = ()) -> pl.DataFrame:
         """Keys and match values of rows in the table that have one of these match values, under the changes' types."""
-        from tailrace.pushdown.store import under  # noqa: PLC0415
-
         manifest, types = self._manifest, self._delivered.types
         values = matches.select(
             convert_rows(matches[name], types[name], manifest.types[name]).alias(name) for name in self._matches
         ).drop_nulls()
         found = tables.read_near(self._desk, self._table, manifest, values, self._matches, fold)
-        return under(found, manifest.types, types).select(*self._keys, *self._matches)
+        return under(found.lazy(), manifest.types, types).select(*self._keys, *self._matches).collect()
 
     def _share(self) -> bool:
         """Whether a row that was there has a match value that another row was given now."""

@@ -16,6 +16,7 @@ from tailrace.failpoints import reach
 from tailrace.pushdown import tables
 from tailrace.pushdown.manifest import Manifest, parse
 from tailrace.pushdown.tables import Schema
+from tailrace.snapshot.told import Told, under
 from tailrace.snapshot.work import Workplace
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WarehouseSnapshot:
+class WarehouseSnapshot(Told):
     """One generation of a sync's snapshot, in its warehouse; generation 0 is empty and was never saved."""
 
     identity: Identity
@@ -45,31 +46,6 @@ class WarehouseSnapshot:
     def table(self) -> str:
         """The table of its rows."""
         return self.schema.rows(self.identity)
-
-    @property
-    def generation(self) -> int:
-        """Counts changes of content; 0 when there is no snapshot."""
-        return self.manifest.generation if self.manifest else 0
-
-    @property
-    def run_id(self) -> str | None:
-        """The run that saved it."""
-        return self.manifest.run_id if self.manifest and self.generation else None
-
-    @property
-    def saved_at(self) -> datetime | None:
-        """When it was saved, in UTC."""
-        return self.manifest.saved_at if self.manifest and self.generation else None
-
-    @property
-    def types(self) -> Mapping[str, LogicalType]:
-        """Pinned types by column."""
-        return self.manifest.types if self.manifest else {}
-
-    @property
-    def rows(self) -> int:
-        """Rows in it."""
-        return self.manifest.rows if self.manifest else 0
 
     def emptied(self) -> WarehouseSnapshot:
         """The same without its rows: the types it pins are all that is left to compare with."""
@@ -102,17 +78,7 @@ def found_by_key(
         return pl.DataFrame(schema={**shape, **match, "record_id": pl.String(), "unknown": tables.UNKNOWN})
     there = keys.select(convert_rows(keys[name], types[name], manifest.types[name]).alias(name) for name in names)
     found = tables.read_near(desk, snapshot.table, manifest, there.drop_nulls(), names)
-    return under(found, manifest.types, types).join(keys, on=names, how="semi")
-
-
-def under(rows: pl.DataFrame, source: Mapping[str, LogicalType], types: Mapping[str, LogicalType]) -> pl.DataFrame:
-    """Keys and match values of stored rows under other types; null where a value cannot be had so."""
-    casts = [
-        convert_rows(rows[name], source[name], kind).alias(name)
-        for name, kind in types.items()
-        if name[:2] in {"k:", "m:"} and name in source and source[name] != kind
-    ]
-    return rows.with_columns(casts)
+    return under(found.lazy(), manifest.types, types).collect().join(keys, on=names, how="semi")
 
 
 class WarehouseStore:

@@ -4,7 +4,6 @@ The rows come out of the warehouse itself for the exact one, so that both see th
 """
 
 import datetime as dt
-import itertools
 import math
 import tempfile
 from dataclasses import replace
@@ -15,6 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.unit.diff.told import comparable, groups, outcomes
 
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.canonical.nested import encode
@@ -230,32 +230,6 @@ class World:
         empty = [name for name in held if ours[name].null_count() == theirs[name].null_count() == ours.height]
         theirs, ours = theirs.drop(empty), ours.drop(empty)
         assert theirs.sort("k:id", "k:no").equals(ours.sort("k:id", "k:no")), (theirs, ours)
-
-
-def comparable(frame):
-    """A change frame's rows as text, in an order of their own; NaN is itself there."""
-    kept = frame.drop("seq", "row", "loc", strict=False)
-    return sorted(repr(row) for row in kept.select(sorted(kept.columns)).to_dicts())
-
-
-def groups(invalid):
-    """Invalid rows by reason."""
-    return {item.reason: item.rows for item in invalid}
-
-
-def outcomes(frame, choices):
-    """Outcomes for the rows of a change frame, as chosen."""
-    said = [choice for _, choice in zip(range(frame.height), itertools.cycle(choices), strict=False)]
-    return pl.DataFrame(
-        {
-            "seq": frame["seq"],
-            "status": [status for status, _, _ in said],
-            "record_id": [f"R{row['k:id']}{row['k:no']}" for row in frame.select("k:id", "k:no").to_dicts()],
-            "code": [code for _, code, _ in said],
-            "message": [message for _, _, message in said],
-        },
-        schema={"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String},
-    )
 
 
 @pytest.fixture(params=["at once", "in buckets"])
