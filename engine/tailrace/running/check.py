@@ -139,7 +139,7 @@ def _types(session: Session, sync: Sync) -> dict[str, LogicalType]:
     Running the projection over no rows also has the warehouse compile each `sql:`.
     """
     projection = sync.projection()
-    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
+    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS no_rows WHERE 1 = 0")  # noqa: S608
     with session.warehouse(sync.warehouse).read(empty) as batches:
         schema = next(iter(batches)).schema
     return {field.name: logical_type(field.type) for field in schema if not pa.types.is_null(field.type)}

@@ -99,7 +99,7 @@ def _in_warehouse(
 def _faults(session: Session, sync: Sync) -> None:
     """WarehouseError when the model by itself fails, which is then told better than of a comparison with it."""
     projection = sync.projection()
-    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
+    empty = replace(projection, model_sql=f"SELECT * FROM (\n{projection.model_sql}\n) AS no_rows WHERE 1 = 0")  # noqa: S608
     with session.warehouse(sync.warehouse).read(empty) as batches:
         next(iter(batches), None)
 

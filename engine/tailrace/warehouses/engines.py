@@ -41,6 +41,8 @@ def _any(name: str, url: URL, project_dir: Path) -> Engine:
         return _postgres(name, url)
     if backend == "sqlite":
         return _sqlite(name, url, project_dir)
+    if backend in ("mysql", "mariadb"):
+        return _mysql(name, url)
     return _create(name, url)
 
 
@@ -128,6 +130,18 @@ def _sqlite_session(connection: Any, _record: object) -> None:
 
 def _sha256(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _mysql(name: str, url: URL) -> Engine:
+    engine = _create(name, url)
+    event.listen(engine, "connect", _mysql_session)
+    return engine
+
+
+def _mysql_session(connection: Any, _record: object) -> None:
+    """TIMESTAMP columns are shown under the session's zone: it must not be the server's own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET time_zone = '+00:00'")
 
 
 def _snowflake(name: str, config: SnowflakeConfig) -> Engine:

@@ -42,3 +42,14 @@ def test_two_that_are_the_first_wait_for_each_other(postgres, made):
     with postgres.desk(write=False) as desk:
         found = desk.rows(f'SELECT run_id FROM "{schema}".tailrace_runs ORDER BY run_id')
     assert found == [("first",), ("second",)]
+
+
+def test_a_run_is_there_once_however_often_it_is_written(warehouse):
+    """In each warehouse; its rows are as they were given."""
+    rows = pl.DataFrame([pl.Series(n, ["x"], pl.String) for n in audit.ROWS]).with_columns(run_id=pl.lit("run"))
+    for _ in range(2):
+        with warehouse.desk(write=True) as desk:
+            audit.write(desk, "copies", record("run"), iter([rows]))
+    with warehouse.desk(write=False) as desk:
+        places = (desk.words.place("copies", name) for name in audit.TABLES)
+        assert [desk.rows(f"SELECT run_id FROM {place}") for place in places] == [[("run",)], [("run",)]]
