@@ -344,7 +344,7 @@ def test_check_prints_the_rights_that_are_missing_in_mariadb(workspace, mariadb_
         said = lab.workspace.run("check", code=2).out
         grants = [line.strip() for line in said.splitlines() if "GRANT" in line]
         assert grants == ["GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX ON `tailrace`.* TO 'reader'@'%';"]
-        source.run(*grants)
+        source.run(*(grant.replace("%", "%%") for grant in grants))  # which the driver would fill
         lab.workspace.run("check")
         assert lab.ran()["acknowledged"] == 3
     finally:
