@@ -1,9 +1,15 @@
 """Fixtures that several suites share: a real PostgreSQL server, started once per test process."""
 
+import contextlib
+import getpass
 import itertools
+import os
 import shutil
 import signal
+import socket
+import subprocess
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 
@@ -19,6 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
+PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
 # How long an example takes is the machine's affair: deadlines are assertions about time.
 settings.register_profile("tailrace", deadline=None)
@@ -47,6 +54,54 @@ def postgres_url():
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb_url():
+    """SQLAlchemy URL of root on a MariaDB server of our own, reached over a Unix socket."""
+    server, maker = (shutil.which(name, path=PROGRAMS) for name in ("mariadbd", "mariadb-install-db"))
+    if server is None or maker is None:
+        pytest.skip("there is no MariaDB here (mariadbd and mariadb-install-db)")
+    pytest.importorskip("pymysql", reason="PyMySQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="tailrace-maria-"))  # short: a socket's path has at most 107 bytes
+    data, path, user = f"--datadir={folder / 'data'}", folder / "socket", f"--user={getpass.getuser()}"
+    made = [maker, "--no-defaults", data, user, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(made, check=True, capture_output=True)
+    quick = ["--skip-networking", "--innodb-flush-log-at-trx-commit=0", f"--pid-file={folder / 'pid'}"]
+    with (folder / "log").open("wb") as log:
+        begun = [server, "--no-defaults", data, user, f"--socket={path}", *quick]
+        process = subprocess.Popen(begun, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _answering(path, process, folder / "log")
+        yield f"mysql+pymysql://root@localhost/?unix_socket={path}"
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mariadb_database(mariadb_url):
+    """URL of an empty MariaDB database of the test's own; what there is of our schema is dropped as well."""
+    name = f"test_{next(_numbers)}"
+    admin = sa.create_engine(mariadb_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield sa.make_url(mariadb_url).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        for each in (name, "tailrace"):
+            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {each}")
+
+
+def _answering(path, process, log):
+    """Wait until a server that was started answers at a socket."""
+    while True:
+        assert process.poll() is None, log.read_text()
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.connect(str(path))
+            if probe.recv(1):
+                return
+        threading.Event().wait(0.05)
 
 
 def _make_fast(url):

@@ -1,7 +1,9 @@
-"""`snapshots: warehouse` through the command line: a table of people in DuckDB or PostgreSQL, mirrored to SQLite."""
+"""`snapshots: warehouse` through the command line: a table of people in each warehouse, mirrored to SQLite."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 
@@ -32,6 +34,10 @@ fields:
 """
 FIRST = ((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
 SECOND = ((1, "Ann", "ann@example.com", 10.5), (2, "Rob", None, 20), (4, "Dee", None, 7))
+SCHEMA_TABLES = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace' "
+    "AND substr(table_name, 1, 9) = 'snapshot_'"
+)
 COLUMNS = "(id bigint, name text, email text, spent numeric(12, 2))"
 
 
@@ -58,6 +64,30 @@ class Postgres:
         with self.engine.connect() as connection:
             results = [connection.exec_driver_sql(statement) for statement in statements]
             return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+
+
+class Lite:
+    """The people in an SQLite file."""
+
+    schema_tables = "SELECT name FROM sqlite_master WHERE name LIKE 'tailrace.snapshot\\_%' ESCAPE '\\'"
+
+    def __init__(self, workspace):
+        self.path = workspace.root / "main.db"
+        self.config = '{type: sqlalchemy, url: "sqlite:///main.db"}'
+
+    def run(self, *statements):
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            found = [connection.execute(statement).fetchall() for statement in statements][-1]
+            connection.commit()
+            return found
+
+
+class Maria(Postgres):
+    """The people in a MariaDB database."""
+
+    def __init__(self, url):
+        super().__init__(url)
+        self.config = f'{{type: sqlalchemy, url: "{url}"}}'
 
 
 class Lab:
@@ -97,15 +127,15 @@ class Lab:
 
     def snapshot(self):
         """How many rows the snapshot has, by its table and by its manifest."""
-        (name,) = {
-            row[0]
-            for row in self.source.run(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace' "
-                "AND substr(table_name, 1, 9) = 'snapshot_'"
-            )
-        }
+        (name,) = {row[0] for row in self.source.run(getattr(self.source, "schema_tables", SCHEMA_TABLES))}
         (status,) = self.workspace.run("status", "--json").json["syncs"]
-        return self.source.run(f"SELECT count(*) FROM tailrace.{name}")[0][0], status["snapshot_rows"]
+        return self.source.run(f"SELECT count(*) FROM {self.place(name)}")[0][0], status["snapshot_rows"]
+
+    def place(self, name):
+        """A table of ours, as the warehouse writes it."""
+        if not isinstance(self.source, Lite):
+            return f"tailrace.{name}"
+        return f'"{name}"' if name.startswith("tailrace.") else f'"tailrace.{name}"'
 
     def edit(self, name, old, new):
         """Change a file of the project."""
@@ -114,11 +144,15 @@ class Lab:
         path.write_text(path.read_text().replace(old, new))
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", "postgres", "sqlite", "mariadb"])
 def lab(request, workspace):
     """The project over each warehouse that can run here."""
     if request.param == "duckdb":
         return Lab(workspace, Duck(workspace))
+    if request.param == "sqlite":
+        return Lab(workspace, Lite(workspace))
+    if request.param == "mariadb":
+        return Lab(workspace, Maria(request.getfixturevalue("mariadb_database")))
     return Lab(workspace, Postgres(request.getfixturevalue("postgres_database")))
 
 
@@ -255,12 +289,13 @@ def test_what_runs_did_can_be_asked_for_by_sql(lab):
     lab.people(SECOND)
     second = lab.ran()
     lab.ran()
-    runs = lab.source.run("SELECT run_id, status, acknowledged FROM tailrace.tailrace_runs ORDER BY started_at")
+    runs = lab.source.run(f"SELECT run_id, status, acknowledged FROM {lab.place('tailrace_runs')} ORDER BY started_at")
     assert [row[1:] for row in runs] == [("succeeded", 3), ("succeeded", 3), ("nothing_to_do", 0)]
     assert [row[0] for row in runs[:2]] == [first["run_id"], second["run_id"]]
+    key = "`key`" if isinstance(lab.source, Maria) else "key"
     rows = lab.source.run(
-        f"SELECT key, operation, outcome, error FROM tailrace.tailrace_rows WHERE run_id = '{second['run_id']}' "
-        "ORDER BY key"
+        f"SELECT {key}, operation, outcome, error FROM {lab.place('tailrace_rows')} "
+        f"WHERE run_id = '{second['run_id']}' ORDER BY 1"
     )
     assert rows == [
         ('{"id":2}', "update", "acknowledged", None),
@@ -295,6 +330,25 @@ def test_check_prints_the_rights_that_are_missing(workspace, postgres_database):
         assert lab.ran()["acknowledged"] == 3
     finally:
         source.run("DROP OWNED BY reader", "DROP ROLE reader")
+
+
+def test_check_prints_the_rights_that_are_missing_in_mariadb(workspace, mariadb_database):
+    """As one statement that grants them; with those it is well, and a run goes through."""
+    source = Maria(mariadb_database)
+    source.run("DROP USER IF EXISTS reader", "CREATE USER reader")
+    lab = Lab(workspace, source)
+    lab.edit("tailrace.yml", mariadb_database, mariadb_database.replace("root@", "reader@"))
+    lab.people(FIRST)
+    source.run(f"GRANT SELECT ON {sa.make_url(mariadb_database).database}.* TO reader")
+    try:
+        said = lab.workspace.run("check", code=2).out
+        grants = [line.strip() for line in said.splitlines() if "GRANT" in line]
+        assert grants == ["GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX ON `tailrace`.* TO 'reader'@'%';"]
+        source.run(*(grant.replace("%", "%%") for grant in grants))  # which the driver would fill
+        lab.workspace.run("check")
+        assert lab.ran()["acknowledged"] == 3
+    finally:
+        source.run("DROP USER reader")
 
 
 def test_what_cannot_hold_snapshots_says_so(workspace):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from tailrace.pushdown import tables
-from tailrace.pushdown.words import quoted
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -32,15 +31,17 @@ TABLES: Final = {"tailrace_runs": RUNS, "tailrace_rows": ROWS}
 
 def write(desk: Desk, schema: str, run: pl.DataFrame, rows: Iterator[pl.DataFrame]) -> None:
     """Write one run and its rows, in place of what there may be of it already."""
-    if not tables.has_schema(desk, schema):
-        desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
-    run_id = run["run_id"][0]
+    if not all(tables.exists(desk, schema, name) for name in TABLES):
+        tables.make_schema(desk, schema)
+    run_id, words = run["run_id"][0], desk.words
     for name, columns in TABLES.items():
-        table = f"{quoted(schema)}.{name}"
         if not tables.exists(desk, schema, name):
-            made = ", ".join(f"{column} {desk.words.column(kind)}" for column, kind in columns.items())
-            desk.run(f"CREATE TABLE IF NOT EXISTS {table} ({made})")
-        desk.run(f"DELETE FROM {table} WHERE run_id = {desk.words.mark}", [run_id])  # noqa: S608
-    desk.load(f"{quoted(schema)}.tailrace_runs", list(RUNS), run, RUNS)
+            made = ", ".join(f"{words.named(column)} {words.column(kind)}" for column, kind in columns.items())
+            desk.run(f"CREATE TABLE IF NOT EXISTS {words.place(schema, name)} ({made})")
+    desk.begin()
+    for name in TABLES:
+        desk.run(f"DELETE FROM {words.place(schema, name)} WHERE run_id = {words.mark}", [run_id])  # noqa: S608
+    desk.load(words.place(schema, "tailrace_runs"), list(RUNS), run, RUNS)
+    names = [words.named(column) for column in ROWS]
     for batch in rows:
-        desk.load(f"{quoted(schema)}.tailrace_rows", list(ROWS), batch, ROWS)
+        desk.load(words.place(schema, "tailrace_rows"), names, batch, ROWS)

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tailrace.canonical.convert import convert_rows
+from tailrace.canonical.types import dtype
 from tailrace.diff.pinning import Pinning
 from tailrace.failpoints import reach
 from tailrace.pushdown import tables
 from tailrace.pushdown.manifest import Manifest
 from tailrace.pushdown.partial import Partial
 from tailrace.pushdown.store import found_by_key
+from tailrace.pushdown.tables import fresh_name
 from tailrace.snapshot.commit import owning, told
 from tailrace.snapshot.fold import answers, enter
+from tailrace.snapshot.told import under
 
 if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
@@ -49,9 +52,11 @@ class _Taken:
 class Commit:
     """One commit; the transaction is the caller's."""
 
-    def __init__(self, desk: Desk, snapshot: WarehouseSnapshot, delivered: Delivered, work: Path) -> None:
+    _desk: Desk
+
+    def __init__(self, snapshot: WarehouseSnapshot, delivered: Delivered, work: Path) -> None:
         assert snapshot.manifest is not None  # noqa: S101 - the store has seen to it
-        self._desk, self._delivered, self._work = desk, delivered, work
+        self._delivered, self._work = delivered, work
         self._before, self._manifest, self._table = snapshot, snapshot.manifest, snapshot.table
         self._revision = snapshot.revision + 1
         origin = delivered.origin
@@ -60,9 +65,24 @@ class Commit:
         self._keys = [f"k:{name}" for name in delivered.spec.key]
         self._matches = [f"m:{name}" for name in delivered.spec.match]
         self._taken = _Taken()
+        self._wide: Manifest | None = None
+        """What the table that was prepared holds; None where none was."""
 
-    def run(self) -> Manifest:
+    def prepare(self, desk: Desk) -> None:
+        """Make a table of another shape where rows need one, before the transaction; nobody knows of it until its end.
+
+        It has a column for each field that may get a value, as none can be added on the way.
+        """
+        manifest, types = self._manifest, self._delivered.types
+        wide = manifest.typed(self._retyped())
+        wide = wide.typed({name: types[name] for name in self._valued() if name not in wide.types})
+        if wide.columns != manifest.columns or wide.types != manifest.types:
+            self._wide = replace(wide, table=fresh_name(self._before.identity))
+            tables.create(desk, self._before.schema.rows(self._before.identity, self._wide), self._wide)
+
+    def run(self, desk: Desk) -> Manifest:
         """Take all changes in; gives the manifest that follows, still without number and date."""
+        self._desk = desk
         self._make()
         for batch in self._delivered.rows.batches(BATCH):
             self._take(batch.join(self._answers, on="seq", how="semi", maintain_order="left"))
@@ -73,22 +93,53 @@ class Commit:
         folds = self._manifest.folds if self._origin is None else spec.fold_match
         shared = self._share() or (self._origin.shared if self._origin is not None else self._manifest.shared)
         # Counted, not summed up: should somebody have written to the table, the next comparison must not be led astray.
-        rows = int(self._desk.rows(f"SELECT count(*) FROM {self._table}")[0][0])  # noqa: S608 - our own name
+        count = f"SELECT count(*) FROM {self._table}"  # noqa: S608 - our own name
+        rows = int(self._desk.rows(count)[0][0]) if self._manifest.columns else 0
         return replace(self._manifest, rows=rows, folds=folds, shared=shared)
 
-    def _make(self) -> None:
-        """The table, with rows and columns under today's types."""
-        types = self._delivered.types
-        if not self._manifest.columns:
-            self._manifest = self._manifest.typed({n: types[n] for n in (*self._keys, *self._matches)})
-            tables.create(self._desk, self._table, self._manifest)
-            return
-        retyped = {n: kind for n, kind in types.items() if self._manifest.types.get(n, kind) != kind}
-        if retyped:
-            self._rewrite(retyped)
+    def _valued(self) -> list[str]:
+        """Columns that a change which was answered has a value of, old or new."""
+        found: set[str] = set()
+        for batch in self._delivered.rows.batches(BATCH):
+            some = batch.join(self._answers, on="seq", how="semi")
+            found |= {name for name in some.columns if some[name].null_count() < some.height}
+        seen = {f"f:{name[2:]}" if name[:2] in {"n:", "o:"} else name for name in found}
+        return sorted(seen & self._delivered.types.keys(), key=lambda name: ("kmf".index(name[0]), name))
 
-    def _rewrite(self, retyped: Mapping[str, LogicalType]) -> None:
-        """Make the table anew where columns leave their type."""
+    def _retyped(self) -> dict[str, LogicalType]:
+        known = self._manifest.types
+        return {name: kind for name, kind in self._delivered.types.items() if known.get(name, kind) != kind}
+
+    def _make(self) -> None:
+        """The table, with rows under today's types; the first rows make it."""
+        retyped = self._retyped()
+        if self._wide is not None:
+            self._move(self._wide, retyped)
+        elif retyped:
+            stored = self._converted(retyped)
+            self._desk.run(f"DROP TABLE {self._table}")
+            self._manifest = self._manifest.typed(retyped)
+            tables.create(self._desk, self._table, self._manifest)
+            self._keep(stored)
+
+    def _move(self, wide: Manifest, retyped: Mapping[str, LogicalType]) -> None:
+        """Take the rows that there are to the table that was prepared."""
+        before, old = self._manifest, self._table
+        stored = self._converted(retyped) if retyped and before.columns else None
+        self._manifest, self._table = wide, self._before.schema.rows(self._before.identity, wide)
+        if stored is not None:
+            self._keep(stored)
+        elif before.columns:
+            columns = ", ".join([*before.columns.values(), *tables.FIXED, "revision"])
+            self._desk.run(f"INSERT INTO {self._table} ({columns}) SELECT {columns} FROM {old}")  # noqa: S608
+
+    def _keep(self, stored: pl.DataFrame) -> None:
+        # Under the number that they had at most: rows of this commit's own are told from them by it.
+        revision = self._before.revision
+        self._manifest = tables.append(self._desk, self._table, self._manifest, stored, revision)
+
+    def _converted(self, retyped: Mapping[str, LogicalType]) -> pl.DataFrame:
+        """All rows, where columns leave their type."""
         manifest = self._manifest
         every = Partial(manifest, self._before.revision, self._work / "rows.parquet")
         with every.file() as file:
@@ -96,12 +147,9 @@ class Commit:
                 every.add(file, rows)
         lost = frozenset(name for name, kind in retyped.items() if not every.converts(name, kind))
         pinning = Pinning(self._delivered.types, frozenset(retyped), lost, ())
-        self._desk.run(f"DROP TABLE {self._table}")
-        self._manifest = manifest.typed(retyped)
-        tables.create(self._desk, self._table, self._manifest)
         stored = pinning.stored(every.fetch(every.live_places()), manifest.types)
         absent = [pl.lit(None).alias(name) for name in lost if name[:2] == "m:"]
-        self._append(stored.with_columns(absent).drop("loc").collect(engine="streaming"))
+        return stored.with_columns(absent).drop("loc").collect(engine="streaming")
 
     def _take(self, batch: pl.DataFrame) -> None:
         """One batch of settled changes."""
@@ -114,8 +162,13 @@ class Commit:
         if self._before.rows:
             tables.remove(self._desk, self._table, self._manifest, entries.gone, types)
         pinned = {n: types[n] for n in entered.columns if n in types and entered[n].null_count() < len(entered)}
+        if not pinned:
+            return  # without a key there is no row
         wider = self._manifest.typed({n: kind for n, kind in pinned.items() if n not in self._manifest.types})
-        tables.widen(self._desk, self._table, self._manifest, wider)
+        if self._manifest.columns:
+            tables.widen(self._desk, self._table, self._manifest, wider)
+        else:
+            tables.create(self._desk, self._table, wider)
         self._manifest = wider
         self._append(entered.drop(name for name in entered.columns if name[:2] == "n:" or name in _OURS))
         self._note(entered, batch, base)
@@ -159,14 +212,14 @@ class Commit:
 
     def _holding(self, matches: pl.DataFrame, fold: Sequence[str] = ()) -> pl.DataFrame:
         """Keys and match values of rows in the table that have one of these match values, under the changes' types."""
-        from tailrace.pushdown.store import under  # noqa: PLC0415
-
         manifest, types = self._manifest, self._delivered.types
+        if not manifest.columns.keys() >= {*self._matches}:
+            return pl.DataFrame(schema={name: dtype(types[name]) for name in (*self._keys, *self._matches)})
         values = matches.select(
             convert_rows(matches[name], types[name], manifest.types[name]).alias(name) for name in self._matches
         ).drop_nulls()
         found = tables.read_near(self._desk, self._table, manifest, values, self._matches, fold)
-        return under(found, manifest.types, types).select(*self._keys, *self._matches)
+        return under(found.lazy(), manifest.types, types).select(*self._keys, *self._matches).collect()
 
     def _share(self) -> bool:
         """Whether a row that was there has a match value that another row was given now."""

@@ -136,9 +136,7 @@ class _Narrowed(Diff):
 
     def _retype(self, misses: Misses) -> None:
         narrowing = self._narrowing
-        if narrowing is not None and not (
-            narrowing.sound and (not self._pinning.retyped or not narrowing.counted.hits)
-        ):
+        if narrowing is not None and (not narrowing.sound or (self._pinning.retyped and narrowing.counted.hits)):
             raise Unsuited
         super()._retype(misses)
 

@@ -21,6 +21,12 @@ class Desk(Protocol):
 
     words: Words
 
+    def begin(self) -> None:
+        """Begin the transaction where none has begun; until then each statement is one by itself.
+
+        Only where statements about tables end transactions is there a time before, in which to make those statements.
+        """
+
     def compiled(self, projection: Projection) -> str:
         """A projected model as a query, whose columns are c0, c1 and so on."""
 

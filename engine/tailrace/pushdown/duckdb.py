@@ -52,6 +52,9 @@ class DuckDBDesk:
         self._connection, self._fault = connection, fault
         self._numbers = itertools.count()
 
+    def begin(self) -> None:
+        """The transaction has begun with the desk."""
+
     def compiled(self, projection: Projection) -> str:
         """A projected model as a query, whose columns are c0, c1 and so on."""
         return compile_projection(projection, duckdb_dialect())

@@ -37,6 +37,8 @@ class Manifest:
     """Whether two rows may have one match value."""
     folds: frozenset[str] = frozenset()
     """Match fields that compared without regard to case when rows were last told apart."""
+    table: str = ""
+    """The table of the rows within the schema; nothing where it has the name that all have."""
     moved: str = ""
     """Where the rows have been moved to; nothing while they are here."""
 
@@ -57,7 +59,8 @@ class Manifest:
         columns = dict(self.columns)
         for name in types:
             if name not in columns:
-                columns[name] = f"{name[0]}{sum(each[0] == name[0] for each in columns)}"
+                taken = [int(column[1:]) for column in columns.values() if column[0] == name[0]]
+                columns[name] = f"{name[0]}{max(taken, default=-1) + 1}"
         return replace(self, types={**self.types, **types}, columns=columns)
 
     def to_json(self) -> str:
@@ -75,6 +78,7 @@ class Manifest:
             "shared": self.shared,
             "folds": sorted(self.folds),
             "moved": self.moved,
+            **({"table": self.table} if self.table else {}),
         }
         return json.dumps(body, ensure_ascii=False)
 
@@ -120,4 +124,5 @@ def _parsed(body: Mapping[str, Any]) -> Manifest:
         shared=bool(body["shared"]),
         folds=frozenset(map(str, body["folds"])),
         moved=str(body["moved"]),
+        table=str(body.get("table", "")),
     )

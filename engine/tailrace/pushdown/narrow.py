@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from tailrace.pushdown.tables import arrow_types, as_stored, selected, stored_names
+from tailrace.pushdown.words import Sort
 from tailrace.warehouses.projection import known_types
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
     from tailrace.pushdown.manifest import Manifest
     from tailrace.pushdown.partial import Partial
-    from tailrace.pushdown.words import Sort, Words
+    from tailrace.pushdown.words import Words
     from tailrace.warehouses.base import Projection
 
 HERE = "here"
@@ -57,6 +58,9 @@ class Narrowing:
     def __post_init__(self) -> None:
         self.sql = self.desk.compiled(self.projection)
         self.sorts = dict(zip(self.projection.names, self.desk.sorts(self.sql), strict=True))
+        for at, kind in known_types(self.projection).items():
+            if pa.types.is_boolean(kind):  # that not every warehouse has
+                self.sorts[self.projection.names[at]] = Sort("bool")
 
     @property
     def possible(self) -> bool:
@@ -73,7 +77,7 @@ class Narrowing:
         """The rows of the model that need a look; stored ones are put aside as they come by."""
         counted = self.counted
         with partial.file() as file:
-            yield from self._read(self._query("FULL JOIN", f"({self._hit()}) IS NOT TRUE"), partial, file, rows)
+            yield from self._read(self._differing(), partial, file, rows)
             counted.hits = counted.model - counted.new - counted.pairs
             alone = counted.hits == self.manifest.rows - counted.gone - counted.pairs
             if not alone:
@@ -86,15 +90,16 @@ class Narrowing:
         keys, counted = [f"s.{self.manifest.columns[f'k:{name}']}" for name in self.spec.key], self.counted
         shown = ", ".join(f"{key} AS d{at}" for at, key in enumerate(keys))
         twice = (
-            f"SELECT {shown}, count(*) AS n, sum(CASE WHEN ({self._hit()}) IS TRUE THEN 1 ELSE 0 END) AS hits "  # noqa: S608
-            f"FROM {self._both('JOIN')} GROUP BY {', '.join(keys)} HAVING count(*) > 1"
+            f"SELECT {shown}, count(*) AS n, sum(CASE WHEN {self._words.true.format(self._hit())} THEN 1 ELSE 0 END) "  # noqa: S608
+            f"AS hits FROM {self._both('JOIN')} GROUP BY {', '.join(keys)} HAVING count(*) > 1"
         )
         found = self.desk.rows(f"SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM ({twice}) AS t")  # noqa: S608
         groups, members, hits = (int(value) for value in found[0])
         self.sound = counted.hits + counted.pairs - members + groups + counted.gone == self.manifest.rows
         if hits and self.sound:
             equal = " AND ".join(f"t.d{at} = {key}" for at, key in enumerate(keys))
-            query = self._query("JOIN", f"({self._hit()}) IS TRUE", f"JOIN ({twice}) AS t ON {equal}")
+            both = f"{self._both('JOIN')} JOIN ({twice}) AS t ON {equal}"
+            query = self._query(both, self._words.true.format(self._hit()))
             pairs = counted.pairs
             yield from self._read(query, partial, file, rows)
             self.sound = counted.pairs == pairs + hits
@@ -102,7 +107,9 @@ class Narrowing:
 
     def _read(self, query: str, partial: Partial, file: FrameFile, rows: int) -> Iterator[pa.RecordBatch]:
         names = self.projection.names
-        known = known_types(self.projection) | {len(names): pa.bool_()} | arrow_types(self.manifest, len(names) + 1)
+        theirs = {at: sort.arrow for at, sort in enumerate(self.sorts.values()) if sort.arrow is not None}
+        known = theirs | known_types(self.projection) | {len(names): pa.bool_()}
+        known |= arrow_types(self.manifest, len(names) + 1)
         stored = stored_names(self.manifest)
         columns = [*(f"model {name}" for name in names), HERE, *stored]
         for batch in self.desk.stream(query, columns, known, rows):
@@ -116,9 +123,44 @@ class Narrowing:
             self.counted.gone += theirs.num_rows - both
             yield ours
 
-    def _query(self, join: str, where: str, more: str = "") -> str:
+    def _differing(self) -> str:
+        """The rows of both sides that are not known to be equal."""
+        untrue = self._words.untrue.format(self._hit())
+        if self._words.full_join:
+            return self._query(self._both("FULL JOIN"), untrue)
+        # Keys as columns, so that both joins can look rows up by them.
+        terms = [self._key_terms(name) for name in self.spec.key]
+        keys = ", ".join(f"{model} AS j{at}" for at, (model, _) in enumerate(terms))
+        equal = " AND ".join(f"m.j{at} = {stored}" for at, (_, stored) in enumerate(terms))
+        nothing = ", ".join(["NULL"] * (len(self.projection.names) + 1))
+        there, found = self._looked_up([stored for _, stored in terms])
+        return (
+            f"WITH m AS (SELECT TRUE AS here, p.*, {keys} FROM (\n{self.sql}\n) AS p) "  # noqa: S608
+            f"{self._query(f'm LEFT JOIN {self.table} AS s ON {equal}', untrue)} "
+            f"UNION ALL SELECT {nothing}, {selected(self.manifest)} "
+            f"FROM {self.table} AS s LEFT JOIN (SELECT DISTINCT {there} FROM m) AS d ON {found} WHERE d.j0 IS NULL"
+        )
+
+    def _looked_up(self, stored: Sequence[str]) -> tuple[str, str]:
+        """The model's keys as a list to look up, and how stored ones are found in it."""
+        columns = {f"j{at}": f"j{at}" for at in range(len(stored))}
+        equal = [f"d.j{at} = {term}" for at, term in enumerate(stored)]
+        for at, name in enumerate(self.spec.key):
+            if self._words.short and self.manifest.types[f"k:{name}"].kind == "string":
+                columns[f"b{at}"] = f"{self._words.short.format(f'j{at}')} AS b{at}"
+                equal.append(f"d.b{at} = {self._words.short.format(stored[at])}")
+        return ", ".join(columns.values()), " AND ".join(equal)
+
+    def _key_terms(self, name: str) -> tuple[str, str]:
+        column = f"k:{name}"
+        at, kind = self.projection.names.index(column), self.manifest.types[column]
+        terms = self._words.equal(f"p.c{at}", self.sorts[column], f"s.{self.manifest.columns[column]}", kind)
+        assert terms is not None  # noqa: S101 - else this comparison is not possible
+        return terms.model, terms.stored
+
+    def _query(self, source: str, where: str) -> str:
         columns = ", ".join(f"m.c{at}" for at in range(len(self.projection.names)))
-        return f"SELECT {columns}, m.here, {selected(self.manifest)} FROM {self._both(join)} {more} WHERE {where}"  # noqa: S608
+        return f"SELECT {columns}, m.here, {selected(self.manifest)} FROM {source} WHERE {where}"  # noqa: S608
 
     def _both(self, join: str) -> str:
         equal = " AND ".join(str(self._strict(f"k:{name}")) for name in self.spec.key)

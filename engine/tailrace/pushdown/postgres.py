@@ -76,6 +76,9 @@ class PostgresDesk:
         for setting in _SETTINGS:
             self.run(f"SET LOCAL {setting}")
 
+    def begin(self) -> None:
+        """The transaction has begun with the desk."""
+
     def compiled(self, projection: Projection) -> str:
         """A projected model as a query, whose columns are c0, c1 and so on."""
         return compile_projection(projection, self._dialect)

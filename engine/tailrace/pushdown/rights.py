@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def missing(desk: Desk, schema: str) -> list[str]:
-    """One statement, or one sentence, for each right that is missing; none where all are there."""
-    return _postgres(desk, schema) if desk.words.name == "postgresql" else _duckdb(desk)
+    """One statement, or one sentence, for each right that is missing; none where that cannot be told."""
+    look = _LOOKS.get(desk.words.name)
+    return look(desk, schema) if look else []
 
 
 def _postgres(desk: Desk, schema: str) -> list[str]:
@@ -41,7 +43,43 @@ def _tables(desk: Desk, schema: str, who: str) -> list[str]:
     return list(dict.fromkeys(f"GRANT {quoted(owner)} TO {who};" for _, owner, ours in tables if not ours))
 
 
-def _duckdb(desk: Desk) -> list[str]:
-    paths = [Path(path) for (path,) in desk.rows("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL")]
+def _duckdb(desk: Desk, _schema: str) -> list[str]:
+    return _files(row[0] for row in desk.rows("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL"))
+
+
+def _sqlite(desk: Desk, _schema: str) -> list[str]:
+    return _files(row[2] for row in desk.rows("PRAGMA database_list") if row[2])
+
+
+def _mysql(desk: Desk, schema: str) -> list[str]:
+    """By the user's own grants; what roles give cannot be seen so, and then nothing is told."""
+    if desk.rows("SELECT CURRENT_ROLE()")[0][0] not in {None, "NONE"}:
+        return []
+    user, _, host = desk.rows("SELECT CURRENT_USER()")[0][0].rpartition("@")
+    who = f"'{user}'@'{host}'"
+    found = desk.rows("SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = %s", [who])
+    there = (
+        "SELECT privilege_type FROM information_schema.schema_privileges "
+        "WHERE grantee = %s AND %s LIKE table_schema"  # where a name may have wildcards
+    )
+    has = {row[0] for row in (*found, *desk.rows(there, [who, schema]))}
+    lacking = [right for right in _MYSQL_RIGHTS if right not in has]
+    return [f"GRANT {', '.join(lacking)} ON {desk.words.quote(schema)}.* TO {who};"] if lacking else []
+
+
+_MYSQL_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "INDEX")
+
+
+def _files(found: Iterable[str]) -> list[str]:
+    paths = [Path(path) for path in found]
     wanted = [(place, "written") for path in paths if path.exists() for place in (path, path.parent)]
     return [f"{place} cannot be {what} by this user" for place, what in wanted if not os.access(place, os.W_OK)]
+
+
+_LOOKS: Mapping[str, Callable[[Desk, str], list[str]]] = {
+    "postgresql": _postgres,
+    "duckdb": _duckdb,
+    "sqlite": _sqlite,
+    "mysql": _mysql,
+    "mariadb": _mysql,
+}

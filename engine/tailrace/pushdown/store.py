@@ -16,6 +16,7 @@ from tailrace.failpoints import reach
 from tailrace.pushdown import tables
 from tailrace.pushdown.manifest import Manifest, parse
 from tailrace.pushdown.tables import Schema
+from tailrace.snapshot.told import Told, under
 from tailrace.snapshot.work import Workplace
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WarehouseSnapshot:
+class WarehouseSnapshot(Told):
     """One generation of a sync's snapshot, in its warehouse; generation 0 is empty and was never saved."""
 
     identity: Identity
@@ -44,32 +45,7 @@ class WarehouseSnapshot:
     @property
     def table(self) -> str:
         """The table of its rows."""
-        return self.schema.rows(self.identity)
-
-    @property
-    def generation(self) -> int:
-        """Counts changes of content; 0 when there is no snapshot."""
-        return self.manifest.generation if self.manifest else 0
-
-    @property
-    def run_id(self) -> str | None:
-        """The run that saved it."""
-        return self.manifest.run_id if self.manifest and self.generation else None
-
-    @property
-    def saved_at(self) -> datetime | None:
-        """When it was saved, in UTC."""
-        return self.manifest.saved_at if self.manifest and self.generation else None
-
-    @property
-    def types(self) -> Mapping[str, LogicalType]:
-        """Pinned types by column."""
-        return self.manifest.types if self.manifest else {}
-
-    @property
-    def rows(self) -> int:
-        """Rows in it."""
-        return self.manifest.rows if self.manifest else 0
+        return self.schema.rows(self.identity, self.manifest)
 
     def emptied(self) -> WarehouseSnapshot:
         """The same without its rows: the types it pins are all that is left to compare with."""
@@ -102,17 +78,7 @@ def found_by_key(
         return pl.DataFrame(schema={**shape, **match, "record_id": pl.String(), "unknown": tables.UNKNOWN})
     there = keys.select(convert_rows(keys[name], types[name], manifest.types[name]).alias(name) for name in names)
     found = tables.read_near(desk, snapshot.table, manifest, there.drop_nulls(), names)
-    return under(found, manifest.types, types).join(keys, on=names, how="semi")
-
-
-def under(rows: pl.DataFrame, source: Mapping[str, LogicalType], types: Mapping[str, LogicalType]) -> pl.DataFrame:
-    """Keys and match values of stored rows under other types; null where a value cannot be had so."""
-    casts = [
-        convert_rows(rows[name], source[name], kind).alias(name)
-        for name, kind in types.items()
-        if name[:2] in {"k:", "m:"} and name in source and source[name] != kind
-    ]
-    return rows.with_columns(casts)
+    return under(found.lazy(), manifest.types, types).collect().join(keys, on=names, how="semi")
 
 
 class WarehouseStore:
@@ -126,7 +92,7 @@ class WarehouseStore:
         work: Workplace | Path,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._warehouse, self._schema = warehouse, Schema(schema)
+        self._warehouse, self._name = warehouse, schema
         self._work = Workplace.at(work)
         self._clock = clock
 
@@ -146,19 +112,23 @@ class WarehouseStore:
         with self._warehouse.desk(write=False) as desk:
             return self._look(desk, identity)
 
+    def _schema(self, desk: Desk) -> Schema:
+        return Schema(self._name, desk.words)
+
     def _look(self, desk: Desk, identity: Identity) -> WarehouseSnapshot:
-        empty = WarehouseSnapshot(identity, self._warehouse, self._schema)
-        if not tables.exists(desk, self._schema.name, tables.MANIFESTS):
+        schema = self._schema(desk)
+        empty = WarehouseSnapshot(identity, self._warehouse, schema)
+        if not tables.exists(desk, schema.name, tables.MANIFESTS):
             return empty
         mark = desk.words.mark
-        sql = f"SELECT revision, body FROM {self._schema.manifests} WHERE digest = {mark}"  # noqa: S608
+        sql = f"SELECT revision, body FROM {schema.manifests} WHERE digest = {mark}"  # noqa: S608
         found = desk.rows(sql, [identity.digest])
         if not found:
             return empty
         revision, body = found[0]
         if not body:
             return empty  # held by a run that has yet to write, or broke off
-        return replace(empty, manifest=parse(body, self._schema.manifests, identity), revision=int(revision))
+        return replace(empty, manifest=parse(body, schema.manifests, identity), revision=int(revision))
 
     def commit(
         self, snapshot: WarehouseSnapshot, delivered: Delivered, run_id: str, *, digests: Digests | None = None
@@ -167,13 +137,23 @@ class WarehouseStore:
         from tailrace.pushdown.commit import Commit  # noqa: PLC0415 - whoever only reads need not load what writes
 
         assert digests is None  # noqa: S101 - the session refuses values: hashed
-        with self.moving(snapshot) as desk, self._work.scratch() as work:
+        with self._work.scratch() as work:
             begun = self._begun(snapshot, run_id)
-            manifest = Commit(desk, begun, delivered, work).run()
-            saved = replace(manifest, generation=begun.generation + 1, run_id=run_id, saved_at=self._clock())
-            done = self.save(desk, begun, saved)
+            job = Commit(begun, delivered, work)
+            with self.moving(snapshot, job.prepare) as desk:
+                manifest = job.run(desk)
+                saved = replace(manifest, generation=begun.generation + 1, run_id=run_id, saved_at=self._clock())
+                done = self.save(desk, begun, saved)
         reach("manifest.replaced")
+        self._swept(snapshot, done)
         return done
+
+    def _swept(self, before: WarehouseSnapshot, now: WarehouseSnapshot) -> None:
+        """Drop tables that a commit has left behind, where it could not do so by itself."""
+        if now.schema.words.commits and now.table != before.table:
+            with self._warehouse.desk(write=True) as desk:
+                for table in tables.left_over(desk, now.schema, now.identity, now.table):
+                    desk.run(f"DROP TABLE IF EXISTS {table}")
 
     def without(
         self, snapshot: WarehouseSnapshot, keys: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str
@@ -191,22 +171,36 @@ class WarehouseStore:
 
     def fill(self, snapshot: WarehouseSnapshot, manifest: Manifest, rows: Iterator[pl.DataFrame]) -> None:
         """Put a whole snapshot that was elsewhere in place of what is here, in one transaction."""
-        with self.moving(snapshot) as desk:
-            desk.run(f"DROP TABLE IF EXISTS {snapshot.table}")
-            tables.create(desk, snapshot.table, manifest)
-            number = 0
+        commits = snapshot.schema.words.commits
+        manifest = replace(manifest, table=tables.fresh_name(snapshot.identity) if commits else "")
+        table = snapshot.schema.rows(snapshot.identity, manifest)
+
+        def make(desk: Desk) -> None:
+            desk.run(f"DROP TABLE IF EXISTS {table}")
+            tables.create(desk, table, manifest)
+
+        with self.moving(snapshot, make) as desk:
+            if not commits:
+                make(desk)
+            filled, number = manifest, 0
             for frame in rows:
-                manifest = tables.append(desk, snapshot.table, manifest, frame, snapshot.revision + 1)
+                filled = tables.append(desk, table, filled, frame, snapshot.revision + 1)
                 number += frame.height
-            self.save(desk, snapshot, replace(manifest, rows=number))
+            done = self.save(desk, snapshot, replace(filled, rows=number))
         reach("manifest.replaced")
+        self._swept(snapshot, done)
 
     def leave(self, snapshot: WarehouseSnapshot, where: str) -> None:
         """Remove a snapshot that was moved elsewhere, and leave word of it."""
         assert snapshot.manifest is not None  # noqa: S101 - there is something to leave
+        gone = f"DROP TABLE IF EXISTS {snapshot.table}"
         with self.moving(snapshot) as desk:
-            desk.run(f"DROP TABLE IF EXISTS {snapshot.table}")
+            if not desk.words.commits:
+                desk.run(gone)
             self.save(desk, snapshot, Manifest(*_identifying(snapshot.manifest), types={}, rows=0, moved=where))
+        if snapshot.schema.words.commits:
+            with self._warehouse.desk(write=True) as desk:
+                desk.run(gone)
 
     def maintain(self, snapshot: WarehouseSnapshot) -> WarehouseSnapshot:
         """Nothing: the warehouse sees to its tables itself."""
@@ -215,29 +209,37 @@ class WarehouseStore:
     def forget(self, identity: Identity) -> None:
         """Remove a snapshot; nothing happens when there is none."""
         with self._warehouse.desk(write=True) as desk:
-            if tables.exists(desk, self._schema.name, tables.MANIFESTS):
-                sql = f"DELETE FROM {self._schema.manifests} WHERE digest = {desk.words.mark}"  # noqa: S608
+            schema = self._schema(desk)
+            if tables.exists(desk, schema.name, tables.MANIFESTS):
+                sql = f"DELETE FROM {schema.manifests} WHERE digest = {desk.words.mark}"  # noqa: S608
                 desk.run(sql, [identity.digest])
-                desk.run(f"DROP TABLE IF EXISTS {self._schema.rows(identity)}")
+                for table in (schema.rows(identity), *tables.left_over(desk, schema, identity, schema.rows(identity))):
+                    desk.run(f"DROP TABLE IF EXISTS {table}")
 
     def others(self, identity: Identity) -> tuple[Identity, ...]:
         """Identities this sync had before, whose snapshots are still there."""
         with self._warehouse.desk(write=False) as desk:
-            if not tables.exists(desk, self._schema.name, tables.MANIFESTS):
+            schema = self._schema(desk)
+            if not tables.exists(desk, schema.name, tables.MANIFESTS):
                 return ()
-            sql = f"SELECT body FROM {self._schema.manifests} WHERE sync = {desk.words.mark}"  # noqa: S608
+            sql = f"SELECT body FROM {schema.manifests} WHERE sync = {desk.words.mark}"  # noqa: S608
             found = [tables.identity_in(body) for (body,) in desk.rows(sql, [identity.sync])]
         return tuple(sorted((item for item in found if item and item != identity), key=lambda item: item.digest))
 
     @contextmanager
-    def moving(self, snapshot: WarehouseSnapshot) -> Iterator[Desk]:
+    def moving(self, snapshot: WarehouseSnapshot, make: Callable[[Desk], None] | None = None) -> Iterator[Desk]:
         """A transaction that ends in the next revision of this very snapshot; SnapshotError when it is not the latest.
 
-        Whoever else would write waits until the end, and is then refused.
+        Whoever else would write waits until the end, and is then refused. `make` makes tables, where none can be made
+        within the transaction: such as nobody else knows of until it has ended.
         """
         with self._warehouse.desk(write=True) as desk:
-            tables.prepare(desk, self._schema)
-            tables.claim(desk, self._schema, snapshot.identity)
+            schema = self._schema(desk)
+            tables.prepare(desk, schema)
+            if make is not None and desk.words.commits:
+                make(desk)
+            desk.begin()
+            tables.claim(desk, schema, snapshot.identity)
             latest = self._look(desk, snapshot.identity)
             # Not the number alone: after a reset another snapshot may have got so far.
             if (latest.revision, latest.manifest) != (snapshot.revision, snapshot.manifest):
@@ -254,7 +256,7 @@ class WarehouseStore:
     def save(self, desk: Desk, snapshot: WarehouseSnapshot, manifest: Manifest) -> WarehouseSnapshot:
         """Put a manifest in place of the one that is there."""
         mark, identity, revision = desk.words.mark, snapshot.identity, snapshot.revision + 1
-        at = f"UPDATE {self._schema.manifests} SET revision = {mark}, body = {mark}"  # noqa: S608
+        at = f"UPDATE {snapshot.schema.manifests} SET revision = {mark}, body = {mark}"  # noqa: S608
         values: Sequence[object] = [revision, manifest.to_json(), identity.digest, snapshot.revision]
         if desk.run(f"{at} WHERE digest = {mark} AND revision = {mark}", values) != 1:
             raise _overtaken(snapshot, None)

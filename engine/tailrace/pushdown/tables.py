@@ -8,8 +8,9 @@ row, which the manifest has) and `revision` (that wrote it).
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,13 +19,13 @@ import pyarrow as pa
 from tailrace.canonical.convert import convert_rows
 from tailrace.canonical.source import Capsule
 from tailrace.canonical.types import dtype
-from tailrace.pushdown.words import quoted
 from tailrace.snapshot.identity import Identity
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
     from tailrace.pushdown.manifest import Manifest
+    from tailrace.pushdown.words import Words
 
 MANIFESTS = "tailrace_snapshots"
 UNKNOWN = pl.List(pl.String)
@@ -35,23 +36,40 @@ BATCH = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Names of tables in the schema of ours."""
+    """Names of tables in the schema of ours, as a warehouse writes them."""
 
     name: str
+    words: Words = field(repr=False)
 
     @property
     def manifests(self) -> str:
         """The table of manifests."""
-        return f"{quoted(self.name)}.{MANIFESTS}"
+        return self.words.place(self.name, MANIFESTS)
 
-    def rows(self, identity: Identity) -> str:
+    def rows(self, identity: Identity, manifest: Manifest | None = None) -> str:
         """The table of a snapshot's rows."""
-        return f"{quoted(self.name)}.{table_name(identity)}"
+        named = manifest.table if manifest else ""
+        return self.words.place(self.name, named or table_name(identity))
 
 
 def table_name(identity: Identity) -> str:
     """The name of a snapshot's table within the schema."""
     return f"snapshot_{identity.digest}"
+
+
+def fresh_name(identity: Identity) -> str:
+    """A name for a table of its rows that no other attempt has made."""
+    return f"{table_name(identity)}_{secrets.token_hex(4)}"
+
+
+def left_over(desk: Desk, schema: Schema, identity: Identity, current: str) -> list[str]:
+    """Tables of a snapshot's rows but for the current one: what was before, and what attempts that failed have made."""
+    if not desk.words.find_tables:
+        return []
+    own = table_name(identity)
+    found = [row[0] for row in desk.rows(desk.words.find_tables, [schema.name, f"{own}%"])]
+    places = (schema.words.place(schema.name, name.lower()) for name in found if name.lower().startswith(own))
+    return [place for place in places if place != current]
 
 
 def exists(desk: Desk, schema: str, table: str) -> bool:
@@ -61,23 +79,26 @@ def exists(desk: Desk, schema: str, table: str) -> bool:
 
 def has_schema(desk: Desk, schema: str) -> bool:
     """Whether there is such a schema."""
-    return bool(desk.rows(desk.words.find_schema, [schema]))
+    return not desk.words.find_schema or bool(desk.rows(desk.words.find_schema, [schema]))
+
+
+def make_schema(desk: Desk, schema: str) -> None:
+    """Make the schema where it is not there yet; until the transaction ends nobody else makes it, or tables in it."""
+    if desk.words.alone:
+        desk.rows(desk.words.alone)  # else two that make the same thing at the same time would fail
+    if not has_schema(desk, schema):
+        desk.run(f"CREATE SCHEMA IF NOT EXISTS {desk.words.quote(schema)}")
 
 
 def prepare(desk: Desk, schema: Schema) -> None:
     """Make the schema and the table of manifests where they are not there yet."""
     if exists(desk, schema.name, MANIFESTS):
         return
-    if desk.words.alone:
-        desk.rows(desk.words.alone)  # else two that make the schema at the same time would fail
-    if not has_schema(desk, schema.name):
-        desk.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema.name)}")
+    make_schema(desk, schema.name)
     if not exists(desk, schema.name, MANIFESTS):
-        text = desk.words.column(TEXT)
-        desk.run(
-            f"CREATE TABLE IF NOT EXISTS {schema.manifests} (digest {text} NOT NULL PRIMARY KEY, sync {text} NOT NULL, "
-            f"revision {desk.words.column(NUMBER)} NOT NULL, body {text} NOT NULL)"
-        )
+        words, text = desk.words, desk.words.column(TEXT)
+        parts = {"name": words.name_type or text, "text": text, "number": words.column(NUMBER)}
+        desk.run(words.manifests.format(manifests=schema.manifests, **parts))
 
 
 def create(desk: Desk, table: str, manifest: Manifest) -> None:
@@ -86,11 +107,12 @@ def create(desk: Desk, table: str, manifest: Manifest) -> None:
     columns = [f"{column} {words.column(manifest.types[name])}" for name, column in manifest.columns.items()]
     text, number = words.column(TEXT), words.column(NUMBER)
     fixed = [f"record_id {text}", f"layout {number} NOT NULL", f"revision {number} NOT NULL"]
-    desk.run(f"CREATE TABLE {table} ({', '.join([*columns, *fixed])})")
+    sought = [(column, manifest.types[name]) for name, column in manifest.columns.items() if name[:2] in {"k:", "m:"}]
+    desk.run(f"CREATE TABLE {table} ({', '.join([*columns, *fixed])}{words.index(sought)})")
 
 
 def widen(desk: Desk, table: str, before: Manifest, after: Manifest) -> None:
-    """Add the columns that a table lacks."""
+    """Add the columns that a table lacks; none does where that would end the transaction."""
     for name, column in after.columns.items():
         if name not in before.columns:
             desk.run(f"ALTER TABLE {table} ADD COLUMN {column} {desk.words.column(after.types[name])}")
@@ -136,9 +158,9 @@ def known(frame: pl.DataFrame, manifest: Manifest) -> pl.DataFrame:
     return frame.with_columns(absent).join(told, on="layout", how="left", maintain_order="left").drop("layout")
 
 
-def read(desk: Desk, table: str, manifest: Manifest, where: str = "", more: str = "") -> Iterator[pl.DataFrame]:
-    """Stored rows, batch by batch; `where` follows the table, which is called `s`."""
-    sql = f"SELECT {selected(manifest)} FROM {table} AS s {more} {where}"  # noqa: S608 - our own names
+def read(desk: Desk, table: str, manifest: Manifest) -> Iterator[pl.DataFrame]:
+    """Stored rows, batch by batch."""
+    sql = f"SELECT {selected(manifest)} FROM {table} AS s"  # noqa: S608 - our own names
     names, types = stored_names(manifest), arrow_types(manifest)
     for batch in desk.stream(sql, names, types, BATCH):
         yield as_stored(batch, manifest)
@@ -152,24 +174,46 @@ def read_near(
     Texts of columns in `fold` are compared without case and blanks, rather too coarsely than too finely.
     """
     columns = {name: manifest.types[name] for name in names}
-    with desk.values(values.select(names).unique(), columns) as (given, parameters):
-        pairs = [
-            (f"s.{manifest.columns[name]}", f"v.v{at}", name in set(fold) and kind.kind == "string")
-            for at, (name, kind) in enumerate(columns.items())
-        ]
-        alike = " AND ".join(_alike(desk, *pair) for pair in pairs)
-        sql = (
-            f"SELECT {selected(manifest)} FROM {table} AS s "  # noqa: S608 - our own names
-            f"WHERE EXISTS (SELECT 1 FROM {given} AS v WHERE {alike})"
-        )
-        return _gathered(desk, sql, parameters, manifest)
+    folds, words, found = set(fold), desk.words, []
+    for part in _parts(values.select(names).unique(), words):
+        with desk.values(part, columns) as (given, parameters):
+            pairs = [
+                (f"s.{manifest.columns[name]}", f"v.v{at}")
+                if name not in folds or kind.kind != "string"
+                else (_folded(words, f"s.{manifest.columns[name]}"), _folded(words, f"v.v{at}"))
+                for at, (name, kind) in enumerate(columns.items())
+            ]
+            sql = f"SELECT {selected(manifest)} FROM {_near(words, table, given, pairs)}"  # noqa: S608
+            found.append(_gathered(desk, sql, parameters, manifest))
+    rows = pl.concat(found)
+    # Rows have keys of their own; what is alike but for case may have been asked for in several parts.
+    return rows.unique([name for name in rows.columns if name[:2] == "k:"]) if len(found) > 1 else rows
+
+
+def _parts(values: pl.DataFrame, words: Words) -> Iterator[pl.DataFrame]:
+    """Values in as many parts as they must be given in, at least one."""
+    return values.iter_slices(words.batch) if words.batch and values.height else iter([values])
+
+
+def _near(words: Words, table: str, given: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Where the stored rows come from that have one of the given combinations."""
+    own, theirs = zip(*pairs, strict=True)
+    return words.near.format(
+        table=table,
+        given=given,
+        equal=" AND ".join(f"{mine} = {other}" for mine, other in pairs),
+        own=", ".join(own),
+        theirs=", ".join(theirs),
+        named=", ".join(f"{term} AS d{at}" for at, term in enumerate(theirs)),
+        joined=" AND ".join(f"{term} = d.d{at}" for at, term in enumerate(own)),
+    )
 
 
 def read_twins(desk: Desk, table: str, manifest: Manifest, names: Sequence[str], fold: Iterable[str]) -> pl.DataFrame:
     """Stored rows whose values in some columns another row has as well."""
     folds = set(fold)
     terms = [
-        desk.words.fold.replace("{0}", f"{{0}}.{manifest.columns[name]}")
+        _folded(desk.words, f"{{0}}.{manifest.columns[name]}")
         if name in folds and manifest.types[name].kind == "string"
         else f"{{0}}.{manifest.columns[name]}"
         for name in names
@@ -184,10 +228,8 @@ def read_twins(desk: Desk, table: str, manifest: Manifest, names: Sequence[str],
     return _gathered(desk, sql, [], manifest)
 
 
-def _alike(desk: Desk, stored: str, given: str, fold: bool) -> str:  # noqa: FBT001 - of the pair
-    if not fold:
-        return f"{stored} = {given}"
-    return f"{desk.words.fold.replace('{0}', stored)} = {desk.words.fold.replace('{0}', given)}"
+def _folded(words: Words, term: str) -> str:
+    return words.fold.replace("{0}", term)
 
 
 def _gathered(desk: Desk, sql: str, parameters: Sequence[object], manifest: Manifest) -> pl.DataFrame:
@@ -214,7 +256,7 @@ def written(
 def append(desk: Desk, table: str, manifest: Manifest, rows: pl.DataFrame, revision: int) -> Manifest:
     """Write rows of a snapshot (`k:`, `m:`, `f:`, `record_id`, `unknown`); gives the manifest with their layouts."""
     fields = {name for name in rows.columns if name[:2] == "f:"}
-    rows = rows if desk.words.nul else _without_nul(rows, sorted(fields))
+    rows = _without_odd(rows, sorted(fields), desk.words)
     some = bool(rows["unknown"].list.len().sum())
     alike = pl.col("unknown").list.sort().list.join("\0").alias("alike")
     for part in rows.with_columns(alike).partition_by("alike", include_key=False) if some else [rows]:
@@ -225,13 +267,21 @@ def append(desk: Desk, table: str, manifest: Manifest, rows: pl.DataFrame, revis
     return manifest
 
 
-def _without_nul(rows: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
-    """Values that no text there can hold, which only a destination may have, count as unknown: they differ anyway."""
+def _odd(values: pl.Series, words: Words) -> pl.Series | None:
+    """Which of the values no column there can hold; None where it can hold all of the type."""
+    if values.dtype == pl.String and not words.nul:
+        return values.str.contains("\0", literal=True).fill_null(value=False)
+    if values.dtype == pl.Float64 and words.odd_floats:
+        infinite = values.is_infinite() if "infinite" in words.odd_floats else values.is_nan()
+        return (values.is_nan() | infinite).fill_null(value=False)
+    return None
+
+
+def _without_odd(rows: pl.DataFrame, fields: Sequence[str], words: Words) -> pl.DataFrame:
+    """Values that nothing there can hold, which only a destination may have, count as unknown: they differ anyway."""
     for name in fields:
-        if rows.schema[name] != pl.String:
-            continue
-        odd = rows[name].str.contains("\0", literal=True).fill_null(value=False)
-        if odd.any():
+        odd = _odd(rows[name], words)
+        if odd is not None and odd.any():
             longer = pl.col("unknown").list.set_union(pl.lit([name[2:]], dtype=UNKNOWN))
             rows = rows.with_columns(
                 pl.when(pl.lit(odd)).then(None).otherwise(pl.col(name)).alias(name),
@@ -242,12 +292,9 @@ def _without_nul(rows: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
 
 def claim(desk: Desk, schema: Schema, identity: Identity) -> None:
     """Hold a snapshot's row among the manifests until the transaction ends; where there is none, make an empty one."""
-    mark = desk.words.mark
-    columns = f"{schema.manifests} (digest, sync, revision, body)"
-    desk.run(
-        f"INSERT INTO {columns} VALUES ({mark}, {mark}, 0, '') ON CONFLICT (digest) DO NOTHING",  # noqa: S608
-        [identity.digest, identity.sync],
-    )
+    mark, values = desk.words.mark, {"digest": identity.digest, "sync": identity.sync}
+    for statement, names in desk.words.claim:
+        desk.run(statement.format(manifests=schema.manifests, mark=mark), [values[name] for name in names])
     if desk.words.locks:
         desk.rows(f"SELECT 1 FROM {schema.manifests} WHERE digest = {mark} FOR UPDATE", [identity.digest])  # noqa: S608
 
@@ -258,9 +305,16 @@ def remove(desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types
     stored = keys.select(convert_rows(keys[name], types[name], kind).alias(name) for name, kind in columns.items())
     if not stored.drop_nulls().height:
         return 0
-    equal = " AND ".join(f"s.{manifest.columns[name]} = v.v{at}" for at, name in enumerate(columns))
-    with desk.values(stored.drop_nulls(), columns) as (given, parameters):
-        return desk.run(f"DELETE FROM {table} AS s USING {given} AS v WHERE {equal}", parameters)  # noqa: S608
+    equal = " AND ".join(f"{desk.words.own}{manifest.columns[name]} = v.v{at}" for at, name in enumerate(columns))
+    return _remove(desk, table, stored.drop_nulls(), columns, equal)
+
+
+def _remove(desk: Desk, table: str, values: pl.DataFrame, columns: Mapping[str, LogicalType], equal: str) -> int:
+    gone = 0
+    for part in _parts(values, desk.words):
+        with desk.values(part, columns) as (given, parameters):
+            gone += desk.run(desk.words.delete.format(table=table, given=given, equal=equal), parameters)
+    return gone
 
 
 def identity_in(body: str) -> Identity | None:
@@ -274,6 +328,6 @@ def identity_in(body: str) -> Identity | None:
 
 def remove_ids(desk: Desk, table: str, ids: pl.Series, before: int) -> int:
     """Delete rows with one of these record ids that were written before a revision; gives how many there were."""
-    with desk.values(ids.alias("id").to_frame(), {"id": TEXT}) as (given, parameters):
-        sql = f"DELETE FROM {table} AS s USING {given} AS v WHERE s.record_id = v.v0 AND s.revision < {before}"  # noqa: S608
-        return desk.run(sql, parameters)
+    own = desk.words.own
+    equal = f"{own}record_id = v.v0 AND {own}revision < {before}"
+    return _remove(desk, table, ids.alias("id").to_frame(), {"id": TEXT}, equal)

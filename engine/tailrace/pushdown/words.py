@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tailrace.values import LogicalType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SortKind: TypeAlias = Literal[
     "bool", "int", "decimal", "float", "text", "char", "bytes", "date", "time", "timestamp", "timestamptz",
@@ -20,6 +23,8 @@ class Sort:
 
     kind: SortKind
     scale: int = 0
+    arrow: pa.DataType | None = None
+    """The type that its values are read under, where the driver would not tell it of what comes out."""
 
 
 OTHER = Sort("other")
@@ -39,9 +44,18 @@ Equal: TypeAlias = Callable[[str, Sort, str, LogicalType], Terms | None]
 """The terms for a model's column, its sort, a stored column and its type; None where there are none."""
 
 
+def quoted(name: str) -> str:
+    """A name in double quotes, taken as it is."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+HELD = "INSERT INTO {manifests} (digest, sync, revision, body) VALUES ({mark}, {mark}, 0, '')"
+"""Makes a snapshot's row among the manifests; each warehouse says what becomes of it where there is one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
-    """One warehouse's words."""
+    """One warehouse's words. Templates are filled by `str.format`, but for `fold`."""
 
     name: str
     types: Mapping[str, str]
@@ -61,6 +75,55 @@ class Words:
     """Query that waits until no other transaction has asked it; nothing where there is no other."""
     locks: bool = False
     """Whether rows can be held with FOR UPDATE; else nobody else writes meanwhile."""
+    quote: Callable[[str], str] = quoted
+    """A name of the user's, such as the schema's, taken as it is."""
+    place: Callable[[str, str], str] = lambda schema, name: f"{quoted(schema)}.{name}"
+    """A table of ours in a schema."""
+    reserved: frozenset[str] = frozenset()
+    """Names of columns of ours that are words of the language there."""
+    name_type: str = ""
+    """What the manifests' key is stored as; nothing where any text serves."""
+    manifests: str = (
+        "CREATE TABLE IF NOT EXISTS {manifests} (digest {name} NOT NULL PRIMARY KEY, sync {text} NOT NULL, "
+        "revision {number} NOT NULL, body {text} NOT NULL)"
+    )
+    """Makes the table of manifests."""
+    claim: tuple[tuple[str, tuple[Literal["digest", "sync"], ...]], ...] = (
+        (f"{HELD} ON CONFLICT (digest) DO NOTHING", ("digest", "sync")),
+    )
+    """Statements, with their parameters, after which a snapshot has a row among the manifests."""
+    alike: str = "{0} IS NOT DISTINCT FROM {1}"
+    """Whether two terms are equal, or both NULL; nothing where it takes a longer way."""
+    untrue: str = "({0}) IS NOT TRUE"
+    """Whether a condition is false or NULL."""
+    true: str = "({0}) IS TRUE"
+    """Whether a condition is true."""
+    full_join: bool = True
+    """Whether there is a FULL JOIN; else two queries make one, and the model runs once more."""
+    short: str = ""
+    """Template: the beginning of a text, where rows are not looked up by texts of any length."""
+    delete: str = "DELETE FROM {table} AS s USING {given} AS v WHERE {equal}"
+    """Deletes rows that have a partner among given values; `equal` has the stored ones behind `own`."""
+    own: str = "s."
+    """What goes before a stored column's name in `delete`."""
+    near: str = "{table} AS s WHERE EXISTS (SELECT 1 FROM {given} AS v WHERE {equal})"
+    """Where stored rows come from that have a partner among given values; `equal` compares them one by one, `own` and
+    `theirs` are lists of the terms of either side, `named` those of the given ones as d0, d1 … and `joined` compares
+    with these."""
+    batch: int = 0
+    """How many rows of values may be given at once; 0 is any number."""
+    odd_floats: frozenset[str] = frozenset()
+    """Floats that no column there can hold, of "nan" and "infinite"."""
+    index: Callable[[Sequence[tuple[str, LogicalType]]], str] = lambda _columns: ""
+    """What a table's definition ends in, so that rows are found by those columns."""
+    commits: bool = False
+    """Whether a statement that makes, alters or drops a table ends the transaction; then none does within one."""
+    find_tables: str = ""
+    """Query of the names of tables in a schema that are like a pattern; needed with `commits`."""
+
+    def named(self, column: str) -> str:
+        """A column of ours, quoted where it must be."""
+        return self.quote(column) if column in self.reserved else column
 
     def column(self, logical: LogicalType) -> str:
         """The type of a stored column."""
@@ -72,19 +135,14 @@ class Words:
         both_null = f"({model} IS NULL AND {stored} IS NULL)"
         if terms is None:
             return both_null
-        if terms.total:
-            return f"{terms.model} IS NOT DISTINCT FROM {terms.stored}"
+        if terms.total and self.alike:
+            return self.alike.format(terms.model, terms.stored)
         return f"({both_null} OR COALESCE({terms.model} = {terms.stored}, FALSE))"
 
     def strict(self, model: str, sort: Sort, stored: str, logical: LogicalType) -> str | None:
         """The same where a NULL is equal to nothing; None where nothing can be told."""
         terms = self.equal(model, sort, stored, logical)
         return None if terms is None else f"{terms.model} = {terms.stored}"
-
-
-def quoted(name: str) -> str:
-    """A name in double quotes, taken as it is."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 _WHOLE = frozenset({"int", "decimal"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from tailrace.canonical import dtype
-from tailrace.canonical.convert import caster, convert_rows
+from tailrace.canonical.convert import convert_rows
 from tailrace.diff.fingerprint import digest
 from tailrace.diff.hashset import HashSet, as_series, plain_hashes
 from tailrace.errors import SnapshotError
@@ -22,6 +21,7 @@ from tailrace.snapshot.manifest import NAME, Manifest, Values, damaged
 from tailrace.snapshot.naming import NameFile, Names, secret_tag
 from tailrace.snapshot.segments import ROW_BITS, UNKNOWN, Folder, SegmentReader
 from tailrace.snapshot.storage import Place
+from tailrace.snapshot.told import Told, under
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _FIXED: dict[str, pl.DataType] = {"record_id": pl.String(), "unknown": UNKNOWN}
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Told):
     """One generation of a sync's snapshot; generation 0 is empty and was never saved."""
 
     identity: Identity
@@ -47,29 +47,9 @@ class Snapshot:
     """The manifest's bytes, as they were found."""
 
     @property
-    def generation(self) -> int:
-        """Counts changes of content; 0 when there is no snapshot."""
-        return self.manifest.generation if self.manifest else 0
-
-    @property
     def revision(self) -> int:
         """Counts changes of files, with or without a change of content."""
         return self.manifest.revision if self.manifest else 0
-
-    @property
-    def run_id(self) -> str | None:
-        """The run that saved it."""
-        return self.manifest.run_id if self.manifest and self.generation else None
-
-    @property
-    def saved_at(self) -> datetime | None:
-        """When it was saved, in UTC."""
-        return self.manifest.saved_at if self.manifest and self.generation else None
-
-    @property
-    def types(self) -> Mapping[str, LogicalType]:
-        """Pinned types by column. A column that never held a value pins nothing, and is absent."""
-        return self.manifest.types if self.manifest else {}
 
     @property
     def stored_types(self) -> Mapping[str, LogicalType]:
@@ -98,11 +78,6 @@ class Snapshot:
     def mark(self) -> Mark | None:
         """How far the model was read by its cursor."""
         return self.manifest.mark if self.manifest else None
-
-    @property
-    def rows(self) -> int:
-        """Live rows in it."""
-        return self.manifest.rows if self.manifest else 0
 
     @cached_property
     def readers(self) -> tuple[SegmentReader, ...]:
@@ -200,13 +175,7 @@ class Snapshot:
 
     def under(self, rows: pl.LazyFrame, types: Mapping[str, LogicalType]) -> pl.LazyFrame:
         """Keys and match values of stored rows under other types; null where a value cannot be had so."""
-        casts = [
-            pl.col(name).map_batches(caster(self.types[name], kind), return_dtype=dtype(kind), is_elementwise=True)
-            for name, kind in types.items()
-            if name[:2] in {"k:", "m:"} and self.types.get(name, kind) != kind
-        ]
-        present = rows.collect_schema().names()
-        return rows.with_columns(cast for cast in casts if cast.meta.output_name() in present)
+        return under(rows, self.types, types)
 
     def with_keys(self, keys: pl.DataFrame, types: Mapping[str, LogicalType]) -> Places:
         """The places of the live rows with one of these keys (`k:`), which are of those types."""

@@ -55,7 +55,7 @@ class Projection:
 
     def emptied(self) -> Projection:
         """The same columns of no rows: to read it has the warehouse compile all of the mapping, and tell the types."""
-        return replace(self, model_sql=f"SELECT * FROM (\n{self.model_sql}\n) AS nothing WHERE 1 = 0")  # noqa: S608
+        return replace(self, model_sql=f"SELECT * FROM (\n{self.model_sql}\n) AS no_rows WHERE 1 = 0")  # noqa: S608
 
 
 class Warehouse(Protocol):

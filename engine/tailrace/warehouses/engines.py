@@ -116,6 +116,8 @@ def _any(name: str, url: URL, project_dir: Path) -> Engine:
         return _postgres(name, url)
     if backend == "sqlite":
         return _sqlite(name, url, project_dir)
+    if backend in ("mysql", "mariadb"):
+        return _opened(name, Login(url, session=(logins.IN_UTC,)))
     args = {"snowflake": logins.snowflake_args, "bigquery": logins.bigquery_args}.get(backend)
     return _create(name, url) if args is None else _create(name, url, connect_args=args())
 

@@ -18,6 +18,9 @@ from tailrace.project.servers import ClickHouseConfig, MSSQLConfig, MySQLConfig,
 from tailrace.project.types import Secret
 from tailrace.warehouses.faults import missing_driver
 
+IN_UTC = "SET SESSION time_zone = '+00:00'"
+"""TIMESTAMP columns of MySQL and MariaDB are shown under the session's zone: it must not be the server's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -178,7 +181,7 @@ def mysql(config: MySQLConfig) -> Login:
     """MySQL and MariaDB alike; `engines` sets their timeouts, which differ."""
     password = _revealed(config.password)
     url = URL.create("mysql+pymysql", config.user, password, config.host, config.port, config.database)
-    return Login(url, session=("SET SESSION time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"))
+    return Login(url, session=(IN_UTC, "SET SESSION TRANSACTION READ ONLY"))
 
 
 def mssql(config: MSSQLConfig) -> Login:

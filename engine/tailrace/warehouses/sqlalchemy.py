@@ -67,14 +67,23 @@ class SQLAlchemyWarehouse:
     @contextmanager
     def desk(self, *, write: bool) -> Iterator[Desk]:
         """A transaction, committed at the end of a block that may write; WarehouseError where none is possible."""
-        from tailrace.pushdown.postgres import PostgresDesk  # noqa: PLC0415 - only for snapshots in the warehouse
+        if (self._engine.dialect.name, self._engine.dialect.driver) == ("postgresql", "psycopg"):
+            with self._postgres_desk(write=write) as desk:
+                yield desk
+            return
+        from tailrace.pushdown.offered import holds, opened  # noqa: PLC0415 - only for snapshots in the warehouse
 
-        if (self._engine.dialect.name, self._engine.dialect.driver) != ("postgresql", "psycopg"):
-            raise WarehouseError(
-                f"warehouse {self._name!r} cannot hold snapshots: that is possible in DuckDB and PostgreSQL (psycopg)",
-                hint="leave `snapshots: warehouse` out of tailrace.yml, and they are kept in a folder",
-            )
-        from psycopg import IsolationLevel  # noqa: PLC0415 - as above
+        holds(self._name, self._engine.url)
+        with self._connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            with opened(self._engine.dialect.name, raw, self._dialect, self._told, write=write) as desk:
+                yield desk
+
+    @contextmanager
+    def _postgres_desk(self, *, write: bool) -> Iterator[Desk]:
+        from psycopg import IsolationLevel  # noqa: PLC0415 - only for snapshots in the warehouse
+
+        from tailrace.pushdown.postgres import PostgresDesk  # noqa: PLC0415 - as above
 
         with self._connect() as connection:
             raw: Any = connection.connection.driver_connection

@@ -1,7 +1,6 @@
 """The streaming diff says what the exact one says of the whole, and its snapshot is what was acknowledged."""
 
 import datetime as dt
-import itertools
 import math
 import tempfile
 from dataclasses import replace
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.unit.diff.told import comparable, groups, outcomes
 
 from tailrace.canonical import CanonicalRows, canonical_frame
 from tailrace.canonical.source import ModelRows
@@ -98,32 +98,6 @@ def batch(made, spec):
     """The rows as a warehouse hands them over: the columns of the mapping, in its order, and no other."""
     whole = pa.RecordBatch.from_pylist(made, SCHEMA)
     return whole.select(["k:id", "k:no", "m:ext", *(f"f:{name}" for name in spec.fields)])
-
-
-def comparable(frame):
-    """A change frame's rows as text, in an order of their own; NaN is itself there."""
-    kept = frame.drop("seq", "row", "loc", strict=False)
-    return sorted(repr(row) for row in kept.select(sorted(kept.columns)).to_dicts())
-
-
-def groups(invalid):
-    """Invalid rows by reason."""
-    return {item.reason: item.rows for item in invalid}
-
-
-def outcomes(frame, choices):
-    """Outcomes for the rows of a change frame, as chosen."""
-    said = [choice for _, choice in zip(range(frame.height), itertools.cycle(choices), strict=False)]
-    return pl.DataFrame(
-        {
-            "seq": frame["seq"],
-            "status": [status for status, _, _ in said],
-            "record_id": [f"R{row['k:id']}{row['k:no']}" for row in frame.select("k:id", "k:no").to_dicts()],
-            "code": [code for _, code, _ in said],
-            "message": [message for _, _, message in said],
-        },
-        schema={"seq": pl.Int64, "status": pl.String, "record_id": pl.String, "code": pl.String, "message": pl.String},
-    )
 
 
 CHOICES = st.lists(

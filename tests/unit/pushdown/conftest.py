@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from tailrace.project.types import SecretUrl
-from tailrace.project.warehouses import DuckDBConfig, PostgresConfig
+from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
 from tailrace.warehouses import open_warehouse
 
 
@@ -34,7 +34,38 @@ def duck(tmp_path_factory):
     opened.close()
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory):
+    """An SQLite warehouse."""
+    root = tmp_path_factory.mktemp("sqlite")
+    (root / "main.db").touch()
+    opened = open_warehouse("lite", by_url("sqlite:///main.db"), root)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def mariadb(mariadb_url, tmp_path_factory):
+    """A MariaDB warehouse of this module's own, whose texts compare without case and blanks at their ends."""
+    admin = sa.create_engine(mariadb_url, poolclass=sa.NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS conformance")
+        connection.exec_driver_sql("CREATE DATABASE conformance COLLATE utf8mb4_general_ci")
+    url = sa.make_url(mariadb_url).set(database="conformance").render_as_string(hide_password=False)
+    opened = open_warehouse("maria", by_url(url), tmp_path_factory.mktemp("maria"))
+    yield opened
+    opened.close()
+
+
+def by_url(url):
+    """A warehouse that is reached by SQLAlchemy alone."""
+    return SQLAlchemyConfig(type="sqlalchemy", url=SecretUrl.literal(url))
+
+
+WAREHOUSES = {"duckdb": "duck", "postgres": "postgres", "sqlite": "sqlite", "mariadb": "mariadb"}
+
+
+@pytest.fixture(scope="module", params=WAREHOUSES)
 def warehouse(request):
     """Each warehouse that can run here."""
-    return request.getfixturevalue({"duckdb": "duck", "postgres": "postgres"}[request.param])
+    return request.getfixturevalue(WAREHOUSES[request.param])

@@ -1,0 +1,11 @@
+"""Takes away what tests leave in a warehouse."""
+
+
+def drop_schema(desk, name):
+    """Drop a schema of ours with all that is in it."""
+    if not desk.words.find_schema:
+        for (table,) in desk.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ?", [f"{name}.%"]):
+            desk.run(f"DROP TABLE {desk.words.quote(table)}")
+        return
+    cascade = "" if desk.words.commits else " CASCADE"
+    desk.run(f"DROP SCHEMA IF EXISTS {desk.words.quote(name)}{cascade}")
