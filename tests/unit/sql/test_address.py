@@ -62,7 +62,7 @@ def test_a_url_that_is_none_is_not_shown():
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("url", ["nosuch://db/ops", "postgresql+nosuch://db/ops", "mysql+pymysql://u:canary@db/ops"])
+@pytest.mark.parametrize("url", ["nosuch://db/ops", "postgresql+nosuch://db/ops", "mysql+mysqldb://u:canary@db/ops"])
 def test_a_missing_dialect_or_driver_says_what_to_install(url):
     """Without the dialect or its driver the error says what to do, and shows no password."""
     with pytest.raises(UsageError) as caught:

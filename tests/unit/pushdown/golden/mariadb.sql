@@ -30,6 +30,8 @@ ROLLBACK;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
 SELECT 1 FROM information_schema.schemata WHERE schema_name = %s;
@@ -63,6 +65,8 @@ UPDATE `values`.tailrace_snapshots SET revision = %s, body = %s WHERE digest = %
 COMMIT;
 
 SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION READ WRITE;
 
 SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE %s;
 
@@ -307,6 +311,8 @@ ROLLBACK;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
 CREATE TABLE `values`.snapshot_439929f4f66506ff_1 (k0 LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, k1 BIGINT, m0 LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, f0 LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, f1 LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, record_id LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin, layout BIGINT NOT NULL, revision BIGINT NOT NULL, INDEX (k0(64), k1), INDEX (m0(64)));
@@ -342,6 +348,8 @@ UPDATE `values`.tailrace_snapshots SET revision = %s, body = %s WHERE digest = %
 COMMIT;
 
 SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION READ WRITE;
 
 SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE %s;
 
@@ -389,6 +397,8 @@ ROLLBACK;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -413,6 +423,8 @@ COMMIT;
 -- records and match values of others
 
 SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION READ WRITE;
 
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
@@ -447,6 +459,8 @@ ROLLBACK;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
 DROP TABLE IF EXISTS `values`.snapshot_439929f4f66506ff_2;
@@ -473,6 +487,8 @@ COMMIT;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE %s;
 
 DROP TABLE IF EXISTS `values`.snapshot_439929f4f66506ff_0;
@@ -494,6 +510,8 @@ ROLLBACK;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
 SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -513,6 +531,8 @@ UPDATE `values`.tailrace_snapshots SET revision = %s, body = %s WHERE digest = %
 COMMIT;
 
 SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION READ WRITE;
 
 DROP TABLE IF EXISTS `values`.snapshot_439929f4f66506ff_2;
 
@@ -536,6 +556,8 @@ ROLLBACK;
 
 SET SESSION innodb_lock_wait_timeout = 600;
 
+SET SESSION TRANSACTION READ WRITE;
+
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
 DELETE FROM `values`.tailrace_snapshots WHERE digest = %s;
@@ -550,6 +572,8 @@ DROP TABLE IF EXISTS `values`.snapshot_439929f4f66506ff_0;
 -- what runs did
 
 SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION READ WRITE;
 
 SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
 
