@@ -1,5 +1,6 @@
 """Snowflake, Databricks and BigQuery: what their drivers would give, from stubs where the network would begin."""
 
+import threading
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from sqlalchemy import create_engine
 from tailrace.errors import WarehouseError
 from tailrace.project.types import Secret, SecretUrl
 from tailrace.project.warehouses import BigQueryConfig, SnowflakeConfig
+from tailrace.stopping import RunStop, StopNow, heeding
 from tailrace.warehouses import open_warehouse
 from tailrace.warehouses.databricks import DatabricksWarehouse
 from tailrace.warehouses.snowflake import Cancel
@@ -242,6 +244,19 @@ def test_databricks_gives_arrow_a_piece_at_a_time(databricks, projection, rows_o
     assert [row["f:Tags"] for row in found] == [["a", None]] * count
     assert log[0].startswith("/* tailrace */ SELECT\n")
     assert (set(log[1:-1]), log[-1]) == ({2}, "closed")
+
+
+def test_databricks_query_is_cancelled_when_the_run_is_asked_to_stop(databricks, projection, rows_of, monkeypatch):
+    """The cursor is told so from another thread, and the run stops."""
+    cancelled = threading.Event()
+    monkeypatch.setattr(DatabricksCursor, "execute", lambda _self, _sql: cancelled.wait(60))
+    monkeypatch.setattr(DatabricksCursor, "cancel", lambda _self: cancelled.set())
+    warehouse, _log = databricks(pa.table({"c0": [1], "c1": [1]}))
+    stop = RunStop()
+    stop.ask("no longer wanted")
+    with heeding(stop), pytest.raises(StopNow):
+        rows_of(warehouse, projection("select 1"))
+    assert cancelled.is_set()
 
 
 def test_databricks_failures_are_warehouse_errors(databricks, projection, rows_of, monkeypatch):
