@@ -223,7 +223,7 @@ def status(lines: Sequence[SyncStatus]) -> str:
     rows = [
         (
             line.sync,
-            (line.status or "never run").replace("_", " "),
+            _ended(line.ending or "never run"),
             duration(line.freshness_s) + " ago" if line.freshness_s is not None else "-",
             "unreadable" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
@@ -241,7 +241,7 @@ def runs(records: Sequence[RunSummary]) -> str:
         (
             run.record.run_id,
             run.record.sync,
-            run.record.status.replace("_", " ") + _upkeep(run.record.mode),
+            _ended(run.record.ending) + _upkeep(run.record.mode),
             f"{run.record.counts.inserts:,}",
             f"{run.record.counts.updates:,}",
             f"{run.record.counts.deletes:,}",
@@ -252,6 +252,11 @@ def runs(records: Sequence[RunSummary]) -> str:
         for run in records
     ]
     return table(("RUN", "SYNC", "STATUS", "+", "~", "-", "ACK", "REJECTED", "TOOK"), rows) if rows else "no runs yet"
+
+
+def _ended(ending: str) -> str:
+    """How a run ended, in words."""
+    return "plan out of date" if ending == "outdated" else ending.replace("_", " ")
 
 
 def _upkeep(mode: str) -> str:

@@ -44,6 +44,8 @@ class SyncStatus:
     """None when the snapshot cannot be read: damaged, or where it is kept cannot be reached."""
     freshness_s: float | None
     next_run: str | None
+    ending: str | None = None
+    """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     paused: bool = False
     """By its file or by somebody; then there is no next run."""
 
@@ -157,6 +159,7 @@ def sync_status(
         sync=sync.name,
         last_run=last.run_id if last else None,
         status=last.status if last else None,
+        ending=last.ending if last else None,
         rejected=troubled.rejected,
         unknown=troubled.unknown,
         snapshot_rows=_snapshot_rows(session, sync, identity) if snapshot_rows is None else snapshot_rows(),

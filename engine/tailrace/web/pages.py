@@ -49,7 +49,7 @@ def fleet(view: View) -> Shown:
     recent = view.project.recent_runs([line["sync"] for line in lines], RECENT)
     sums = {
         "late": sum(line["late"] for line in lines),
-        "failing": sum(line["status"] in {"failed", "blocked"} for line in lines),
+        "failing": sum(line["ending"] in {"failed", "blocked"} for line in lines),
         "running": sum(line["running"] for line in lines),
         "paused": sum(line["paused"] for line in lines),
         "rejected": sum(line["rejected"] for line in lines),

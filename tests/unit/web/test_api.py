@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from tests.unit.web.shop import ROWS, write_people
 
 from tailrace import Project
+from tailrace.metrics import render
 from tailrace.serving import Scheduler
 from tailrace.web.api import OPERATIONS
 
@@ -141,6 +143,25 @@ def test_a_guard_stops_a_plan_unless_it_is_let_pass(console):
     console.post(f"/api/plans/{kept['plan']}/apply", {**wanted, "overrides": ["max_deletes"]}, code=202)
     (passed,) = run_requests(console)
     assert passed.status == "succeeded"
+
+
+def test_a_plan_out_of_date_is_told_as_that(console):
+    """A run moved the snapshot since: no guard stopped it, and metrics, console and `status` say so."""
+    write_people(console.root, [(1, "Anya", "ann@x.io"), *ROWS[1:], (5, "Eve", "eve@x.io")])
+    kept = plan_made(console)
+    with Project.load(console.root) as project:
+        project.run("people")
+    console.post(f"/api/plans/{kept['plan']}/apply", {"hash": kept["head"]["hash"]}, code=202)
+    (late,) = run_requests(console)
+    assert (late.status, late.exit_code) == ("blocked", 3)
+    line = console.json("/api/syncs/people")
+    assert (line["status"], line["ending"]) == ("blocked", "outdated")
+    assert "plan out of date" in console.get(f"/runs/{late.run_id}").text
+    assert "stopped by a guard" not in console.get("/syncs/people").text
+    with Project.load(console.root) as project:
+        told = render(project)
+    assert 'tailrace_runs_total{status="outdated",sync="people"} 1.0' in told
+    assert 'tailrace_runs_total{status="blocked",sync="people"} 0.0' in told
 
 
 def test_a_plan_that_cannot_be_made_says_why(console):
