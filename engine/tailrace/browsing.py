@@ -200,6 +200,18 @@ class Browsing:
             syncs=syncs,
         )
 
+    def snapshot_mark(self, name: str) -> tuple[int, str | None] | None:
+        """The snapshot's generation, and the run that made it; None where it cannot be read."""
+        from tailrace.errors import SnapshotError, WarehouseError
+        from tailrace.running.planner import known_identity
+
+        sync = self._sync(name)
+        try:
+            held = self._session.snapshot(sync, known_identity(self._session, sync))
+        except (SnapshotError, WarehouseError):
+            return None
+        return held.generation, held.run_id
+
     def make_token(self, name: str, role: Role) -> str:
         """A new token for the console and the API, whole, for the one time it is shown."""
         return self._session.state.make_token(name, role)

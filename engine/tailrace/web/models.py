@@ -235,6 +235,8 @@ class PlanForm(Answer):
     basis: dict[str, Any] | None
     sampled: Count
     message: str | None
+    stale: bool
+    """Another run has moved the snapshot since: applying it would be refused."""
 
 
 class PlanList(Answer):

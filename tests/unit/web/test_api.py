@@ -151,6 +151,11 @@ def test_a_plan_out_of_date_is_told_as_that(console):
     kept = plan_made(console)
     with Project.load(console.root) as project:
         project.run("people")
+    assert (kept["stale"], console.json(f"/api/plans/{kept['plan']}")["stale"]) == (False, True)
+    assert [each["stale"] for each in console.json("/api/plans")["plans"]] == [True]
+    page = console.get(f"/plans/{kept['plan']}").text
+    assert "Out of date" in page
+    assert "Apply exactly this plan" not in page
     console.post(f"/api/plans/{kept['plan']}/apply", {"hash": kept["head"]["hash"]}, code=202)
     (late,) = run_requests(console)
     assert (late.status, late.exit_code) == ("blocked", 3)
