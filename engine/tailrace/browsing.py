@@ -88,10 +88,10 @@ class Browsing:
         limit: int = 50,
     ) -> list[RunSummary]:
         """Runs, newest first; for the next page give the last one's id as `before`."""
-        from tailrace.running.ledger import RunSummary
+        from tailrace.running.ledger import so_far
 
         page = self._session.state.run_page(sync=sync, statuses=statuses, before=before, limit=limit)
-        return [RunSummary(record) for record in page]
+        return so_far(self._session.state, page)
 
     def recent_runs(self, names: Sequence[str], limit: int) -> Mapping[str, list[tuple[str, str, float]]]:
         """The latest runs of each sync, the oldest first: id, status, and when it began."""
@@ -99,10 +99,10 @@ class Browsing:
 
     def known_run(self, run_id: str) -> RunSummary | None:
         """The run of exactly that id; None where there is none."""
-        from tailrace.running.ledger import RunSummary
+        from tailrace.running.ledger import so_far
 
         found = self._session.state.known_run(run_id)
-        return None if found is None else RunSummary(found)
+        return None if found is None else so_far(self._session.state, [found])[0]
 
     def batch_page(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[BatchRecord]:
         """A run's batches; for the next page give the last one's number as `after`."""

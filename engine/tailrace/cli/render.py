@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
     from tailrace.running.result import RunResult
     from tailrace.running.story import Event, Story
+    from tailrace.state import RunRecord
 
 SIGNS = {"insert": "+", "update": "~", "delete": "-"}
 NOT_KNOWN = "?"
@@ -247,7 +249,7 @@ def runs(records: Sequence[RunSummary]) -> str:
             f"{run.record.counts.deletes:,}",
             f"{run.record.tallies.acknowledged:,}",
             f"{run.record.tallies.rejected:,}",
-            duration(sum(run.record.seconds.values())),
+            duration(_took(run.record)),
         )
         for run in records
     ]
@@ -257,6 +259,11 @@ def runs(records: Sequence[RunSummary]) -> str:
 def _ended(ending: str) -> str:
     """How a run ended, in words."""
     return "plan out of date" if ending == "outdated" else ending.replace("_", " ")
+
+
+def _took(run: RunRecord) -> float:
+    """Seconds from its begin to its end, or until now."""
+    return max(0.0, (run.finished_at or time.time()) - run.started_at)
 
 
 def _upkeep(mode: str) -> str:

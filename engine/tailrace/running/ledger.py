@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.session import Session
     from tailrace.snapshot.store import Identity
-    from tailrace.state import BatchRecord, RowIssue, RunRecord
+    from tailrace.state import BatchRecord, RowIssue, RunRecord, StateDB
     from tailrace.state.records import RunStatus
 
 FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
@@ -79,6 +79,17 @@ class RunSummary:
             "errors": [dict(error) for error in run.errors],
             "message": run.message,
         }
+
+
+def so_far(state: StateDB, records: Iterable[RunRecord]) -> list[RunSummary]:
+    """Runs as they are told: of those without an end, the rows that their journal has outcomes of."""
+    return [RunSummary(_counted(state, each) if each.status == "running" else each) for each in records]
+
+
+def _counted(state: StateDB, record: RunRecord) -> RunRecord:
+    sums = state.batch_sums(record.run_id)
+    rows = {name: getattr(sums, name) for name in ("acknowledged", "rejected", "unknown", "skipped")}
+    return replace(record, tallies=replace(record.tallies, **rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,17 @@
 """The API: the same objects as `--json`, page by page, and what it refuses."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.unit.web.shop import ROWS, write_people
 
-from tailrace import Project
-from tailrace.metrics import render
+from tailrace import Project, metrics
+from tailrace.cli import render
+from tailrace.destination import acknowledged, rejected
+from tailrace.running.ledger import RunSummary
 from tailrace.serving import Scheduler
+from tailrace.state import Journal
 from tailrace.web.api import OPERATIONS
 
 
@@ -63,6 +67,28 @@ def test_one_run_has_its_batches_and_how_far_it_is(console):
     found = console.json(f"/api/runs/{run_id}")
     assert sum(batch["acknowledged"] for batch in found["batches"]) == found["acknowledged"] == 2
     assert (found["progress"]["phase"], found["progress"]["done"], found["progress"]["total"]) == ("ended", 4, 4)
+
+
+def test_a_run_without_an_end_tells_what_its_journal_knows(console):
+    """Rows that have outcomes, and the time since it began; requests are counted at its end, and not told as none."""
+    with Project.load(console.root) as project:
+        state = project.state
+        lease = state.acquire("people", "test", 60.0)
+        what = {"mode": "mirror", "destination": "app", "object": "people", "identity": "i"}
+        state.start_run("r1", sync="people", token=lease.token, **what)
+        journal = Journal(state, "r1", lease.token)
+        journal.intend(1, "upsert", [0, 1])
+        journal.settle(1, [acknowledged("0"), rejected("1", "BAD", "no")])
+        journal.intend(2, "upsert", [2])
+        (run, *_) = project.runs()
+        begun = replace(run.record, started_at=run.record.started_at - 3600)
+    assert (run.record.tallies.acknowledged, run.record.tallies.rejected) == (1, 1)
+    assert "1 h" in render.runs([RunSummary(begun)])
+    listed = console.json("/api/runs?limit=1")["runs"][0]
+    assert (listed["run_id"], listed["acknowledged"], listed["rejected"]) == ("r1", 1, 1)
+    page = console.get("/runs/r1").text
+    assert page.count("told when the run has ended") == 2
+    assert page.count('data-live="acknowledged"') == 2
 
 
 def test_rejected_rows_are_grouped_and_paged(console):
@@ -164,7 +190,7 @@ def test_a_plan_out_of_date_is_told_as_that(console):
     assert "plan out of date" in console.get(f"/runs/{late.run_id}").text
     assert "stopped by a guard" not in console.get("/syncs/people").text
     with Project.load(console.root) as project:
-        told = render(project)
+        told = metrics.render(project)
     assert 'tailrace_runs_total{status="outdated",sync="people"} 1.0' in told
     assert 'tailrace_runs_total{status="blocked",sync="people"} 0.0' in told
 
