@@ -208,20 +208,20 @@ class Project(Operating, Browsing):
 
     def runs(self, *, sync: str | None = None, limit: int = 20) -> list[RunSummary]:
         """The latest runs, newest first."""
-        from tailrace.running.ledger import RunSummary
+        from tailrace.running.ledger import so_far
 
         if sync is not None:
             self._sync(sync)
-        return [RunSummary(record) for record in self._session.state.runs(sync, limit)]
+        return so_far(self._session.state, self._session.state.runs(sync, limit))
 
     def run_details(self, run_id: str) -> RunDetails:
         """One run with its batches; any unambiguous beginning of the id, or of its last part, will do."""
-        from tailrace.running.ledger import RunDetails, RunSummary
+        from tailrace.running.ledger import RunDetails, so_far
         from tailrace.state import Journal
 
         record = self._session.state.run(run_id)
         batches = Journal(self._session.state, record.run_id, record.token).batches()
-        return RunDetails(RunSummary(record), tuple(batches))
+        return RunDetails(so_far(self._session.state, [record])[0], tuple(batches))
 
     def rejected(self, name: str, *, dismissed: bool = False) -> list[TroubledRow]:
         """Rows the destination refused; with `dismissed`, those that were set aside instead."""

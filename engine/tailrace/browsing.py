@@ -88,10 +88,10 @@ class Browsing:
         limit: int = 50,
     ) -> list[RunSummary]:
         """Runs, newest first; for the next page give the last one's id as `before`."""
-        from tailrace.running.ledger import RunSummary
+        from tailrace.running.ledger import so_far
 
         page = self._session.state.run_page(sync=sync, statuses=statuses, before=before, limit=limit)
-        return [RunSummary(record) for record in page]
+        return so_far(self._session.state, page)
 
     def recent_runs(self, names: Sequence[str], limit: int) -> Mapping[str, list[tuple[str, str, float]]]:
         """The latest runs of each sync, the oldest first: id, status, and when it began."""
@@ -99,10 +99,10 @@ class Browsing:
 
     def known_run(self, run_id: str) -> RunSummary | None:
         """The run of exactly that id; None where there is none."""
-        from tailrace.running.ledger import RunSummary
+        from tailrace.running.ledger import so_far
 
         found = self._session.state.known_run(run_id)
-        return None if found is None else RunSummary(found)
+        return None if found is None else so_far(self._session.state, [found])[0]
 
     def batch_page(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[BatchRecord]:
         """A run's batches; for the next page give the last one's number as `after`."""
@@ -199,6 +199,18 @@ class Browsing:
             rates=tuple((rate.calls, rate.per, rate.bucket) for rate in target.rates),
             syncs=syncs,
         )
+
+    def snapshot_mark(self, name: str) -> tuple[int, str | None] | None:
+        """The snapshot's generation, and the run that made it; None where it cannot be read."""
+        from tailrace.errors import SnapshotError, WarehouseError
+        from tailrace.running.planner import known_identity
+
+        sync = self._sync(name)
+        try:
+            held = self._session.snapshot(sync, known_identity(self._session, sync))
+        except (SnapshotError, WarehouseError):
+            return None
+        return held.generation, held.run_id
 
     def make_token(self, name: str, role: Role) -> str:
         """A new token for the console and the API, whole, for the one time it is shown."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _MINUTE_S: Final = 60.0
-_STATUSES = get_args(RunStatus)
+_STATUSES = (*get_args(RunStatus), "outdated")
+"""As `tailrace.state.records.ending` has them."""
 _OUTCOMES = ("acknowledged", "rejected", "unknown", "skipped")
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 

@@ -74,10 +74,13 @@ def _found(facts: Facts, settings: Alerts) -> Iterator[Trouble]:
 
 
 def _tells(run: RunRecord) -> bool:
-    """Whether a run's end says how the sync stands: that somebody stopped it does not, nor that it goes on."""
+    """Whether a run's end says how the sync stands.
+
+    That somebody stopped it does not, nor that it goes on, nor that somebody's saved plan came too late.
+    """
     if run.status == "interrupted":
         return (run.discreet or run.message or "").startswith(AT_TIMEOUT)
-    return run.status != "running"
+    return run.ending not in {"running", "outdated"}
 
 
 def _words(run: RunRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tailrace.running.ledger import RunDetails, RunSummary, SyncStatus, TroubledRow
     from tailrace.running.result import RunResult
     from tailrace.running.story import Event, Story
+    from tailrace.state import RunRecord
 
 SIGNS = {"insert": "+", "update": "~", "delete": "-"}
 NOT_KNOWN = "?"
@@ -225,7 +227,7 @@ def status(lines: Sequence[SyncStatus]) -> str:
     rows = [
         (
             line.sync,
-            (line.status or "never run").replace("_", " "),
+            _ended(line.ending or "never run"),
             duration(line.freshness_s) + " ago" if line.freshness_s is not None else "-",
             "unreadable" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
@@ -243,17 +245,27 @@ def runs(records: Sequence[RunSummary]) -> str:
         (
             run.record.run_id,
             run.record.sync,
-            run.record.status.replace("_", " ") + _upkeep(run.record.mode),
+            _ended(run.record.ending) + _upkeep(run.record.mode),
             f"{run.record.counts.inserts:,}",
             f"{run.record.counts.updates:,}",
             f"{run.record.counts.deletes:,}",
             f"{run.record.tallies.acknowledged:,}",
             f"{run.record.tallies.rejected:,}",
-            duration(sum(run.record.seconds.values())),
+            duration(_took(run.record)),
         )
         for run in records
     ]
     return table(("RUN", "SYNC", "STATUS", "+", "~", "-", "ACK", "REJECTED", "TOOK"), rows) if rows else "no runs yet"
+
+
+def _ended(ending: str) -> str:
+    """How a run ended, in words."""
+    return "plan out of date" if ending == "outdated" else ending.replace("_", " ")
+
+
+def _took(run: RunRecord) -> float:
+    """Seconds from its begin to its end, or until now."""
+    return max(0.0, (run.finished_at or time.time()) - run.started_at)
 
 
 def _upkeep(mode: str) -> str:

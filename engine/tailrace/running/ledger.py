@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.session import Session
     from tailrace.snapshot.store import Identity
-    from tailrace.state import BatchRecord, RowIssue, RunRecord
+    from tailrace.state import BatchRecord, RowIssue, RunRecord, StateDB
     from tailrace.state.records import RunStatus
 
 FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
@@ -44,6 +44,8 @@ class SyncStatus:
     """None when the snapshot cannot be read: damaged, or where it is kept cannot be reached."""
     freshness_s: float | None
     next_run: str | None
+    ending: str | None = None
+    """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     paused: bool = False
     """By its file or by somebody; then there is no next run."""
 
@@ -77,6 +79,17 @@ class RunSummary:
             "errors": [dict(error) for error in run.errors],
             "message": run.message,
         }
+
+
+def so_far(state: StateDB, records: Iterable[RunRecord]) -> list[RunSummary]:
+    """Runs as they are told: of those without an end, the rows that their journal has outcomes of."""
+    return [RunSummary(_counted(state, each) if each.status == "running" else each) for each in records]
+
+
+def _counted(state: StateDB, record: RunRecord) -> RunRecord:
+    sums = state.batch_sums(record.run_id)
+    rows = {name: getattr(sums, name) for name in ("acknowledged", "rejected", "unknown", "skipped")}
+    return replace(record, tallies=replace(record.tallies, **rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,7 @@ def sync_status(
         sync=sync.name,
         last_run=last.run_id if last else None,
         status=last.status if last else None,
+        ending=last.ending if last else None,
         rejected=troubled.rejected,
         unknown=troubled.unknown,
         snapshot_rows=_snapshot_rows(session, sync, identity) if snapshot_rows is None else snapshot_rows(),

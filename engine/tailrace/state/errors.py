@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from tailrace.errors import StateError
+from tailrace.redact import redact
 
 # SQLite's own words (src/main.c, sqlite3ErrStr) → what they mean to the user, and what helps.
 _SQLITE = (
@@ -50,5 +51,8 @@ def explain(error: SQLAlchemyError, where: str) -> StateError:
         if any(phrase in text.lower() for phrase in phrases):
             return StateError(message.format(where=where, error=text), hint=hint)
     hint = "check `state:` in tailrace.yml, and that the database is up and reachable"
+    if isinstance(error, OperationalError) and error.statement is None:
+        # It could not be reached: no statement was sent, so that nothing said of it can quote a row.
+        return StateError(f"the state database {where} cannot be reached: {redact(text)}", hint=hint)
     # PostgreSQL quotes the row that it refuses, and rows here have what vendors said of people.
     return StateError(f"the state database {where} does not answer as it should", said=text, hint=hint)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tailrace.errors import UsageError
 from tailrace.state.database import Database
 from tailrace.state.leases import check_token
-from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies, Upkeep
+from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies, Upkeep, ending
 from tailrace.state.schema import runs
 from tailrace.state.totals import add_run
 
@@ -70,7 +70,7 @@ class Runs(Database):
             counted = tallies or Tallies()
             if begun is not None and begun["status"] == "running" and begun["mode"] not in get_args(Upkeep):
                 took = values["finished_at"] - begun["started_at"]
-                add_run(self, connection, begun["sync"], status, counted, took)
+                add_run(self, connection, begun["sync"], ending(status, message), counted, took)
             values |= _ending(counted, errors, seconds or {})
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
 

@@ -15,7 +15,7 @@ from tailrace.state.schema import totals
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from tailrace.state.records import RunStatus, Tallies
+    from tailrace.state.records import Tallies
 
 BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0)
 """Upper bounds, in seconds, of how long runs took; there is one more without end."""
@@ -25,7 +25,7 @@ class Totals(Database):
     """The part of the state database that sums up."""
 
     def totals(self) -> dict[str, dict[str, float]]:
-        """By sync, then by name: `runs STATUS`, `took BUCKET` (a number), `seconds`, and the names of tallies."""
+        """By sync, then by name: `runs ENDING`, `took BUCKET` (a number), `seconds`, and the names of tallies."""
         found: dict[str, dict[str, float]] = {}
         with self.reading() as connection:
             for row in connection.execute(sa.select(totals)):
@@ -33,9 +33,7 @@ class Totals(Database):
         return found
 
 
-def add_run(
-    database: Database, connection: Connection, sync: str, status: RunStatus, tallies: Tallies, took: float
-) -> None:
+def add_run(database: Database, connection: Connection, sync: str, status: str, tallies: Tallies, took: float) -> None:
     """Count a run that ends now, after `took` seconds, in the transaction that says so."""
     counted = {name: float(value) for name, value in asdict(tallies).items() if value}
     own = {f"runs {status}": 1.0, f"took {bisect_left(BUCKETS, took)}": 1.0, "seconds": max(0.0, took)}

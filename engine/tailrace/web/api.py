@@ -9,6 +9,7 @@ from tailrace.errors import UsageError
 from tailrace.state.records import DISMISSED, OPEN, PRESENT
 from tailrace.web import actions, asked, models, views
 from tailrace.web.operations import Call, Form, Operation
+from tailrace.web.plans import forms
 from tailrace.web.refusal import Refusal, missing
 
 if TYPE_CHECKING:
@@ -87,17 +88,17 @@ def make_plan(call: Call) -> Form:
     kept = actions.plan(
         call.project, call.who, call.plans, actions.named(call), check=body.check, full=body.full, wait=body.wait_s
     )
-    return kept.to_json()
+    return forms(call.project, [kept])[0]
 
 
 def plans(call: Call) -> Form:
     """For a day; the latest first."""
-    return {"plans": [kept.to_json() for kept in call.plans.all(call.query.sync)]}
+    return {"plans": forms(call.project, call.plans.all(call.query.sync))}
 
 
 def plan(call: Call) -> Form:
     """`head` is that of `plan --json`."""
-    return actions.planned(call).to_json()
+    return forms(call.project, [actions.planned(call)])[0]
 
 
 def changes(call: Call) -> Form:

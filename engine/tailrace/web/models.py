@@ -39,6 +39,8 @@ class SyncLine(Answer):
     sync: str
     last_run: str | None
     status: str | None
+    ending: str | None
+    """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     rejected: Count
     unknown: Count
     snapshot_rows: int | None
@@ -233,6 +235,8 @@ class PlanForm(Answer):
     basis: dict[str, Any] | None
     sampled: Count
     message: str | None
+    stale: bool
+    """Another run has moved the snapshot since: applying it would be refused."""
 
 
 class PlanList(Answer):

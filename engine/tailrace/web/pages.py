@@ -13,6 +13,7 @@ from tailrace.cli.common import parse_key
 from tailrace.errors import TailraceError
 from tailrace.state.records import DISMISSED, OPEN, PRESENT, RunStatus
 from tailrace.web import actions, charts, views
+from tailrace.web.plans import forms
 from tailrace.web.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def fleet(view: View) -> Shown:
     recent = view.project.recent_runs([line["sync"] for line in lines], RECENT)
     sums = {
         "late": sum(line["late"] for line in lines),
-        "failing": sum(line["status"] in {"failed", "blocked"} for line in lines),
+        "failing": sum(line["ending"] in {"failed", "blocked"} for line in lines),
         "running": sum(line["running"] for line in lines),
         "paused": sum(line["paused"] for line in lines),
         "rejected": sum(line["rejected"] for line in lines),
@@ -99,6 +100,7 @@ def plan(view: View) -> Shown:
         "offset": offset,
         "page": PAGE,
         "tripped": tripped,
+        "stale": forms(view.project, [kept])[0]["stale"],
         "asked": asked[:1] if asked and asked[0].state in {"waiting", "taken"} else [],
         "link": view.link,
     }

@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +65,7 @@ class Kept:
         return None if self.head is None else str(self.head["hash"])
 
     def to_json(self) -> dict[str, Any]:
-        """For the API."""
+        """As it is kept."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -79,6 +79,19 @@ class Found:
     sampled: int
     total: int
     """All changes of the plan."""
+
+
+def forms(project: Project, plans: Sequence[Kept]) -> list[dict[str, Any]]:
+    """Each as `PlanForm`: `stale` is one that `apply` would refuse, as another run has moved the snapshot since."""
+    syncs = {kept.sync for kept in plans if kept.basis is not None and kept.sync in project.syncs}
+    marks = {name: project.snapshot_mark(name) for name in syncs}
+    return [{**kept.to_json(), "stale": _is_stale(kept, marks.get(kept.sync))} for kept in plans]
+
+
+def _is_stale(kept: Kept, mark: tuple[int, str | None] | None) -> bool:
+    if kept.basis is None or mark is None:
+        return False
+    return (kept.basis["generation"], kept.basis["snapshot_run"]) != mark
 
 
 class Plans:

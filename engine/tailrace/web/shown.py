@@ -11,6 +11,7 @@ from markupsafe import Markup
 from tailrace.cli.render import counted
 from tailrace.clock import now
 from tailrace.jsonform import iso, show, show_key
+from tailrace.state.records import ending
 from tailrace.web import views
 
 WORDS: Final = {
@@ -19,6 +20,7 @@ WORDS: Final = {
     "partial": "in part",
     "failed": "failed",
     "blocked": "stopped by a guard",
+    "outdated": "plan out of date",
     "interrupted": "interrupted",
     "running": "running",
 }
@@ -28,6 +30,7 @@ KINDS: Final = {
     "partial": "warn",
     "failed": "bad",
     "blocked": "bad",
+    "outdated": "warn",
     "interrupted": "warn",
     "running": "busy",
 }
@@ -77,10 +80,11 @@ def value(held: Any) -> Markup:
     return Markup('<span class="value" title="{}">{}…</span>').format(text, text[: _LONG - 1])
 
 
-def badge(status: str | None) -> Markup:
-    """How a run ended."""
+def badge(status: str | None, message: str | None = None) -> Markup:
+    """How a run ended; `message` is what it says of that."""
     if status is None:
         return Markup('<span class="badge none">never run</span>')
+    status = ending(status, message)
     return Markup('<span class="badge {}">{}</span>').format(KINDS.get(status, "none"), WORDS.get(status, status))
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DAY_S = 86_400.0
+YEAR_S = 365 * DAY_S
 STILL = frozenset(get_args(Upkeep))
 """Modes of records that sent nothing."""
 
@@ -127,7 +128,9 @@ def schedule_text(schedule: Schedule | None) -> str | None:
 
 
 def span(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Seconds as people say them; of what is further off than a year, only that."""
+    if seconds > YEAR_S:
+        return "more than a year"
     return duration(seconds).removesuffix(" 0 min").removesuffix(" 0 h")
 
 

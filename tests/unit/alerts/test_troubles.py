@@ -157,3 +157,10 @@ def test_only_what_is_wanted_is_told():
     found = facts(run("failed", words="x"), issues=IssueCounts(rejected=3, unknown=1))
     assert kinds(found) == ["failed", "rejected", "unknown"]
     assert kinds(found, Alerts(on=("unknown",))) == ["unknown"]
+
+
+def test_a_saved_plan_out_of_date_is_no_guard_and_no_trouble():
+    """Somebody came too late with it: how the sync stands, the run before says."""
+    late = run("blocked", words="the world no longer matches the plan: another run has moved the snapshot")
+    assert kinds(facts(late)) == []
+    assert kinds(facts(late, run("failed", words="away"))) == ["failed"]

@@ -1,11 +1,17 @@
 """The API: the same objects as `--json`, page by page, and what it refuses."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from tests.unit.web.shop import ROWS, write_people
 
-from tailrace import Project
+from tailrace import Project, metrics
+from tailrace.cli import render
+from tailrace.destination import acknowledged, rejected
+from tailrace.running.ledger import RunSummary
 from tailrace.serving import Scheduler
+from tailrace.state import Journal
 from tailrace.web.api import OPERATIONS
 
 
@@ -61,6 +67,28 @@ def test_one_run_has_its_batches_and_how_far_it_is(console):
     found = console.json(f"/api/runs/{run_id}")
     assert sum(batch["acknowledged"] for batch in found["batches"]) == found["acknowledged"] == 2
     assert (found["progress"]["phase"], found["progress"]["done"], found["progress"]["total"]) == ("ended", 4, 4)
+
+
+def test_a_run_without_an_end_tells_what_its_journal_knows(console):
+    """Rows that have outcomes, and the time since it began; requests are counted at its end, and not told as none."""
+    with Project.load(console.root) as project:
+        state = project.state
+        lease = state.acquire("people", "test", 60.0)
+        what = {"mode": "mirror", "destination": "app", "object": "people", "identity": "i"}
+        state.start_run("r1", sync="people", token=lease.token, **what)
+        journal = Journal(state, "r1", lease.token)
+        journal.intend(1, "upsert", [0, 1])
+        journal.settle(1, [acknowledged("0"), rejected("1", "BAD", "no")])
+        journal.intend(2, "upsert", [2])
+        (run, *_) = project.runs()
+        begun = replace(run.record, started_at=run.record.started_at - 3600)
+    assert (run.record.tallies.acknowledged, run.record.tallies.rejected) == (1, 1)
+    assert "1 h" in render.runs([RunSummary(begun)])
+    listed = console.json("/api/runs?limit=1")["runs"][0]
+    assert (listed["run_id"], listed["acknowledged"], listed["rejected"]) == ("r1", 1, 1)
+    page = console.get("/runs/r1").text
+    assert page.count("told when the run has ended") == 2
+    assert page.count('data-live="acknowledged"') == 2
 
 
 def test_rejected_rows_are_grouped_and_paged(console):
@@ -141,6 +169,30 @@ def test_a_guard_stops_a_plan_unless_it_is_let_pass(console):
     console.post(f"/api/plans/{kept['plan']}/apply", {**wanted, "overrides": ["max_deletes"]}, code=202)
     (passed,) = run_requests(console)
     assert passed.status == "succeeded"
+
+
+def test_a_plan_out_of_date_is_told_as_that(console):
+    """A run moved the snapshot since: no guard stopped it, and metrics, console and `status` say so."""
+    write_people(console.root, [(1, "Anya", "ann@x.io"), *ROWS[1:], (5, "Eve", "eve@x.io")])
+    kept = plan_made(console)
+    with Project.load(console.root) as project:
+        project.run("people")
+    assert (kept["stale"], console.json(f"/api/plans/{kept['plan']}")["stale"]) == (False, True)
+    assert [each["stale"] for each in console.json("/api/plans")["plans"]] == [True]
+    page = console.get(f"/plans/{kept['plan']}").text
+    assert "Out of date" in page
+    assert "Apply exactly this plan" not in page
+    console.post(f"/api/plans/{kept['plan']}/apply", {"hash": kept["head"]["hash"]}, code=202)
+    (late,) = run_requests(console)
+    assert (late.status, late.exit_code) == ("blocked", 3)
+    line = console.json("/api/syncs/people")
+    assert (line["status"], line["ending"]) == ("blocked", "outdated")
+    assert "plan out of date" in console.get(f"/runs/{late.run_id}").text
+    assert "stopped by a guard" not in console.get("/syncs/people").text
+    with Project.load(console.root) as project:
+        told = metrics.render(project)
+    assert 'tailrace_runs_total{status="outdated",sync="people"} 1.0' in told
+    assert 'tailrace_runs_total{status="blocked",sync="people"} 0.0' in told
 
 
 def test_a_plan_that_cannot_be_made_says_why(console):

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.web.shop import write_people
 
 from tailrace.state import NewIssue
-from tailrace.web import plans
+from tailrace.web import plans, views
 
 PATHS = [
     "/",
@@ -32,6 +32,12 @@ def test_every_page_is_made(console, path):
     assert page.headers["content-type"].startswith("text/html")
     assert "<h1>" in page.text
     assert page.text.rstrip().endswith("</html>")
+
+
+def test_a_forecast_beyond_a_year_is_not_told_by_the_hour():
+    """At the pace of a day nobody knows that."""
+    assert views.span(8329.4 * 86_400) == "more than a year"
+    assert views.span(364 * 86_400) == "364 d"
 
 
 def planned(console, check=""):

@@ -6,8 +6,9 @@ function follow(box) {
   const source = new EventSource(box.dataset.events);
   const bar = box.querySelector("progress");
   const say = (name, text) => {
-    const place = box.querySelector(`[data-live="${name}"]`);
-    if (place && place.textContent !== text) place.textContent = text;
+    for (const place of document.querySelectorAll(`[data-live="${name}"]`)) {
+      if (place.textContent !== text) place.textContent = text;
+    }
   };
   source.onmessage = (event) => {
     const at = JSON.parse(event.data);
