@@ -34,6 +34,27 @@ def test_every_page_is_made(console, path):
     assert page.text.rstrip().endswith("</html>")
 
 
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/syncs/people", "Fleet"),
+        ("/syncs/people/rejected", "Rejected"),
+        ("/syncs/people/row", "Fleet"),
+        ("/runs", "Runs"),
+    ],
+)
+def test_the_menu_says_where_one_is(console, path, entry):
+    """Also on pages that have no entry of their own."""
+    assert re.findall(r'aria-current="\w+">(\w+)<', console.get(path).text) == [entry]
+
+
+def test_each_cell_of_a_table_carries_its_columns_name(console):
+    """On a narrow screen it stands beside the value, as the head of the table is not seen there."""
+    for path in PATHS:
+        cells = re.findall(r"<td[^>]*>", console.get(path).text)
+        assert [cell for cell in cells if not re.search("data-label=|colspan=", cell)] == [], path
+
+
 def planned(console, check=""):
     """The page of a plan that a form made."""
     answer = console.send("/syncs/people/plan", check=check)
