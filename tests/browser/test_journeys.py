@@ -13,6 +13,8 @@ PAGES = {
     "rejected": "/syncs/people/rejected",
     "row": "/syncs/people/row?key.id=3",
     "runs": "/runs",
+    "dismiss": "/syncs/people/rejected/dismiss?all=yes",
+    "run-all": "/syncs/people/run",
     "troubles": "/rejected",
     "unknown": "/unknown",
     "accounts": "/accounts",
@@ -157,6 +159,11 @@ def test_it_works_without_javascript(own, tab):
     page = looking.open("/syncs/people")
     page.click("text=Dry run >> nth=0")
     page.wait_for_selector("text=Plan of people")
+    page.goto(own.url + "/syncs/people/rejected")
+    page.click("button:text-is('Dismiss all')")
+    page.wait_for_selector("h1:text-is('Dismiss 2 rejected rows of people?')")
+    page.click("button:text-is('Dismiss 2 rejected rows')")
+    page.wait_for_selector("text=2 rows are set aside until they change; retry undoes it")
     page.goto(own.url + "/syncs/people")
     page.click("button:text-is('Pause')")
     page.wait_for_selector("text=people is paused")

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from tailrace.cli.common import parse_key
 from tailrace.errors import TailraceError
 from tailrace.state.records import DISMISSED, OPEN, PRESENT, RunStatus
-from tailrace.web import actions, charts, views
+from tailrace.web import actions, charts, confirm, views
 from tailrace.web.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -277,6 +277,8 @@ PAGES = (
     Page("/", "fleet.html", fleet),
     Page("/syncs/{name}", "sync.html", sync),
     Page("/syncs/{name}/rejected", "rejected.html", rejected),
+    Page("/syncs/{name}/rejected/dismiss", "confirm.html", confirm.dismiss_all),
+    Page("/syncs/{name}/run", "confirm.html", confirm.run_all),
     Page("/syncs/{name}/row", "row.html", row),
     Page("/plans/{plan}", "plan.html", plan),
     Page("/runs", "runs.html", runs),
