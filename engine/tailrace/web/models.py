@@ -239,6 +239,7 @@ class PlanList(Answer):
     """Plans that are kept."""
 
     plans: list[PlanForm]
+    next: str | None
 
 
 class Changes(Answer):
@@ -248,6 +249,8 @@ class Changes(Answer):
     matched: Count
     sampled: Count
     total: Count
+    next: Count | None
+    """The `offset` of the next page."""
 
 
 class RequestForm(Answer):
@@ -267,12 +270,14 @@ class RequestForm(Answer):
     run_id: str | None
     result: dict[str, Any] | None
     message: str | None
+    """What went wrong before there was a result, or what keeps it waiting."""
 
 
 class Requests(Answer):
     """What was asked for."""
 
     requests: list[RequestForm]
+    next: str | None
 
 
 class Done(Answer):

@@ -99,6 +99,7 @@ def plan(view: View) -> Shown:
         "offset": offset,
         "page": PAGE,
         "tripped": tripped,
+        "paused": any(views.waits_for(view.project, each) for each in asked),
         "asked": asked[:1] if asked and asked[0].state in {"waiting", "taken"} else [],
         "link": view.link,
     }
@@ -112,11 +113,10 @@ def runs(view: View) -> Shown:
     if name is not None:
         actions.known(project, name)
     statuses: Any = (status,) if status in _STATUSES else ()
-    page = project.run_page(sync=name, statuses=statuses, before=query.get("before") or None, limit=PAGE + 1)
-    shown, last = views.cut(page, PAGE)
+    shown, following = views.page_of_runs(project, name, statuses, query.get("before") or None, PAGE)
     return {
         "runs": [summary.record for summary in shown],
-        "next": last.record.run_id if last else None,
+        "next": following,
         "name": name,
         "status": status,
         "statuses": _STATUSES,
