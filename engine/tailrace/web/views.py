@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DAY_S = 86_400.0
+LEAST_OF_ID = 6
+"""Characters of a run's id that stand for it: fewer are rather a mistake than an id."""
 STILL = frozenset(get_args(Upkeep))
 """Modes of records that sent nothing."""
 
@@ -139,7 +141,7 @@ def run_or_refuse(project: Project, run_id: str) -> RunSummary:
     found = project.known_run(run_id)
     if found is not None:
         return found
-    several = project.runs_like(run_id, limit=6)
+    several = project.runs_like(run_id, limit=6) if len(run_id) >= LEAST_OF_ID else []
     if not several:
         raise missing(f"there is no run {run_id}", hint="runs are forgotten some time after their end")
     if len(several) > 1:

@@ -217,7 +217,7 @@ def test_a_server_that_is_about_to_end_is_not_ready(console):
         ("/api/runs?nothing=1", 400),
         ("/api/runs?before=zzz", 400),
         ("/api/requests?before=zzz", 400),
-        ("/api/runs/2", 409),
+        ("/api/runs/2", 404),
         ("/api/runs?status=good", 400),
         ("/api/syncs/people/row", 400),
         ("/api/nothing", 404),
@@ -283,7 +283,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(console):
         console.json(f"/api/runs/{newest[:-3]}")["run_id"] == console.json(f"/api/runs/{last_part}")["run_id"] == newest
     )
     assert newest in console.get(f"/runs/{newest[:-3]}").text
-    error = console.get("/api/runs/20", code=409).json()["error"]
+    error = console.get(f"/api/runs/{newest[:8]}", code=409).json()["error"]
     assert newest in error["message"]
 
 
