@@ -104,6 +104,12 @@ class Browsing:
         found = self._session.state.known_run(run_id)
         return None if found is None else so_far(self._session.state, [found])[0]
 
+    def runs_like(self, run_id: str, *, limit: int) -> list[RunSummary]:
+        """Runs of which this is the beginning of the id, or of its last part."""
+        from tailrace.running.ledger import RunSummary
+
+        return [RunSummary(record) for record in self._session.state.runs_like(run_id, limit=limit)]
+
     def batch_page(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[BatchRecord]:
         """A run's batches; for the next page give the last one's number as `after`."""
         return self._session.state.batch_page(run_id, after=after, limit=limit)

@@ -92,10 +92,15 @@ class Operating:
         return self._session.state.request_status(request_id)
 
     def requests(
-        self, sync: str | None = None, *, states: Collection[RequestState] | None = None, limit: int = 50
+        self,
+        sync: str | None = None,
+        *,
+        states: Collection[RequestState] | None = None,
+        before: Request | None = None,
+        limit: int = 50,
     ) -> list[Request]:
-        """The latest requests, newest first."""
-        return self._session.state.requests(sync, states=states, limit=limit)
+        """The latest requests, newest first; for the next page give the last one as `before`."""
+        return self._session.state.requests(sync, states=states, before=before, limit=limit)
 
     def withdraw(self, request_id: str, *, by: str) -> bool:  # noqa: ARG002 - as in `unpause`
         """Take a request back that still waits; False when it does not."""

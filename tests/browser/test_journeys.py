@@ -13,6 +13,8 @@ PAGES = {
     "rejected": "/syncs/people/rejected",
     "row": "/syncs/people/row?key.id=3",
     "runs": "/runs",
+    "dismiss": "/syncs/people/rejected/dismiss?all=yes",
+    "run-all": "/syncs/people/run",
     "troubles": "/rejected",
     "unknown": "/unknown",
     "accounts": "/accounts",
@@ -41,6 +43,40 @@ def test_every_page_fits_a_narrow_screen(shop, tab):
         page = looking.open(path)
         looking.look(f"{name}-narrow")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+
+
+WITHIN = {
+    "/": ["tbody .badge", "header nav a[aria-current]"],
+    "/runs": ["tbody .badge", "tbody time", "header nav a[aria-current]"],
+    "/syncs/people": ["tbody .badge", "button:text-is('Run now')"],
+    "/syncs/people/rejected": ["button:has-text('Retry')", "button:has-text('Dismiss')", "a.button"],
+    "/unknown": ["tbody td", "button"],
+    "/audit": ["tbody td"],
+}
+
+
+def test_on_a_phone_what_matters_lies_within_the_screen(shop, tab):
+    """At 390 px each status and button is whole in sight, and replies are read in lines, not word by word."""
+    looking = tab(shop.url, width=390)
+    for path, selectors in WITHIN.items():
+        page = looking.open(path)
+        looking.look(f"phone{path.replace('/', '-')}")
+        for selector in selectors:
+            boxes = [each.bounding_box() for each in page.locator(selector).all()]
+            assert boxes, (path, selector)
+            assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes), (path, selector)
+        assert page.locator("header nav").bounding_box()["height"] < 40
+    page = looking.open("/syncs/people/rejected")
+    assert page.locator("td[data-label=Reply]").first.bounding_box()["width"] > 300
+    assert page.get_by_role("table").count() == page.locator("table").count()
+    assert page.get_by_role("columnheader", name="Reply").count() == 1
+
+
+def test_the_lineage_scrolls_at_the_size_at_which_it_is_read(shop, tab):
+    """Its text is as large on a phone as elsewhere."""
+    page = tab(shop.url, width=390).open("/lineage")
+    assert page.locator(".drawing svg text").first.bounding_box()["height"] > 10
+    assert page.evaluate("document.querySelector('.drawing').scrollWidth > window.innerWidth")
 
 
 def test_a_plan_is_made_searched_and_applied(own, tab):
@@ -123,6 +159,11 @@ def test_it_works_without_javascript(own, tab):
     page = looking.open("/syncs/people")
     page.click("text=Dry run >> nth=0")
     page.wait_for_selector("text=Plan of people")
+    page.goto(own.url + "/syncs/people/rejected")
+    page.click("button:text-is('Dismiss all')")
+    page.wait_for_selector("h1:text-is('Dismiss 2 rejected rows of people?')")
+    page.click("button:text-is('Dismiss 2 rejected rows')")
+    page.wait_for_selector("text=2 rows are set aside until they change; retry undoes it")
     page.goto(own.url + "/syncs/people")
     page.click("button:text-is('Pause')")
     page.wait_for_selector("text=people is paused")

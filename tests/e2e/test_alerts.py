@@ -216,7 +216,8 @@ def test_a_test_message_is_sent_on_demand(watched, receiver):
     assert receiver.taken() == [("Tailrace: a test", "This is a test: alerts of this project arrive here.", "info")]
     receiver.refusing = True
     answer = watched.run("notify", "--test", code=1)
-    assert "${env:ALERT_URL} (number 1 of `to`)" in answer.err
+    assert "${env:ALERT_URL} (number 1 of `to`: " in answer.err
+    assert "500" in answer.err
     assert "path-with-a-secret" not in answer.out + answer.err
 
 

@@ -24,6 +24,7 @@ def test_a_paused_sync_is_not_run_until_it_is_unpaused(scheduled):
     assert "people is paused" in scheduled.run("pause", "people").out
     assert "paused already, by" in scheduled.run("pause", "people").out
     assert due(scheduled) == []
+    assert scheduled.run("run", "--due").out == "nothing is due\n"
     (status,) = scheduled.run("status", "--json").json["syncs"]
     assert (status["paused"], status["next_run"]) == (True, None)
     assert "paused" in scheduled.run("status").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -26,10 +27,14 @@ def send(to: Sequence[Secret], title: str, body: str, tone: Tone) -> None:
         mailer = _mailer(secret)
         if mailer is None:
             raise AlertError(f"alerts: {secret} (number {number} of `to`) is no Apprise URL", hint=_HINT)
-        from apprise import NotifyType  # noqa: PLC0415 - it loads a hundred services
+        from apprise import LogCapture, NotifyType  # noqa: PLC0415 - it loads a hundred services
 
-        if not mailer.notify(body=body, title=title, notify_type=NotifyType(tone), body_format="text"):
-            failed.append(f"{secret} (number {number} of `to`)")
+        # Its warnings tell what the service answered, and nothing of a message.
+        with LogCapture(level=logging.WARNING, fmt="%(message)s") as words:  # type: ignore[no-untyped-call]
+            taken = mailer.notify(body=body, title=title, notify_type=NotifyType(tone), body_format="text")
+            why = "; ".join(words.getvalue().split("\n")).strip("; ")
+        if not taken:
+            failed.append(f"{secret} (number {number} of `to`{f': {why}' if why else ''})")
     if failed:
         hint = "see whether the service answers, and whether the URL holds"
         raise AlertError(f"alerts: not taken by {', '.join(failed)}", hint=hint)

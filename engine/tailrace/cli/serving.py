@@ -48,6 +48,8 @@ def due_now(folder: Path, *, as_json: bool = False, full: bool = False, limit: i
         scheduler.stop()
     if as_json:
         print_json({"runs": [result.to_json() for result in results]})
+    elif not results and not scheduler.failures and not stop.is_set():
+        say("nothing is due")
     code = worst([*(result.exit_code for result in results), int(scheduler.failures > 0)])
     return stop.exit_code if stop.is_set() and code in {0, INTERRUPTED} else code
 

@@ -198,6 +198,8 @@ def _wrong_kind(section: Section, path: tuple[str | int, ...], expected: list[st
         hint = "; put it in quotes"
     elif value is None:
         hint = ", and it is empty"
+    elif kinds == ["a list"] and isinstance(value, dict) and value:
+        hint = f": [{{{shorten(', '.join(f'{key}: {held}' for key, held in value.items()))}}}]"
     return _sentence(section, path, f"should be {_one_of(kinds)}{hint}") if path else f"should be {_one_of(kinds)}"
 
 

@@ -50,10 +50,25 @@ def _cron(value: object) -> str:
             return str(value)
         reason = "minute, hour, day of month, month, day of week"
     except StopIteration:
-        reason = "there is no such day"
+        raise problem(_NEVER) from None
     except CronSimError as fault:
+        if _comes_in_other_months(value):
+            raise problem(_NEVER) from None
         reason = str(fault)
     raise problem(f'should be a cron expression of five fields, such as "*/15 * * * *" ({reason})')
+
+
+_NEVER = "is a cron expression of a time that never comes: there is no such day"
+
+
+def _comes_in_other_months(expression: str) -> bool:
+    """Whether it is well but for its month, which lacks the day."""
+    minute, hour, day, _, weekday = expression.split()
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", datetime(2024, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        return False
+    return True
 
 
 Cron: TypeAlias = Annotated[
@@ -74,7 +89,7 @@ def _zone(value: object) -> str:
     if isinstance(value, str) and (value == "UTC" or value in zones()):
         return str(value)
     near = get_close_matches(value, zones(), n=1) if isinstance(value, str) and len(value) < 100 else []  # noqa: PLR2004
-    raise problem("should be a time zone such as Europe/Berlin" + (f"; did you mean `{near[0]}`?" if near else ""))
+    raise problem(f"should be a time zone{f'; did you mean `{near[0]}`?' if near else ' such as Europe/Berlin'}")
 
 
 class _ZoneSchema:

@@ -173,12 +173,20 @@ class Controls(Database):
             )
 
     def requests(
-        self, sync: str | None = None, *, states: Collection[RequestState] | None = None, limit: int | None = 50
+        self,
+        sync: str | None = None,
+        *,
+        states: Collection[RequestState] | None = None,
+        before: Request | None = None,
+        limit: int | None = 50,
     ) -> list[Request]:
-        """The latest requests, newest first; `limit` None gives all."""
-        query = sa.select(*_SHOWN).order_by(requests.c.at.desc(), requests.c.request_id.desc()).limit(limit)
+        """The latest requests, newest first, of those asked for before that one; `limit` None gives all."""
+        order = (requests.c.at, requests.c.request_id)
+        query = sa.select(*_SHOWN).order_by(*(column.desc() for column in order)).limit(limit)
         query = query if sync is None else query.where(requests.c.sync == sync)
         query = query if states is None else query.where(requests.c.state.in_(states))
+        if before is not None:
+            query = query.where(sa.tuple_(*order) < sa.tuple_(before.at, before.request_id))
         with self.reading() as connection:
             return [_request(row) for row in connection.execute(query).mappings()]
 

@@ -81,10 +81,7 @@ class Runs(Database):
 
     def run(self, run_id: str) -> RunRecord:
         """The run of that id, or of the beginning of an id or of its last part; UsageError unless there is just one."""
-        starts = runs.c.run_id.startswith(run_id, autoescape=True)
-        ends = runs.c.run_id.contains(f"-{run_id}", autoescape=True)
-        query = sa.select(runs).where(starts | ends).order_by(runs.c.run_id)
-        found = self._fetch(query.limit(100))
+        found = self.runs_like(run_id, limit=100)
         exact = [run for run in found if run.run_id == run_id]
         if len(exact or found) == 1:
             return (exact or found)[0]
@@ -92,6 +89,12 @@ class Runs(Database):
             raise UsageError(f"there is no run {run_id}", hint="tailrace runs lists them")
         some = ", ".join(run.run_id for run in found[:5])
         raise UsageError(f"{run_id} is the beginning of several runs: {some}", hint="give more of the id")
+
+    def runs_like(self, run_id: str, *, limit: int) -> list[RunRecord]:
+        """Runs of which this is the beginning of the id, or of its last part; in the order of their ids."""
+        starts = runs.c.run_id.startswith(run_id, autoescape=True)
+        ends = runs.c.run_id.contains(f"-{run_id}", autoescape=True)
+        return self._fetch(sa.select(runs).where(starts | ends).order_by(runs.c.run_id).limit(limit))
 
     def known_run(self, run_id: str) -> RunRecord | None:
         """The run of exactly that id; None where this database has never seen it."""

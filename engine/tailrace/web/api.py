@@ -38,7 +38,7 @@ def run(call: Call) -> Form:
     """The run is made by whoever serves the project, soon; the answer is a request that tells what becomes of it."""
     body: asked.RunAsked = call.body
     wanted = actions.run(call.project, call.who, actions.named(call), full=body.full, dry_run=body.dry_run)
-    return wanted.to_json()
+    return views.request(call.project, wanted)
 
 
 def pause(call: Call) -> Form:
@@ -68,12 +68,18 @@ def requests(call: Call) -> Form:
     query: asked.RequestsQuery = call.query
     if query.sync is not None:
         actions.known(call.project, query.sync)
-    return {"requests": [each.to_json() for each in call.project.requests(query.sync, limit=query.limit)]}
+    before = None if query.before is None else _before(call, query.before)
+    found = call.project.requests(query.sync, before=before, limit=query.limit + 1)
+    shown, last = views.cut(found, query.limit)
+    return {
+        "requests": [views.request(call.project, each) for each in shown],
+        "next": last.request_id if last else None,
+    }
 
 
 def request(call: Call) -> Form:
     """Until it is `done`, `withdrawn` or `lost`."""
-    return _asked(call).to_json()
+    return views.request(call.project, _asked(call))
 
 
 def withdraw(call: Call) -> Form:
@@ -93,7 +99,10 @@ def make_plan(call: Call) -> Form:
 
 def plans(call: Call) -> Form:
     """For a day; the latest first."""
-    return {"plans": forms(call.project, call.plans.all(call.query.sync))}
+    query: asked.PlansQuery = call.query
+    found = [kept for kept in call.plans.all(query.sync) if query.before is None or kept.plan < query.before]
+    shown, last = views.cut(found, query.limit)
+    return {"plans": forms(call.project, shown), "next": last.plan if last else None}
 
 
 def plan(call: Call) -> Form:
@@ -106,22 +115,24 @@ def changes(call: Call) -> Form:
     query: asked.ChangesQuery = call.query
     kept = actions.planned(call)
     found = call.plans.changes(kept, search=query.search, op=query.op, offset=query.offset, limit=query.limit)
-    return {name: getattr(found, name) for name in found.__slots__}
+    end = query.offset + query.limit
+    following = end if end < found.matched else None
+    return {**{name: getattr(found, name) for name in found.__slots__}, "next": following}
 
 
 def apply(call: Call) -> Form:
     """As `apply`: exactly these changes, or none. `hash` proves which plan was looked at."""
     body: asked.ApplyAsked = call.body
-    return actions.apply(call.project, call.who, actions.planned(call), body.hash, body.overrides).to_json()
+    wanted = actions.apply(call.project, call.who, actions.planned(call), body.hash, body.overrides)
+    return views.request(call.project, wanted)
 
 
 def runs(call: Call) -> Form:
     """As `runs --json`."""
     query: asked.RunsQuery = call.query
     statuses = () if query.status is None else (query.status,)
-    page = call.project.run_page(sync=query.sync, statuses=statuses, before=query.before, limit=query.limit + 1)
-    shown, last = views.cut(page, query.limit)
-    return {"runs": [each.to_json() for each in shown], "next": last.record.run_id if last else None}
+    shown, following = views.page_of_runs(call.project, query.sync, statuses, query.before, query.limit)
+    return {"runs": [each.to_json() for each in shown], "next": following}
 
 
 def run_details(call: Call) -> Form:
@@ -208,6 +219,13 @@ def audit(call: Call) -> Form:
     return {"actions": [line.to_json() for line in shown], "next": last.id if last else None}
 
 
+def _before(call: Call, request_id: str) -> Request:
+    try:
+        return call.project.request_status(request_id)
+    except UsageError as error:
+        raise Refusal(400, f"{error.message} to go on from", hint="give what `next` said") from error
+
+
 def _asked(call: Call) -> Request:
     wanted = call.path["request_id"]
     try:
@@ -233,9 +251,20 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", f"{_SYNC}/pause", "Pause a sync", models.Done, pause, "operator", body=asked.Nothing),
     Operation("POST", f"{_SYNC}/unpause", "Take the pause back", models.Done, unpause, "operator", body=asked.Nothing),
     Operation(
-        "POST", f"{_SYNC}/cancel", "Stop the run that goes on", models.Done, cancel, "operator", body=asked.Nothing
+        "POST",
+        f"{_SYNC}/cancel",
+        "Stop the run that goes on",
+        models.Done,
+        cancel,
+        "operator",
+        body=asked.Nothing,
+        refuses=(409,),
     ),
-    Operation("POST", f"{_SYNC}/reset", "Forget a sync's snapshot", models.Done, reset, "admin", body=asked.ResetAsked),
+    Operation(
+        *("POST", f"{_SYNC}/reset", "Forget a sync's snapshot", models.Done, reset, "admin"),
+        body=asked.ResetAsked,
+        refuses=(409, 502),
+    ),
     Operation(
         "GET", "/api/requests", "What was asked for lately", models.Requests, requests, query=asked.RequestsQuery
     ),
@@ -255,10 +284,13 @@ OPERATIONS: tuple[Operation, ...] = (
         *("POST", f"{_PLAN}/apply", "Carry out exactly this plan", models.RequestForm, apply, "operator"),
         body=asked.ApplyAsked,
         status=202,
+        refuses=(409,),
     ),
     Operation("GET", "/api/runs", "Runs, newest first", models.Runs, runs, query=asked.RunsQuery),
     Operation(
-        "GET", "/api/runs/{run_id}", "A run with its batches", models.RunDetail, run_details, query=asked.BatchesQuery
+        *("GET", "/api/runs/{run_id}", "A run with its batches", models.RunDetail, run_details),
+        query=asked.BatchesQuery,
+        refuses=(409,),
     ),
     Operation("GET", f"{_SYNC}/rejected", "Rejected rows", models.Rejected, rejected, query=asked.RejectedQuery),
     Operation(
@@ -269,9 +301,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", f"{_SYNC}/unknown", "Rows of unknown outcome", models.Unknown, unknown, query=asked.UnknownQuery),
     Operation(
-        "POST", f"{_SYNC}/unknown/resolve", "Settle them", models.Changed, resolve, "operator", body=asked.WayChosen
+        *("POST", f"{_SYNC}/unknown/resolve", "Settle them", models.Changed, resolve, "operator"),
+        body=asked.WayChosen,
+        refuses=(409, 502),
     ),
-    Operation("GET", f"{_SYNC}/row", "One row's history", models.StoryForm, explain, query=asked.RowQuery),
+    Operation(
+        "GET", f"{_SYNC}/row", "One row's history", models.StoryForm, explain, query=asked.RowQuery, refuses=(502,)
+    ),
     Operation("GET", "/api/accounts", "Accounts and their quotas", models.Accounts, accounts),
     Operation("GET", "/api/audit", "Who did what", models.Audit, audit, query=asked.AuditQuery),
 )

@@ -94,6 +94,9 @@ class PlansQuery(Query):
     """Which plans."""
 
     sync: Text | None = None
+    before: Text | None = None
+    """`next` of the page before."""
+    limit: Limit = 50
 
 
 class ChangesQuery(Query):
@@ -125,6 +128,8 @@ class RequestsQuery(Query):
     """Which requests."""
 
     sync: Text | None = None
+    before: Text | None = None
+    """`next` of the page before."""
     limit: Limit = 50
 
 

@@ -42,8 +42,17 @@ def frame(site: Site, request: Request, who: Who | None) -> dict[str, Any]:
         "fault": site.desk.fault,
         "place": site.desk.root.name,
         "here": request.url.path,
+        "section": section(request.url.path),
         "said": site.heard(request.cookies.get(SAID)),
     }
+
+
+def section(path: str) -> str:
+    """The entry of the menu to which a page belongs that has none of its own."""
+    parts = path.split("/")[1:]
+    if parts[0] == "syncs" and parts[2:3] == ["rejected"]:
+        return "/rejected"
+    return {"syncs": "/", "plans": "/", "runs": "/runs"}.get(parts[0], path)
 
 
 def error_page(site: Site, request: Request, who: Who | None, refusal: Refusal) -> Response:

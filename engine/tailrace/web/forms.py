@@ -110,7 +110,7 @@ def _change(view: View, fields: Fields, what: actions.Rows) -> Next:
         raise Refusal(400, "choose rows: one, those of a code, or all")
     count = actions.change_rows(view.project, view.who, name, what, codes=codes, key=key)
     rows = "1 row is" if count == 1 else f"{count:,} rows are"
-    said = f"{rows} due for the next run" if what == "retry" else f"{rows} set aside until they change"
+    said = f"{rows} due for the next run" if what == "retry" else f"{rows} set aside until they change; retry undoes it"
     return Next(f"/syncs/{name}/rejected", said)
 
 

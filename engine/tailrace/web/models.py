@@ -243,6 +243,7 @@ class PlanList(Answer):
     """Plans that are kept."""
 
     plans: list[PlanForm]
+    next: str | None
 
 
 class Changes(Answer):
@@ -252,6 +253,8 @@ class Changes(Answer):
     matched: Count
     sampled: Count
     total: Count
+    next: Count | None
+    """The `offset` of the next page."""
 
 
 class RequestForm(Answer):
@@ -271,12 +274,14 @@ class RequestForm(Answer):
     run_id: str | None
     result: dict[str, Any] | None
     message: str | None
+    """What went wrong before there was a result, or what keeps it waiting."""
 
 
 class Requests(Answer):
     """What was asked for."""
 
     requests: list[RequestForm]
+    next: str | None
 
 
 class Done(Answer):

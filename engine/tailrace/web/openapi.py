@@ -14,14 +14,14 @@ from tailrace.web.operations import Operation
 
 _REF = "#/components/schemas/{model}"
 _REFUSALS = {
-    "400": "What was sent does not fit",
-    "401": "Who asks is not known",
-    "403": "The role is not enough",
-    "404": "There is nothing of that name",
-    "409": "The state of things forbids it",
-    "413": "The body is too large",
-    "502": "A warehouse or destination failed",
-    "503": "The state database or the project cannot be read",
+    400: "What was sent does not fit",
+    401: "Who asks is not known",
+    403: "The role is not enough",
+    404: "There is nothing of that name",
+    409: "The state of things forbids it",
+    413: "The body is too large",
+    502: "A warehouse or destination failed",
+    503: "The state database or the project cannot be read",
 }
 
 
@@ -66,7 +66,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
         "responses": {
             str(operation.status): _answer("What was asked for", operation.answer),
-            **{status: _answer(words, models.ErrorAnswer) for status, words in _REFUSALS.items()},
+            **{str(status): _answer(_REFUSALS[status], models.ErrorAnswer) for status in sorted(operation.refusals())},
         },
     }
     if operation.body is not None:

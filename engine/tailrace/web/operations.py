@@ -56,6 +56,21 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     status: int = 200
+    refuses: tuple[int, ...] = ()
+    """Statuses of refusals that follow from what it does; those from what it takes are known without."""
+
+    def refusals(self) -> frozenset[int]:
+        """Every status with which it may refuse."""
+        found = {401, 503, *self.refuses}
+        if self.query is not None or self.body is not None:
+            found.add(400)
+        if "{" in self.path or (self.query is not None and "sync" in self.query.model_fields):
+            found.add(404)
+        if self.method == "POST":
+            found.add(403)
+        if self.body is not None:
+            found.add(413)
+        return frozenset(found)
 
 
 def route_of(site: Site, operation: Operation) -> Route:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from tailrace.cli.common import parse_key
 from tailrace.errors import TailraceError
 from tailrace.state.records import DISMISSED, OPEN, PRESENT, RunStatus
-from tailrace.web import actions, charts, views
+from tailrace.web import actions, charts, confirm, views
 from tailrace.web.plans import forms
 from tailrace.web.refusal import Refusal
 
@@ -101,6 +101,7 @@ def plan(view: View) -> Shown:
         "page": PAGE,
         "tripped": tripped,
         "stale": forms(view.project, [kept])[0]["stale"],
+        "paused": any(views.waits_for(view.project, each) for each in asked),
         "asked": asked[:1] if asked and asked[0].state in {"waiting", "taken"} else [],
         "link": view.link,
     }
@@ -114,11 +115,10 @@ def runs(view: View) -> Shown:
     if name is not None:
         actions.known(project, name)
     statuses: Any = (status,) if status in _STATUSES else ()
-    page = project.run_page(sync=name, statuses=statuses, before=query.get("before") or None, limit=PAGE + 1)
-    shown, last = views.cut(page, PAGE)
+    shown, following = views.page_of_runs(project, name, statuses, query.get("before") or None, PAGE)
     return {
         "runs": [summary.record for summary in shown],
-        "next": last.record.run_id if last else None,
+        "next": following,
         "name": name,
         "status": status,
         "statuses": _STATUSES,
@@ -279,6 +279,8 @@ PAGES = (
     Page("/", "fleet.html", fleet),
     Page("/syncs/{name}", "sync.html", sync),
     Page("/syncs/{name}/rejected", "rejected.html", rejected),
+    Page("/syncs/{name}/rejected/dismiss", "confirm.html", confirm.dismiss_all),
+    Page("/syncs/{name}/run", "confirm.html", confirm.run_all),
     Page("/syncs/{name}/row", "row.html", row),
     Page("/plans/{plan}", "plan.html", plan),
     Page("/runs", "runs.html", runs),

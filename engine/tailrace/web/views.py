@@ -12,8 +12,9 @@ from tailrace.clock import moment
 from tailrace.errors import TailraceError
 from tailrace.jsonform import iso
 from tailrace.planning.guards import percent
+from tailrace.project.yaml import shorten
 from tailrace.state.records import Upkeep
-from tailrace.web.refusal import missing
+from tailrace.web.refusal import Refusal, missing
 
 if TYPE_CHECKING:
     from tailrace.api import Project
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
     from tailrace.running.ledger import RunSummary, SyncStatus, TroubledRow
     from tailrace.state import BatchRecord
     from tailrace.state.browse import IssueGroup
+    from tailrace.state.controls import Request
+    from tailrace.state.records import RunStatus
 
 T = TypeVar("T")
 DAY_S = 86_400.0
 YEAR_S = 365 * DAY_S
+LEAST_OF_ID = 6
+"""Characters of a run's id that stand for it: fewer are rather a mistake than an id."""
 STILL = frozenset(get_args(Upkeep))
 """Modes of records that sent nothing."""
 
@@ -135,11 +140,41 @@ def span(seconds: float) -> str:
 
 
 def run_or_refuse(project: Project, run_id: str) -> RunSummary:
-    """The run of that id; a refusal where there is none."""
+    """The run of that id, or of its beginning as `runs RUN` takes it; a refusal where there is none, or are several."""
     found = project.known_run(run_id)
-    if found is None:
+    if found is not None:
+        return found
+    several = project.runs_like(run_id, limit=6) if len(run_id) >= LEAST_OF_ID else []
+    if not several:
         raise missing(f"there is no run {run_id}", hint="runs are forgotten some time after their end")
-    return found
+    if len(several) > 1:
+        some = ", ".join(each.record.run_id for each in several[:5])
+        raise Refusal(409, f"{run_id} is the beginning of several runs: {some}", hint="give more of the id")
+    return several[0]
+
+
+def page_of_runs(
+    project: Project, sync: str | None, statuses: Sequence[RunStatus], before: str | None, limit: int
+) -> tuple[Sequence[RunSummary], str | None]:
+    """A page of runs, and what the next one begins before; a refusal where there is no run `before`."""
+    if before is not None and project.known_run(before) is None:
+        raise Refusal(400, f"there is no run {shorten(before)} to go on from", hint="give what `next` said")
+    shown, last = cut(project.run_page(sync=sync, statuses=statuses, before=before, limit=limit + 1), limit)
+    return shown, last.record.run_id if last else None
+
+
+def request(project: Project, asked: Request) -> dict[str, Any]:
+    """A request as `RequestForm`: where it waits for more than somebody to take it, it says so."""
+    form = asked.to_json()
+    return {**form, "message": form["message"] or waits_for(project, asked)}
+
+
+def waits_for(project: Project, asked: Request) -> str | None:
+    """What keeps a request waiting, in words; None where that is only that nobody has taken it yet."""
+    if asked.state != "waiting" or asked.dry_run or asked.sync not in project.syncs:
+        return None
+    paused = project.syncs[asked.sync].config.paused or asked.sync in project.pauses()
+    return "waits: the sync is paused" if paused else None
 
 
 def progress(project: Project, summary: RunSummary) -> dict[str, Any]:

@@ -135,6 +135,10 @@ def test_all_problems_of_all_files_come_at_once(faults):
         ({"schedule": "{cron: '* *'}"}, "8:18: `schedule.cron` should be a cron expression"),
         ({"schedule": "{cron: '* * * * *', timezone: Mars}"}, "8:41: `schedule.timezone` should be a time zone"),
         ({"schedule": "{}"}, "8:11: `schedule`: a schedule has exactly one of"),
+        (
+            {"schedule": '{cron: "0 0 31 2 *"}'},
+            "8:18: `schedule.cron` is a cron expression of a time that never comes",
+        ),
         ({"schedule": "{every: 15}"}, "8:19: `schedule.every` should be a duration above zero"),
         ({"schedule": "{after: [nobody]}"}, "8:20: there is no sync `nobody`"),
         ({"guards": "{max_deletes: lots}"}, "8:23: `guards.max_deletes` should be a share such as 15%"),
@@ -187,6 +191,10 @@ def test_each_fault_of_a_sync_has_its_place_and_its_words(faults, replaced, expe
         ("{type: crm, version: 62.0}", "30: `destinations.x.version` should be a text; put it in quotes"),
         ("{type: crm, version: '${env:V}'}", "30: `destinations.x.version` cannot hold a ${…} reference"),
         ("{type: crm, limit: 6}", "28: `destinations.x.limit` should be 5 or less"),
+        (
+            "{type: crm, rate: {calls: 10, per: 1s}}",
+            "27: `destinations.x.rate` should be a list: [{calls: 10, per: 1s}]",
+        ),
         ("{type: crm, rate: [{calls: 1}]}", "28: `destinations.x.rate.1.per` is missing"),
         ("{type: crm, reserve: 20}", "30: `destinations.x.reserve` should be a share from 0% to 100%"),
         ("{type: crm, settle: 10}", "29: `destinations.x.settle` should be a duration with its unit"),

@@ -108,7 +108,7 @@ def test_cron_expressions_pass(text):
 
 def test_an_unknown_time_zone_gets_the_nearest_name():
     """A time zone's name has a spelling of its own."""
-    with pytest.raises(ValidationError, match="did you mean `Europe/Berlin`"):
+    with pytest.raises(ValidationError, match="should be a time zone; did you mean `Europe/Berlin`"):
         read(Zone, "Europe/Berln")
 
 

@@ -267,6 +267,9 @@ def test_a_server_that_is_about_to_end_is_not_ready(console):
         ("/api/runs?limit=0", 400),
         ("/api/runs?limit=5&limit=6", 400),
         ("/api/runs?nothing=1", 400),
+        ("/api/runs?before=zzz", 400),
+        ("/api/requests?before=zzz", 400),
+        ("/api/runs/2", 404),
         ("/api/runs?status=good", 400),
         ("/api/syncs/people/row", 400),
         ("/api/nothing", 404),
@@ -298,6 +301,66 @@ def test_the_document_names_every_operation(console):
     names = set(document["components"]["schemas"])
     wanted = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
     assert wanted <= names
+
+
+def walked(console, path, name, take="before"):
+    """All entries of a list, asked for one by one as `next` says."""
+    found, following = [], ""
+    while following is not None:
+        page = console.json(path, params={"limit": 1, **({take: following} if following else {})})
+        assert len(page[name]) <= 1
+        found += page[name]
+        following = page["next"]
+    return found
+
+
+def test_requests_plans_and_changes_come_page_by_page(console):
+    """As all lists do: `limit` of them, and `next` for those after."""
+    for _ in range(3):
+        console.post("/api/syncs/people/run", code=202)
+    assert walked(console, "/api/requests", "requests") == console.json("/api/requests")["requests"]
+    (console.root / "people.csv").write_text("id,name,email\n1,Anna,ann@x.io\n2,Bobby,bob@x.io\n5,Eva,eve@x.io\n")
+    kept = [plan_made(console)["plan"] for _ in range(2)]
+    assert [each["plan"] for each in walked(console, "/api/plans", "plans")] == kept[::-1]
+    path = f"/api/plans/{kept[0]}/changes"
+    assert walked(console, path, "changes", "offset") == console.json(path)["changes"]
+    assert len(console.json(path)["changes"]) == 3
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(console):
+    """As on the command line, where that is one run's; several are named."""
+    newest = console.json("/api/runs")["runs"][0]["run_id"]
+    last_part = newest.rpartition("-")[2]
+    assert (
+        console.json(f"/api/runs/{newest[:-3]}")["run_id"] == console.json(f"/api/runs/{last_part}")["run_id"] == newest
+    )
+    assert newest in console.get(f"/runs/{newest[:-3]}").text
+    error = console.get(f"/api/runs/{newest[:8]}", code=409).json()["error"]
+    assert newest in error["message"]
+
+
+def test_a_request_for_a_paused_sync_says_what_it_waits_for(console):
+    """In the answer, in the list and on the page; a dry run is made all the same, so it does not say so."""
+    console.post("/api/syncs/people/pause")
+    asked = console.post("/api/syncs/people/run", code=202)
+    assert (asked["state"], asked["message"]) == ("waiting", "waits: the sync is paused")
+    assert console.json("/api/requests")["requests"] == [asked]
+    assert "waits: the sync is paused" in console.get("/syncs/people").text
+    assert console.post("/api/syncs/people/run", {"dry_run": True}, code=202)["message"] is None
+    console.post("/api/syncs/people/unpause")
+    assert console.json(f"/api/requests/{asked['request_id']}")["message"] is None
+    assert "waits to be taken" in console.get("/syncs/people").text
+
+
+def test_the_document_has_refusals_only_where_they_can_happen(console):
+    """A list that takes no body cannot be too large, and asks no destination."""
+    paths = console.json("/api/openapi.json")["paths"]
+    told = {path: set(found["get"]["responses"]) for path, found in paths.items() if "get" in found}
+    assert told["/api/syncs"] == {"200", "401", "503"}
+    assert told["/api/runs"] == {"200", "400", "401", "404", "503"}
+    resolve = set(paths["/api/syncs/{name}/unknown/resolve"]["post"]["responses"])
+    assert resolve == {"200", "400", "401", "403", "404", "409", "413", "502", "503"}
+    assert "502" not in paths["/api/syncs/{name}/pause"]["post"]["responses"]
 
 
 def test_broken_files_keep_the_last_good_ones(console):

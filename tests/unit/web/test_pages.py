@@ -13,6 +13,8 @@ PATHS = [
     "/syncs/people",
     "/syncs/copies",
     "/syncs/people/rejected",
+    "/syncs/people/rejected/dismiss?all=yes",
+    "/syncs/people/run",
     "/syncs/people/row",
     "/syncs/people/row?key.id=1",
     "/syncs/people/row?key.id=3",
@@ -38,6 +40,27 @@ def test_a_forecast_beyond_a_year_is_not_told_by_the_hour():
     """At the pace of a day nobody knows that."""
     assert views.span(8329.4 * 86_400) == "more than a year"
     assert views.span(364 * 86_400) == "364 d"
+
+
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/syncs/people", "Fleet"),
+        ("/syncs/people/rejected", "Rejected"),
+        ("/syncs/people/row", "Fleet"),
+        ("/runs", "Runs"),
+    ],
+)
+def test_the_menu_says_where_one_is(console, path, entry):
+    """Also on pages that have no entry of their own."""
+    assert re.findall(r'aria-current="\w+">(\w+)<', console.get(path).text) == [entry]
+
+
+def test_each_cell_of_a_table_carries_its_columns_name(console):
+    """On a narrow screen it stands beside the value, as the head of the table is not seen there."""
+    for path in PATHS:
+        cells = re.findall(r"<td[^>]*>", console.get(path).text)
+        assert [cell for cell in cells if not re.search("data-label=|colspan=", cell)] == [], path
 
 
 def planned(console, check=""):
@@ -118,6 +141,36 @@ def test_forms_do_what_they_say(console):
         assert said in console.get(answer.headers["location"]).text, path
         assert said not in console.get(answer.headers["location"]).text  # once
     assert len(console.audit()) == 9
+
+
+@pytest.mark.parametrize(
+    ("page", "button", "asked"),
+    [
+        ("/syncs/people/rejected", "Dismiss all", "Dismiss 2 rejected rows of people?"),
+        ("/syncs/people", "Run, sending every row and field again", "Send every row of people again?"),
+    ],
+)
+def test_what_touches_many_rows_asks_once_more(console, page, button, asked):
+    """The button leads to a page that asks, by a form that changes nothing; that page has the form that does it."""
+    form = next(part for part in console.get(page).text.split("<form") if button in part)
+    assert 'method="get"' in form
+    path = re.search(r'action="([^"]+)"', form)[1]
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    text = console.get(path, params=fields).text
+    assert asked in text
+    assert console.audit() == []
+    sent = next(part for part in text.split("<form") if 'method="post"' in part)
+    again = {name: value for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', sent) if name != "csrf"}
+    console.send(re.search(r'action="([^"]+)"', sent)[1], **again)
+    assert len(console.audit()) == 1
+
+
+def test_the_pages_say_that_a_retry_undoes_a_dismissal(console):
+    """Before it, where it is asked, and after it."""
+    assert "a retry undoes that" in console.get("/syncs/people/rejected").text
+    assert "Retry undoes it" in console.get("/syncs/people/rejected/dismiss?all=yes").text
+    answer = console.send("/syncs/people/rejected/dismiss", all="yes")
+    assert "retry undoes it" in console.get(answer.headers["location"]).text
 
 
 @pytest.mark.parametrize(

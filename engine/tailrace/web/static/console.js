@@ -47,3 +47,8 @@ async function renew(main) {
 document.querySelectorAll("[data-events]").forEach(follow);
 const main = document.querySelector("main[data-renew]");
 if (main) setInterval(() => renew(main), Number(main.dataset.renew) * 1000);
+
+// On a narrow screen the menu scrolls sideways: the entry of this page is brought into sight.
+const entry = document.querySelector("header nav [aria-current]");
+const menu = entry && entry.closest("nav");
+if (menu) menu.scrollLeft = entry.offsetLeft - (menu.clientWidth - entry.offsetWidth) / 2;
