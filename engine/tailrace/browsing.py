@@ -106,9 +106,9 @@ class Browsing:
 
     def runs_like(self, run_id: str, *, limit: int) -> list[RunSummary]:
         """Runs of which this is the beginning of the id, or of its last part."""
-        from tailrace.running.ledger import RunSummary
+        from tailrace.running.ledger import so_far
 
-        return [RunSummary(record) for record in self._session.state.runs_like(run_id, limit=limit)]
+        return so_far(self._session.state, self._session.state.runs_like(run_id, limit=limit))
 
     def batch_page(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[BatchRecord]:
         """A run's batches; for the next page give the last one's number as `after`."""

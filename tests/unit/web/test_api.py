@@ -69,17 +69,30 @@ def test_one_run_has_its_batches_and_how_far_it_is(console):
     assert (found["progress"]["phase"], found["progress"]["done"], found["progress"]["total"]) == ("ended", 4, 4)
 
 
+def begin(project, run_id):
+    """A run without an end: of three rows one was acknowledged, and one rejected."""
+    state = project.state
+    lease = state.acquire("people", "test", 60.0)
+    what = {"mode": "mirror", "destination": "app", "object": "people", "identity": "i"}
+    state.start_run(run_id, sync="people", token=lease.token, **what)
+    journal = Journal(state, run_id, lease.token)
+    journal.intend(1, "upsert", [0, 1])
+    journal.settle(1, [acknowledged("0"), rejected("1", "BAD", "no")])
+    journal.intend(2, "upsert", [2])
+
+
+def test_a_run_without_an_end_is_told_alike_by_the_beginning_of_its_id(console):
+    """As by the whole of it."""
+    with Project.load(console.root) as project:
+        begin(project, "run-without-an-end")
+    found = console.json("/api/runs/run-without")
+    assert (found["run_id"], found["acknowledged"], found["rejected"]) == ("run-without-an-end", 1, 1)
+
+
 def test_a_run_without_an_end_tells_what_its_journal_knows(console):
     """Rows that have outcomes, and the time since it began; requests are counted at its end, and not told as none."""
     with Project.load(console.root) as project:
-        state = project.state
-        lease = state.acquire("people", "test", 60.0)
-        what = {"mode": "mirror", "destination": "app", "object": "people", "identity": "i"}
-        state.start_run("r1", sync="people", token=lease.token, **what)
-        journal = Journal(state, "r1", lease.token)
-        journal.intend(1, "upsert", [0, 1])
-        journal.settle(1, [acknowledged("0"), rejected("1", "BAD", "no")])
-        journal.intend(2, "upsert", [2])
+        begin(project, "r1")
         (run, *_) = project.runs()
         begun = replace(run.record, started_at=run.record.started_at - 3600)
     assert (run.record.tallies.acknowledged, run.record.tallies.rejected) == (1, 1)
