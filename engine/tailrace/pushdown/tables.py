@@ -272,8 +272,8 @@ def _odd(values: pl.Series, words: Words) -> pl.Series | None:
     if values.dtype == pl.String and not words.nul:
         return values.str.contains("\0", literal=True).fill_null(value=False)
     if values.dtype == pl.Float64 and words.odd_floats:
-        infinite = values.is_infinite() if "infinite" in words.odd_floats else values.is_nan()
-        return (values.is_nan() | infinite).fill_null(value=False)
+        odd = values.is_nan() | values.is_infinite() if "infinite" in words.odd_floats else values.is_nan()
+        return odd.fill_null(value=False)
     return None
 
 

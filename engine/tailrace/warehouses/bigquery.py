@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from tailrace.errors import WarehouseError
 from tailrace.tagging import billed
 from tailrace.warehouses.arrow import pieced
 from tailrace.warehouses.driven import DrivenWarehouse, each
-from tailrace.warehouses.faults import explain
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_columns, compile_projection, known_types
 from tailrace.warehouses.rows import batches
@@ -69,12 +67,9 @@ class BigQueryWarehouse(DrivenWarehouse):
         """Run the projected model; batches of at most `batch_rows` rows."""
         sql = compile_projection(projection, self._dialect)
         with self._driver() as raw:
-            try:
-                with self._failing("the projected model fails"):
-                    job = _client(raw).query(sql, job_config=self._job())
-                    rows = interruptibly(partial(job.result, page_size=batch_rows), job.cancel)
-            except WarehouseError as fault:
-                raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
+            with self._explained(projection), self._failing("the projected model fails"):
+                job = _client(raw).query(sql, job_config=self._job())
+                rows = interruptibly(partial(job.result, page_size=batch_rows), job.cancel)
             billed(job.total_bytes_billed)
             yield self._arrow(raw, job, rows, projection, batch_rows)
 

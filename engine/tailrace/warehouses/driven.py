@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from tailrace.errors import WarehouseError
 from tailrace.warehouses.arrow import Piece, pieced
-from tailrace.warehouses.faults import explain
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection, known_types
 from tailrace.warehouses.rows import Types, batches
@@ -33,11 +32,8 @@ class DrivenWarehouse(SQLAlchemyWarehouse):
         with self._driver() as raw:
             cursor = raw.cursor()
             cancel = self._cancel(raw, cursor)
-            try:
-                with self._failing("the projected model fails"):
-                    interruptibly(partial(cursor.execute, commented(self._dialect.name, sql)), cancel)
-            except WarehouseError as fault:
-                raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
+            with self._explained(projection), self._failing("the projected model fails"):
+                interruptibly(partial(cursor.execute, commented(self._dialect.name, sql)), cancel)
             try:
                 yield self._read(cursor, projection, batch_rows, cancel)
             finally:

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from tailrace.errors import WarehouseError
 from tailrace.warehouses.arrow import fitted
 from tailrace.warehouses.engines import postgres_settings
-from tailrace.warehouses.faults import explain
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection, known_types
 from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse, of_data
@@ -65,10 +63,8 @@ class PostgresWarehouse(SQLAlchemyWarehouse):
     def _described(self, projection: Projection) -> tuple[pa.Schema | None, str]:
         """What the batches are to be, and the query for them; None where only values can tell."""
         sql = compile_projection(projection, self._dialect)
-        try:
+        with self._explained(projection):
             columns = self._description_of(f"SELECT * FROM (\n{sql}\n) AS described LIMIT 0")  # noqa: S608 - no data
-        except WarehouseError as fault:
-            raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
         known = known_types(projection)
         types = [known.get(at, kind) for at, kind in enumerate(declared_types("postgresql", columns))]
         if any(kind is None for kind in types):

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from tailrace.errors import WarehouseError
-from tailrace.warehouses.faults import explain
 from tailrace.warehouses.projection import compile_projection, known_types
 from tailrace.warehouses.rows import Chunk, batches
 from tailrace.warehouses.sqlalchemy import SQLAlchemyWarehouse, description_of
@@ -31,12 +29,9 @@ class RedshiftWarehouse(SQLAlchemyWarehouse):
         """Run the projected model in one transaction; batches of at most `batch_rows` rows."""
         sql = compile_projection(projection, self._dialect)
         with self._connect() as connection:
-            try:
-                with self._guard("the projected model fails"):
-                    self._execute(connection, f"DECLARE {_CURSOR} CURSOR FOR {sql}")
-                    first = self._fetched(connection, batch_rows)
-            except WarehouseError as fault:
-                raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
+            with self._explained(projection), self._guard("the projected model fails"):
+                self._execute(connection, f"DECLARE {_CURSOR} CURSOR FOR {sql}")
+                first = self._fetched(connection, batch_rows)
             known = known_types(projection)
             declared = declared_types("postgresql", description_of(first))
             types = [known.get(at, kind) for at, kind in enumerate(declared)]

@@ -58,10 +58,8 @@ class SQLAlchemyWarehouse:
         """Run the projected model in one read-only transaction; batches of at most `batch_rows` rows."""
         sql = compile_projection(projection, self._dialect)
         with self._connect() as connection:
-            try:
+            with self._explained(projection):
                 result = self._started(connection, sql, batch_rows)
-            except WarehouseError as fault:
-                raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
             yield self._batches(result, projection, batch_rows)
 
     @contextmanager
@@ -137,6 +135,14 @@ class SQLAlchemyWarehouse:
         """The columns of a query, as the driver tells them."""
         with self._connect() as connection, self._guard("the projected model fails"):
             return description_of(self._execute(connection, sql))
+
+    @contextmanager
+    def _explained(self, projection: Projection) -> Iterator[None]:
+        """Where the block fails, say which part of the projection is at fault."""
+        try:
+            yield
+        except WarehouseError as fault:
+            raise explain(fault, projection, self._dialect, self.columns, self._probe) from fault
 
     def _probe(self, sql: str) -> None:
         with self._connect() as connection, self._guard("the query fails"):
