@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, WithJsonSchema, model_validator
-from pydantic_core import core_schema
+from pydantic import ConfigDict, Field, model_validator
 
 from tailrace.project.model import Model
-from tailrace.project.reading import problem
 from tailrace.project.references import END
-from tailrace.project.types import Filled, Secret
+from tailrace.project.types import Filled, Secret, matching
 
 Role: TypeAlias = Literal["viewer", "operator", "admin"]
 CALLBACK: Final = "/login/callback"
@@ -26,38 +23,26 @@ ADDRESS_PATTERN = rf"^{_ORIGIN}(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/\-]*)?{END}"
 SCOPE_PATTERN = rf"^[A-Za-z0-9._:/\-]{{1,200}}{END}"
 
 
-def _matching(pattern: str, words: str, examples: list[str]) -> tuple[Any, WithJsonSchema]:
-    def read(value: object) -> str:
-        if isinstance(value, str) and re.match(pattern, value):
-            return str(value)
-        raise problem(words)
-
-    def schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(read)
-
-    return GetPydanticSchema(schema), WithJsonSchema({"type": "string", "pattern": pattern, "examples": examples})
-
-
 Address: TypeAlias = Annotated[
     str,
-    *_matching(
+    *matching(
         ADDRESS_PATTERN,
         "should be written out as https://HOST/PATH, with nothing behind the path; http:// is for this machine alone",
-        ["https://login.example.com/realms/data"],
+        "https://login.example.com/realms/data",
     ),
 ]
 """Where a provider is: https, or plain http on this machine."""
 Origin: TypeAlias = Annotated[
     str,
-    *_matching(
+    *matching(
         ORIGIN_PATTERN,
         "should be written out as https://HOST or https://HOST:PORT, without a path; http:// is for this machine alone",
-        ["https://tailrace.example.com"],
+        "https://tailrace.example.com",
     ),
 ]
 """Where people reach the console: https, or plain http on this machine."""
 Scope: TypeAlias = Annotated[
-    str, *_matching(SCOPE_PATTERN, "should be the name of a scope, such as openid or email", ["openid"])
+    str, *matching(SCOPE_PATTERN, "should be the name of a scope, such as openid or email", "openid")
 ]
 
 

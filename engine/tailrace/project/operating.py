@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, WithJsonSchema, model_validator
-from pydantic_core import core_schema
+from pydantic import ConfigDict, Field, model_validator
 
 from tailrace.project.keys import given
 from tailrace.project.model import Model
-from tailrace.project.reading import problem
 from tailrace.project.references import END
 from tailrace.project.times import Cron, Zone
-from tailrace.project.types import Count, Duration, Interval, Limit, NameText, Secret
+from tailrace.project.types import Count, Duration, Interval, Limit, NameText, Secret, matching
 
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -22,16 +19,8 @@ KINDS: tuple[AlertKind, ...] = ("failed", "guard", "rejected", "unknown", "late"
 TIME_PATTERN = rf"^(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00){END}"
 
 
-def _time(value: object) -> str:
-    if isinstance(value, str) and re.match(TIME_PATTERN, value):
-        return str(value)
-    raise problem('should be a time of day from "00:00" to "24:00", such as "22:30"')
-
-
 TimeOfDay: TypeAlias = Annotated[
-    str,
-    GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_time)),
-    WithJsonSchema({"type": "string", "pattern": TIME_PATTERN, "examples": ["22:30"]}),
+    str, *matching(TIME_PATTERN, 'should be a time of day from "00:00" to "24:00", such as "22:30"', "22:30")
 ]
 """Hours and minutes by a wall clock."""
 

@@ -36,6 +36,7 @@ __all__ = [
     "SecretUrl",
     "TableName",
     "Text",
+    "matching",
 ]
 
 _BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
@@ -52,6 +53,21 @@ def seconds_of(duration: str) -> float:
     """Seconds of a text that fits one of the patterns of durations."""
     unit = "ms" if duration.endswith("ms") else duration[-1]
     return float(duration.removesuffix(unit)) * _UNITS[unit]
+
+
+def matching(pattern: str, words: str, *examples: str) -> tuple[Any, WithJsonSchema]:
+    """How a text that fits a pattern is read, and what editors are told of it; `words` say what it should be."""
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and re.match(pattern, value):
+            return str(value)
+        raise problem(words)
+
+    told = {"type": "string", "pattern": pattern, **({"examples": list(examples)} if examples else {})}
+    return (
+        GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(read)),
+        WithJsonSchema(told),
+    )
 
 
 def _seconds(pattern: str, least: str) -> Callable[[object, core_schema.ValidationInfo], float]:
@@ -224,16 +240,12 @@ _TABLE_PART = r"""(?:[A-Za-z_][A-Za-z0-9_$]*|"[^"\n]+"|`[^`\n]+`|\[[^\]\n]+\])""
 TABLE_PATTERN = rf"^{_TABLE_PART}(?:\.{_TABLE_PART}){{0,3}}{END}"
 
 
-def _table(value: object) -> str:
-    if isinstance(value, str) and re.match(TABLE_PATTERN, value):
-        return str(value)
-    raise problem("should name one table or view, such as analytics.customers; quote what is no plain name as SQL does")
-
-
 TableName: TypeAlias = Annotated[
     str,
-    GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_table)),
-    WithJsonSchema({"type": "string", "pattern": TABLE_PATTERN}),
+    *matching(
+        TABLE_PATTERN,
+        "should name one table or view, such as analytics.customers; quote what is no plain name as SQL does",
+    ),
 ]
 """A table or view as the warehouse's SQL names it."""
 
@@ -241,15 +253,8 @@ Filled: TypeAlias = Annotated[str, Field(min_length=1)]
 """A text that is not empty."""
 
 
-def _name(value: object) -> str:
-    if isinstance(value, str) and re.match(NAME_PATTERN, value):
-        return str(value)
-    raise problem("should be a name: letters, digits, _ and -, at most 100, starting with a letter or digit")
-
-
 NameText: TypeAlias = Annotated[
     str,
-    GetPydanticSchema(lambda _source, _handler: core_schema.no_info_plain_validator_function(_name)),
-    WithJsonSchema({"type": "string", "pattern": NAME_PATTERN}),
+    *matching(NAME_PATTERN, "should be a name: letters, digits, _ and -, at most 100, starting with a letter or digit"),
 ]
 """The name of a sync, warehouse or destination: safe as a file name."""
