@@ -7,9 +7,9 @@ import sqlite3
 import subprocess
 import threading
 
-import duckdb
 import pytest
 import sqlalchemy as sa
+from tests.e2e.sources import Duck, Postgres
 
 CONFIG = """\
 snapshots: warehouse
@@ -39,31 +39,6 @@ SCHEMA_TABLES = (
     "AND substr(table_name, 1, 9) = 'snapshot_'"
 )
 COLUMNS = "(id bigint, name text, email text, spent numeric(12, 2))"
-
-
-class Duck:
-    """The people in a DuckDB file."""
-
-    def __init__(self, workspace):
-        self.path = workspace.root / "main.duckdb"
-        self.config = '{type: duckdb, path: "main.duckdb"}'
-
-    def run(self, *statements):
-        with duckdb.connect(str(self.path)) as connection:
-            return [connection.execute(statement).fetchall() for statement in statements][-1]
-
-
-class Postgres:
-    """The people in a PostgreSQL database."""
-
-    def __init__(self, url):
-        self.engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        self.config = f'{{type: postgres, url: "{url}"}}'
-
-    def run(self, *statements):
-        with self.engine.connect() as connection:
-            results = [connection.exec_driver_sql(statement) for statement in statements]
-            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
 
 
 class Lite:

@@ -1,0 +1,29 @@
+"""Warehouses of which tests change the tables themselves."""
+
+import duckdb
+import sqlalchemy as sa
+
+
+class Duck:
+    """A DuckDB file of the project's own."""
+
+    def __init__(self, workspace):
+        self.path = workspace.root / "main.duckdb"
+        self.config = '{type: duckdb, path: "main.duckdb"}'
+
+    def run(self, *statements):
+        with duckdb.connect(str(self.path)) as connection:
+            return [connection.execute(statement).fetchall() for statement in statements][-1]
+
+
+class Postgres:
+    """A PostgreSQL database."""
+
+    def __init__(self, url):
+        self.engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        self.config = f'{{type: postgres, url: "{url}"}}'
+
+    def run(self, *statements):
+        with self.engine.connect() as connection:
+            results = [connection.exec_driver_sql(statement) for statement in statements]
+            return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
