@@ -14,16 +14,17 @@ from tailrace.snapshot import store
 from tailrace.snapshot.storage import Place
 
 HASHED = "snapshot: {values: hashed}\n"
-CANARIES = ("canary-ann", "canary-bob", "canary-dee", "canary-new", "4711.25", "471125", "4712")
+CANARIES = ("canary-ann", "canary-bob", "canary-dee", "canary-new", "47110815.25", "4711081525", "47120816")
+"""Long enough that no digest holds one by chance: of four digits, one in thirty runs does."""
 FIRST = (
-    (1, "canary-ann", "canary-ann@example.com", 4711.25),
+    (1, "canary-ann", "canary-ann@example.com", 47110815.25),
     (2, "canary-bob", None, 20),
     (3, "Cid", "cid@example.com", 0),
 )
 SECOND = (
-    (1, "canary-ann", "canary-new@example.com", 4711.25),
+    (1, "canary-ann", "canary-new@example.com", 47110815.25),
     (2, "canary-bob", None, 20),
-    (4, "canary-dee", None, 4712),
+    (4, "canary-dee", None, 47120816),
 )
 
 
@@ -116,7 +117,7 @@ def test_a_plan_shows_what_will_be_and_not_what_was(hashed):
     shown = {(change["op"], change["key"]["id"]): change["fields"] for change in plan["changes"]}
     assert shown.keys() == {("update", 1), ("insert", 4), ("delete", 3)}
     assert shown["update", 1] == {"email": {"old": None, "new": "canary-new@example.com", "old_known": False}}
-    assert shown["insert", 4]["spent"] == {"old": None, "new": "4712.00"}
+    assert shown["insert", 4]["spent"] == {"old": None, "new": "47120816.00"}
     out = hashed.run("plan", "people").out
     assert "  ~ id=1    email ? → canary-new@example.com\n" in out
     assert "canary-ann" not in out
@@ -172,7 +173,7 @@ def test_a_rejected_row_leaves_no_hash_to_try_values_out_on(hashed):
         columns = "id bigint primary key, name text, email text check (email is null), spent numeric, source text"
         table.execute(f"create table people ({columns})")
         table.execute("insert into people (id) values (1), (2), (3)")
-    hashed.people((1, "canary-ann", "canary-new@example.com", 4711.25), *FIRST[1:])
+    hashed.people((1, "canary-ann", "canary-new@example.com", 47110815.25), *FIRST[1:])
     assert ran(hashed, code=4)["rejected"] == 1
     tried = json.dumps([["update", 1], {"email": "canary-new@example.com"}], sort_keys=True)
     with sqlite3.connect(hashed.root / ".tailrace/state.db") as state:
@@ -182,7 +183,7 @@ def test_a_rejected_row_leaves_no_hash_to_try_values_out_on(hashed):
     assert telling(hashed.root) == set()
     hashed.run("dismiss", "people")
     assert (planned(hashed)["held"], planned(hashed)["updates"]) == (1, 0)
-    hashed.people((1, "canary-ann", "another@example.com", 4711.25), *FIRST[1:])
+    hashed.people((1, "canary-ann", "another@example.com", 47110815.25), *FIRST[1:])
     assert (planned(hashed)["held"], planned(hashed)["updates"]) == (0, 1)
 
 

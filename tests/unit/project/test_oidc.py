@@ -34,6 +34,8 @@ def test_the_settings_are_read(load):
         ({"issuer": "http://login.example.com"}, "6:11: `oidc.issuer` should be written out"),
         ({"issuer": "https://login.example.com/?x=1"}, "6:11: `oidc.issuer` should be written out"),
         ({"issuer": "https://login.example.com@evil.example"}, "6:11: `oidc.issuer` should be written out"),
+        ({"issuer": "nohttps://login.example.com"}, "6:11: `oidc.issuer` should be written out"),
+        ({"url": "nohttps://t.example.com"}, "8:8: `oidc.url` should be written out as https://HOST or"),
         ({"issuer": None}, "6:3: `oidc.issuer` is missing"),
         ({"client_id": '""'}, "7:14: `oidc.client_id` "),
         ({"url": "https://t.example.com/console"}, "8:8: `oidc.url` should be written out as https://HOST or"),
