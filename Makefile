@@ -2,7 +2,7 @@
 # each target first sets up .venv/ when it is missing or out of date.
 #
 #   make demo    watch a model reach two CRMs and a database, on this machine alone
-#   make test    all tests, in parallel, in under 10 minutes
+#   make test    all tests but the heavy ones, in parallel, in about a quarter of an hour on two cores
 #   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites, TPC-H
 #   make help    all targets
 
