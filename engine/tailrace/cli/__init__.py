@@ -36,7 +36,7 @@ def run() -> None:
         if not isinstance(end.code, int | None):
             raise
         # One that was told to stop waits for no request that still hangs in another thread.
-        if threading.active_count() > 1 and end.code not in STOPPED:
+        if _waited_for() and end.code not in STOPPED:
             raise SystemExit(stdout.end(end.code or 0)) from None
         atexit._run_exitfuncs()  # noqa: SLF001 - temporary files, logs
         os._exit(stdout.end(end.code or 0))
@@ -63,6 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         else:
             report_fault(error)
         sys.exit(1)
+
+
+def _waited_for() -> bool:
+    """Whether a thread is left that Python waits for at its end: no daemon, and none that a library has begun."""
+    return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:

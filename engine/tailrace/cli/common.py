@@ -51,12 +51,13 @@ def options(context: typer.Context) -> Globals:
 @contextmanager
 def opened(context: typer.Context) -> Iterator[Project]:
     """The project, loaded and checked, closed afterwards."""
-    gc.disable()  # loading libraries makes many objects and no garbage; looking for it takes a twentieth of the time
+    gc.disable()  # loading libraries makes many objects and no garbage: looking for it takes a twentieth of the time,
     try:
         from tailrace.api import Project  # noqa: PLC0415
 
         loaded = Project.load(options(context).project)
     finally:
+        gc.freeze()  # and so does the look that all of them together would set off at once
         gc.enable()
     try:
         with loaded as project:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tailrace.canonical import python_values
 from tailrace.errors import UsageError, WarehouseError
@@ -85,6 +84,8 @@ class Reading:
         if pa.types.is_null(values.type):
             return
         self._judge(values.type)
+        import pyarrow.compute as pc  # noqa: PLC0415 - slow to import, and runs without a cursor need none of it
+
         most = pc.max(values) if len(values) else None
         if most is not None and most.is_valid:
             value = _moment(most, self.config.column)
