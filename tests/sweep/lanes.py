@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.sweep.process import Nursery
 from tests.sweep.sweep import Sweep, Tally
 from tests.sweep.worlds import LINGER_S, WORLDS, Mirror, Postgres, World
 
+from tailrace.failpoints import POINTS, Point
 from tailrace.sandbox import SandboxServer
 from tailrace.testing.faults import PEACE, Answer, Delay, Drop, Fault, FaultProxy, Linger, Reorder, Schedule, Truncate
 
@@ -32,7 +33,7 @@ WEIGHTS: Mapping[Fault, float] = {
     Linger(LINGER_S): 2,
 }
 TOKENS = {"HUB_TOKEN": "hub-token-of-the-sweep", "SF_SECRET": "sf-secret-of-the-sweep"}
-LANES = 3
+LANES = 5
 """Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
 
 
@@ -81,21 +82,39 @@ class Order:
     seed: int
     postgres: str | None = None
     """URL of an empty database; without it that world is left out."""
+    only: tuple[Point, ...] = ()
+    """Failpoints that runs of the world come by; all, if none are given."""
 
 
 def sweep(order: Order) -> list[Tally]:
-    """All worlds, `LANES` at once."""
+    """All worlds, `LANES` at once; then those that come by the rarer failpoints, until each was met often enough."""
     os.environ.update(TOKENS)
     kinds = [kind for kind in WORLDS if kind is not Postgres or order.postgres]
-    share = Order(-(-order.points // len(kinds)), -(-order.at_random // len(kinds)), order.seed, order.postgres)
+    share = replace(order, points=-(-order.points // len(kinds)), at_random=-(-order.at_random // len(kinds)))
     with ThreadPoolExecutor(LANES) as pool:
-        return list(pool.map(lambda kind: one(kind, share), kinds))
+        tallies = list(pool.map(lambda kind: one(kind, share), kinds))
+        more = list(_lacking(order, dict(zip(kinds, tallies, strict=True))))
+        return tallies + list(pool.map(lambda task: one(*task), more))
+
+
+def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[type[World], Order]]:
+    """What is still to be done at each failpoint, shared out among the worlds whose runs came by it.
+
+    That is not PostgreSQL's: there is one database, and it may be taken already.
+    """
+    for number, point in enumerate(POINTS, start=1):
+        left = order.points - sum(tally.kills[point] for tally in met.values())
+        able = [kind for kind, tally in met.items() if tally.kills[point] and kind is not Postgres]
+        if left > 0 and able:
+            for kind in able:
+                seed = order.seed + number * len(WORLDS)
+                yield kind, Order(-(-left // len(able)), 0, seed, order.postgres, (point,))
 
 
 def one(kind: type[World], order: Order, mutant: str = "") -> Tally:
     """One world."""
     with ready(kind, order, mutant) as made:
-        made.at_points(order.points)
+        made.at_points(order.points, order.only or POINTS, met=bool(order.only))
         made.at_random(order.at_random)
         return made.finish()
 

@@ -8,6 +8,7 @@ the child's pid, then how it ended.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -20,16 +21,24 @@ CHECKPOINT_ROWS = 60
 """Three batches."""
 
 
-def load() -> None:
-    """What a run needs. Nothing here may start a thread: children would not have it."""
-    import duckdb  # noqa: F401, PLC0415
-    import polars as pl  # noqa: F401, PLC0415
-    import pyarrow.parquet  # noqa: F401, PLC0415
-    import tenacity  # noqa: F401, PLC0415
+LOADED = (
+    "duckdb", "hubspot.discovery.crm.objects.discovery", "polars._utils.parquet", "pyarrow.compute", "pyarrow.parquet",
+    "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite", "tenacity", "typer._adapters",
+    "tailrace.actions", "tailrace.api", "tailrace.cli.app", "tailrace.cli.progress", "tailrace.cli.render",
+    "tailrace.cli.sync", "tailrace.logs", "tailrace.running.job", "tailrace.running.resolve", "tailrace.running.runner",
+    "tailrace.snapshot.compaction", "tailrace.snapshot.fold", "tailrace.snapshot.revision", "tailrace.state.limits",
+    "tailrace.warehouses.duckdb", "tailrace_destinations.hubspot.adapter", "tailrace_destinations.hubspot.events",
+    "tailrace_destinations.hubspot.lists", "tailrace_destinations.salesforce.adapter",
+    "tailrace_destinations.sql.adapter",
+)  # fmt: skip
+"""What a run needs and would load by itself, each time anew."""
 
-    import tailrace_destinations.hubspot  # noqa: PLC0415
-    import tailrace_destinations.salesforce  # noqa: PLC0415
-    import tailrace_destinations.sql  # noqa: F401, PLC0415
+
+def load() -> None:
+    """Load that. Nothing in it may start a thread: children would not have it."""
+    for name in LOADED:
+        importlib.import_module(name)
+    gc.freeze()
 
 
 def serve() -> None:

@@ -72,11 +72,11 @@ class Sweep:
         self._since = 0
         """Kills since the last look."""
 
-    def at_points(self, times: int, points: tuple[Point, ...] = POINTS) -> None:
-        """Kill at each place so many times, as far as runs of this world come by it."""
+    def at_points(self, times: int, points: tuple[Point, ...] = POINTS, *, met: bool = False) -> None:
+        """Kill at each place so many times, as far as runs of this world come by it; `met` says that they do."""
         for attempt in range(times * ATTEMPTS):
             left = [point for point in points if self.tally.kills[point] < times]
-            for point in left if attempt < times else self._likely(left):
+            for point in left if met or attempt < times else self._likely(left):
                 self._killed_at(point)
 
     def at_random(self, times: int) -> None:
@@ -118,7 +118,7 @@ class Sweep:
 
     def _killed_at(self, point: Point) -> None:
         self._step()
-        if point.startswith("recovery."):  # there must be something to recover
+        if point.startswith(("recovery.", "doubt.")):  # there must be something to recover
             self._note("batch.sent", self._run(failpoint="batch.sent:1:kill"))
         count = self._random.choice((1, 1, 2, 3)) if point in OFTEN else 1
         self._note(point, self._run(failpoint=f"{point}:{count}:kill"))
