@@ -57,27 +57,39 @@ def postgres_url():
 
 
 @pytest.fixture(scope="session")
-def mariadb_url():
-    """SQLAlchemy URL of root on a MariaDB server of our own, reached over a Unix socket."""
+def mariadb():
+    """Host, port and user of a MariaDB server of our own; skips where there is none."""
     server, maker = (shutil.which(name, path=PROGRAMS) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or maker is None:
-        pytest.skip("there is no MariaDB here (mariadbd and mariadb-install-db)")
+        pytest.skip("there is no MariaDB here (mariadbd and mariadb-install-db, as in Debian's mariadb-server)")
     pytest.importorskip("pymysql", reason="PyMySQL is not installed")
     folder = Path(tempfile.mkdtemp(prefix="tailrace-maria-"))  # short: a socket's path has at most 107 bytes
-    data, path, user = f"--datadir={folder / 'data'}", folder / "socket", f"--user={getpass.getuser()}"
-    made = [maker, "--no-defaults", data, user, "--auth-root-authentication-method=normal", "--skip-test-db"]
-    subprocess.run(made, check=True, capture_output=True)
-    quick = ["--skip-networking", "--innodb-flush-log-at-trx-commit=0", f"--pid-file={folder / 'pid'}"]
+    data = [f"--datadir={folder / 'data'}", f"--user={getpass.getuser()}"]
+    # Its asynchronous reads and writes are limited for the whole machine, and others may run a server, too.
+    data += ["--innodb-use-native-aio=0", "--innodb-buffer-pool-size=32M"]
+    made = [maker, "--no-defaults", *data, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    done = subprocess.run(made, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    path = folder / "socket"
+    place = [f"--socket={path}", f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"]
     with (folder / "log").open("wb") as log:
-        begun = [server, "--no-defaults", data, user, f"--socket={path}", *quick]
+        begun = [server, "--no-defaults", *data, *place, "--innodb-flush-log-at-trx-commit=0"]
         process = subprocess.Popen(begun, stdout=log, stderr=subprocess.STDOUT)
     try:
         _answering(path, process, folder / "log")
-        yield f"mysql+pymysql://root@localhost/?unix_socket={path}"
+        yield {"host": "127.0.0.1", "port": port, "user": "root"}
     finally:
-        process.terminate()
+        process.kill()  # what it would put in order is thrown away
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(mariadb):
+    """SQLAlchemy URL of root on that server."""
+    return f"mysql+pymysql://{mariadb['user']}@{mariadb['host']}:{mariadb['port']}/"
 
 
 @pytest.fixture

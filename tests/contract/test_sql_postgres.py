@@ -27,6 +27,8 @@ class CommitDropper:
 
     def close(self):
         """Take no more connections."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits for one
         self._listener.close()
 
     def _accept(self):

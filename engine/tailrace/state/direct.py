@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from operator import itemgetter
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
@@ -73,14 +74,16 @@ class Prepared:
 
 
 class Direct:
-    """A connection of its own, opened when it is needed. Only one thread may use it at a time.
+    """A connection of its own, opened when it is needed, for one thread at a time.
 
-    It is given back by `close`, when the database is closed, or when nobody has it any more.
+    It is given back by `close`, when the database is closed, or when nobody has it any more; a transaction that goes on
+    in another thread is waited for, as SQLite crashes where a connection is closed in the middle of a statement.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._held: list[Any] = []
+        self._used = RLock()
         database.directs.add(self)
         weakref.finalize(self, _give_back, self._held, database.engine.dialect.loaded_dbapi.Error)
         self._sqlite = database.engine.dialect.name == "sqlite"
@@ -88,7 +91,7 @@ class Direct:
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
         """A transaction that is durable when the block ends; errors come as StateError."""
-        with self._database.queue(), self._told():
+        with self._database.queue(), self._used, self._told():
             cursor = self._begun()
             try:
                 yield cursor
@@ -108,7 +111,8 @@ class Direct:
 
     def close(self) -> None:
         """Give the connection back, rolled back; the next use opens another."""
-        _give_back(self._held, self._database.engine.dialect.loaded_dbapi.Error)
+        with self._used:
+            _give_back(self._held, self._database.engine.dialect.loaded_dbapi.Error)
 
     def _begun(self) -> Cursor:
         cursor: Cursor = self._opened().cursor()
