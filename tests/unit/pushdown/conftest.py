@@ -62,10 +62,29 @@ def by_url(url):
     return SQLAlchemyConfig(type="sqlalchemy", url=SecretUrl.literal(url))
 
 
-WAREHOUSES = {"duckdb": "duck", "postgres": "postgres", "sqlite": "sqlite", "mariadb": "mariadb"}
+@pytest.fixture(scope="module")
+def snowflake(snowflake_server, tmp_path_factory):
+    """Snowflake's own connector, against fakesnow's server."""
+    opened = open_warehouse("snow", snowflake_server.config("CONFORMANCE"), tmp_path_factory.mktemp("snow"))
+    yield opened
+    opened.close()
 
 
-@pytest.fixture(scope="module", params=WAREHOUSES)
+WAREHOUSES = {
+    "duckdb": "duck",
+    "postgres": "postgres",
+    "sqlite": "sqlite",
+    "mariadb": "mariadb",
+    "snowflake": "snowflake",
+}
+SLOW = {"snowflake"}
+"""Those whose server takes long to install."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WAREHOUSES],
+)
 def warehouse(request):
     """Each warehouse that can run here."""
     return request.getfixturevalue(WAREHOUSES[request.param])

@@ -60,6 +60,7 @@ LISTS = {
     "postgresql": "CASE WHEN list IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(list::json)) END AS list",
     "sqlite": "list",
     "mariadb": "list",
+    "snowflake": '"list"',
 }
 KEYS = st.tuples(st.sampled_from(["", "a", "'"]), st.integers(0, 3))
 PAYLOAD = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in FIELDS.items()})
@@ -174,7 +175,8 @@ class World:
     def projection(self, spec):
         """The sync's view of the table."""
         with self.warehouse.desk(write=False) as desk:
-            plain = ", ".join(desk.words.quote(name) for name in COLUMNS if name != "list")
+            called = self.warehouse._dialect.quote
+            plain = ", ".join(f"{desk.words.quote(name)} AS {called(name)}" for name in COLUMNS if name != "list")
             sql = f"SELECT {plain}, {LISTS[desk.words.name]} FROM source"
         fields = {name: FieldMap(column=name) for name in spec.fields}
         return Projection(sql, ("id", "no"), {"ext": "ext"}, fields)
