@@ -1,6 +1,7 @@
 """`snapshots: warehouse` through the command line: a table of people in each warehouse, mirrored to SQLite."""
 
 import contextlib
+import itertools
 import os
 import signal
 import sqlite3
@@ -9,7 +10,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.sources import Duck, Postgres
+from tests.e2e.sources import Duck, Postgres, Snow
 
 CONFIG = """\
 snapshots: warehouse
@@ -35,8 +36,8 @@ fields:
 FIRST = ((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
 SECOND = ((1, "Ann", "ann@example.com", 10.5), (2, "Rob", None, 20), (4, "Dee", None, 7))
 SCHEMA_TABLES = (
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace' "
-    "AND substr(table_name, 1, 9) = 'snapshot_'"
+    "SELECT lower(table_name) FROM information_schema.tables WHERE table_schema = 'tailrace' "
+    "AND substr(lower(table_name), 1, 9) = 'snapshot_'"
 )
 COLUMNS = "(id bigint, name text, email text, spent numeric(12, 2))"
 
@@ -109,7 +110,7 @@ class Lab:
     def place(self, name):
         """A table of ours, as the warehouse writes it."""
         if not isinstance(self.source, Lite):
-            return f"tailrace.{name}"
+            return f'"tailrace".{name}' if isinstance(self.source, Snow) else f"tailrace.{name}"
         return f'"{name}"' if name.startswith("tailrace.") else f'"tailrace.{name}"'
 
     def edit(self, name, old, new):
@@ -119,13 +120,19 @@ class Lab:
         path.write_text(path.read_text().replace(old, new))
 
 
-@pytest.fixture(params=["duckdb", "postgres", "sqlite", "mariadb"])
-def lab(request, workspace):
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(params=["duckdb", "postgres", "sqlite", "mariadb", pytest.param("snowflake", marks=pytest.mark.slow)])
+def lab(request, workspace, monkeypatch):
     """The project over each warehouse that can run here."""
     if request.param == "duckdb":
         return Lab(workspace, Duck(workspace))
     if request.param == "sqlite":
         return Lab(workspace, Lite(workspace))
+    if request.param == "snowflake":
+        monkeypatch.setenv("SNOWFLAKE_PASSWORD", "x")
+        return Lab(workspace, Snow(request.getfixturevalue("snowflake_server"), f"LAB{next(NUMBERS)}"))
     if request.param == "mariadb":
         return Lab(workspace, Maria(request.getfixturevalue("mariadb_database")))
     return Lab(workspace, Postgres(request.getfixturevalue("postgres_database")))
@@ -200,6 +207,8 @@ def test_a_run_killed_anywhere_is_mended_by_the_next_one(lab, point):
     lab.people(SECOND)
     env = {"TAILRACE_FAILPOINT": f"{point}:1:kill"}
     lab.workspace.spawn("run", "people", code=-signal.SIGKILL, env=env)
+    if isinstance(lab.source, Snow):
+        lab.source.server.abandon()
     run = lab.ran()
     assert lab.table() == [(1, "Ann"), (2, "Rob"), (4, "Dee")]
     assert run["recovered"]

@@ -70,21 +70,21 @@ def snowflake(snowflake_server, tmp_path_factory):
     opened.close()
 
 
-WAREHOUSES = {
-    "duckdb": "duck",
-    "postgres": "postgres",
-    "sqlite": "sqlite",
-    "mariadb": "mariadb",
-    "snowflake": "snowflake",
-}
-SLOW = {"snowflake"}
-"""Those whose server takes long to install."""
+WAREHOUSES = {"duckdb": "duck", "postgres": "postgres", "sqlite": "sqlite", "mariadb": "mariadb"}
+SLOW = {"snowflake": "snowflake"}
+"""Emulators, which take long to install, and for each statement."""
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WAREHOUSES],
+    params=[*WAREHOUSES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
 )
 def warehouse(request):
-    """Each warehouse that can run here."""
+    """Each warehouse that can run here, or has an emulator that does."""
+    return request.getfixturevalue((WAREHOUSES | SLOW)[request.param])
+
+
+@pytest.fixture(scope="module", params=WAREHOUSES)
+def quick(request):
+    """Those of them that are no emulators."""
     return request.getfixturevalue(WAREHOUSES[request.param])

@@ -291,14 +291,14 @@ def test_outcomes_may_be_taken_in_piece_by_piece_and_twice(warehouse, pieces, st
 @pytest.mark.parametrize("mapped", [False, True])
 @LONG
 @given(data=st.data())
-def test_many_generations_agree_with_the_exact_comparison(warehouse, size, mapped, data):
+def test_many_generations_agree_with_the_exact_comparison(quick, size, mapped, data):
     """The same for many more of them."""
-    walk(warehouse, data.draw(generations(mapped=mapped)))
+    walk(quick, data.draw(generations(mapped=mapped)))
 
 
 @pytest.mark.slow
 @LONG
 @given(steps=generations())
-def test_sending_all_again_agrees_with_the_exact_comparison(warehouse, steps):
+def test_sending_all_again_agrees_with_the_exact_comparison(quick, steps):
     """Where every field is taken for unknown, on any snapshot."""
-    walk(warehouse, steps, full=True)
+    walk(quick, steps, full=True)
