@@ -95,7 +95,7 @@ def mariadb_database(mariadb_url):
 
 @pytest.fixture(scope="session")
 def snowflake_server():
-    """fakesnow's server, for Snowflake's own connector."""
+    """A server of fakesnow, for Snowflake's own connector."""
     from tests.warehouses.emulator import snowflake_server  # noqa: PLC0415 - few tests need it
 
     with snowflake_server() as running:

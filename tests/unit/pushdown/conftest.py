@@ -1,12 +1,20 @@
 """The warehouses that can hold snapshots and run here."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import duckdb
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
+from tailrace.pushdown.dbapi import ending
+from tailrace.pushdown.redshift import RedshiftDesk
+from tailrace.pushdown.words import POSTGRES
 from tailrace.warehouses import open_warehouse
+from tailrace.warehouses.redshift import RedshiftWarehouse
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,55 @@ def snowflake(snowflake_server, tmp_path_factory):
     opened.close()
 
 
-WAREHOUSES = {"duckdb": "duck", "postgres": "postgres", "sqlite": "sqlite", "mariadb": "mariadb"}
+class RedshiftOnPostgres(RedshiftWarehouse):
+    """Redshift's statements, on PostgreSQL, by its driver."""
+
+    @contextmanager
+    def desk(self, *, write):
+        with self._connect() as connection:
+            raw = connection.connection.driver_connection
+            with ending(RedshiftDeskOnPostgres(raw, self._dialect, self._told, write=write)) as desk:
+                yield desk
+
+
+class RedshiftDeskOnPostgres(RedshiftDesk):
+    """Redshift's but for one word: its function for regular expressions takes other arguments in PostgreSQL.
+
+    Texts are of a type that takes them for equal where they differ in blanks at their ends, as all are in Redshift.
+    """
+
+    def __init__(self, connection, dialect, fault, *, write):
+        super().__init__(connection, dialect, fault, write=write)
+        self.words = replace(self.words, fold=POSTGRES.fold, types={**self.words.types, "string": "BPCHAR"})
+
+    def _sort(self, column):
+        return super()._sort((column[0], 1043 if column[1] == 1042 else column[1]))
+
+    def _failure(self, error):
+        return isinstance(error, psycopg.Error)
+
+
+@pytest.fixture(scope="module")
+def redshift(postgres_url, tmp_path_factory):
+    """A PostgreSQL database that has a function of Redshift's."""
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS redshift WITH (FORCE)")
+        connection.exec_driver_sql("CREATE DATABASE redshift")
+    admin.dispose()
+    engine = sa.create_engine(sa.make_url(postgres_url).set(database="redshift"), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for kind, shown in (("text", "$1"), ("bpchar", "textin(bpcharout($1))")):
+            connection.exec_driver_sql(
+                f"CREATE FUNCTION to_varbyte({kind}, text) RETURNS bytea IMMUTABLE LANGUAGE sql "
+                f"AS 'SELECT convert_to({shown}, $2)'"
+            )
+    opened = RedshiftOnPostgres("red", engine)
+    yield opened
+    opened.close()
+
+
+WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
 SLOW = {"snowflake": "snowflake"}
 """Emulators, which take long to install, and for each statement."""
 
@@ -80,7 +136,7 @@ SLOW = {"snowflake": "snowflake"}
     params=[*WAREHOUSES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
 )
 def warehouse(request):
-    """Each warehouse that can run here, or has an emulator that does."""
+    """Each warehouse that can run here, or has an emulator that does; Redshift's statements run on PostgreSQL."""
     return request.getfixturevalue((WAREHOUSES | SLOW)[request.param])
 
 

@@ -60,11 +60,12 @@ LISTS = {
     "postgresql": "CASE WHEN list IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(list::json)) END AS list",
     "sqlite": "list",
     "mariadb": "list",
+    "redshift": "list",
     "snowflake": '"list"',
 }
-KEYS = st.tuples(st.sampled_from(["", "a", "'"]), st.integers(0, 3))
+KEYS = st.tuples(st.sampled_from(["", "a", "a ", "'"]), st.integers(0, 3))
 PAYLOAD = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in FIELDS.items()})
-MATCHES = st.sampled_from([*"pqrstuvwxyzPQ", " p", "\u212a", "k"])
+MATCHES = st.sampled_from([*"pqrstuvwxyzPQ", " p", "p ", "\u212a", "k"])
 
 
 @st.composite
