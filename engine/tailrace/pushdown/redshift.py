@@ -48,8 +48,8 @@ def _equal(model: str, sort: Sort, stored: str, logical: LogicalType) -> Terms |
     return Terms(model, stored) if _ALIKE.get(sort.kind) == logical.kind else None
 
 
-_HELD = (  # noqa: S608 - our own names
-    "INSERT INTO {manifests} (digest, sync, revision, body) "
+_HELD = (
+    "INSERT INTO {manifests} (digest, sync, revision, body) "  # noqa: S608 - our own names
     f"SELECT CAST({{mark}} AS VARCHAR(64)), CAST({{mark}} AS {_TEXT}), 0, '' "
     "WHERE NOT EXISTS (SELECT 1 FROM {manifests} AS o WHERE o.digest = {mark})"
 )

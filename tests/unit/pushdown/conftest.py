@@ -4,13 +4,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import duckdb
-import psycopg
 import pytest
 import sqlalchemy as sa
+from tests.unit.pushdown.startup import door
 
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
 from tailrace.pushdown.dbapi import ending
+from tailrace.pushdown.offered import holds
 from tailrace.pushdown.redshift import RedshiftDesk
 from tailrace.pushdown.words import POSTGRES
 from tailrace.warehouses import open_warehouse
@@ -79,10 +80,11 @@ def snowflake(snowflake_server, tmp_path_factory):
 
 
 class RedshiftOnPostgres(RedshiftWarehouse):
-    """Redshift's statements, on PostgreSQL, by its driver."""
+    """Redshift's statements, dialect and connector, on PostgreSQL."""
 
     @contextmanager
     def desk(self, *, write):
+        holds(self._name, self._engine.url)
         with self._connect() as connection:
             raw = connection.connection.driver_connection
             with ending(RedshiftDeskOnPostgres(raw, self._dialect, self._told, write=write)) as desk:
@@ -102,28 +104,29 @@ class RedshiftDeskOnPostgres(RedshiftDesk):
     def _sort(self, column):
         return super()._sort((column[0], 1043 if column[1] == 1042 else column[1]))
 
-    def _failure(self, error):
-        return isinstance(error, psycopg.Error)
-
 
 @pytest.fixture(scope="module")
-def redshift(postgres_url, tmp_path_factory):
+def redshift(postgres_url):
     """A PostgreSQL database that has a function of Redshift's."""
+    for name in ("redshift_connector", "sqlalchemy_redshift"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
     admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql("DROP DATABASE IF EXISTS redshift WITH (FORCE)")
         connection.exec_driver_sql("CREATE DATABASE redshift")
     admin.dispose()
-    engine = sa.create_engine(sa.make_url(postgres_url).set(database="redshift"), poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        for kind, shown in (("text", "$1"), ("bpchar", "textin(bpcharout($1))")):
-            connection.exec_driver_sql(
-                f"CREATE FUNCTION to_varbyte({kind}, text) RETURNS bytea IMMUTABLE LANGUAGE sql "
-                f"AS 'SELECT convert_to({shown}, $2)'"
-            )
-    opened = RedshiftOnPostgres("red", engine)
-    yield opened
-    opened.close()
+    with door(f"{sa.make_url(postgres_url).query['host']}/.s.PGSQL.5432") as port:
+        url = f"redshift+redshift_connector://postgres:x@127.0.0.1:{port}/redshift"
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"ssl": False})
+        with engine.begin() as connection:
+            for kind, shown in (("text", "$1"), ("bpchar", "textin(bpcharout($1))")):
+                connection.exec_driver_sql(
+                    f"CREATE FUNCTION to_varbyte({kind}, text) RETURNS bytea IMMUTABLE LANGUAGE sql "
+                    f"AS 'SELECT convert_to({shown}, $2)'"
+                )
+        opened = RedshiftOnPostgres("red", engine)
+        yield opened
+        opened.close()
 
 
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
