@@ -93,6 +93,7 @@ REDSHIFT = Words(
     own="",
     batch=1_000,
     commits=True,
+    untried="a live cluster of Redshift",
 )
 
 _READ = {

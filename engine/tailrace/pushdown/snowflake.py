@@ -75,6 +75,7 @@ SNOWFLAKE = Words(
     own="",
     batch=10_000,
     commits=True,
+    untried="a live account of Snowflake",
 )
 
 _READ = {

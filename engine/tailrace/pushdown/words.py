@@ -120,6 +120,8 @@ class Words:
     """What a table's definition ends in, so that rows are found by those columns."""
     commits: bool = False
     """Whether a statement that makes, alters or drops a table ends the transaction; then none does within one."""
+    untried: str = ""
+    """Of what kind it was never tried for real, such as "a live account"; nothing where it was."""
     find_tables: str = ""
     """Query of the names of tables in a schema that are like a pattern; needed with `commits`."""
 
