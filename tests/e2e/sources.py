@@ -32,6 +32,18 @@ class Postgres:
             return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
 
 
+class Red(Postgres):
+    """A PostgreSQL database that Redshift's connector is let in to, with a function of Redshift's."""
+
+    def __init__(self, url, port):
+        super().__init__(url)
+        place = {"host": "127.0.0.1", "port": port, "database": sa.make_url(url).database}
+        self.config = json.dumps({"type": "redshift", **place, "user": "postgres", "password": "${env:RED_PASSWORD}"})
+        self.run(
+            "CREATE FUNCTION to_varbyte(text, text) RETURNS bytea IMMUTABLE LANGUAGE sql AS 'SELECT convert_to($1, $2)'"
+        )
+
+
 class Snow:
     """A database of fakesnow's server, which speaks Snowflake's protocol."""
 

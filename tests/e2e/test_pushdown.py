@@ -10,7 +10,8 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.sources import Duck, Postgres, Snow
+from tests.e2e.sources import Duck, Postgres, Red, Snow
+from tests.unit.pushdown.startup import door
 
 CONFIG = """\
 snapshots: warehouse
@@ -123,7 +124,32 @@ class Lab:
 NUMBERS = itertools.count()
 
 
-@pytest.fixture(params=["duckdb", "postgres", "sqlite", "mariadb", pytest.param("snowflake", marks=pytest.mark.slow)])
+UNCIPHERED = """\
+import redshift_connector
+connect = redshift_connector.connect
+redshift_connector.connect = lambda **how: connect(**{**how, "ssl": False})
+"""
+"""As `sitecustomize`, lets Redshift's connector do without TLS, which there is none of here."""
+
+
+@pytest.fixture
+def red(postgres_database, tmp_path_factory, monkeypatch):
+    """The people where Redshift's connector finds them."""
+    connector = pytest.importorskip("redshift_connector", reason="redshift_connector is not installed")
+    pytest.importorskip("sqlalchemy_redshift", reason="sqlalchemy_redshift is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(UNCIPHERED)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    connect = connector.connect
+    monkeypatch.setattr(connector, "connect", lambda **how: connect(**{**how, "ssl": False}))
+    monkeypatch.setenv("RED_PASSWORD", "x")
+    with door(f"{sa.make_url(postgres_database).query['host']}/.s.PGSQL.5432") as port:
+        yield Red(postgres_database, port)
+
+
+@pytest.fixture(
+    params=["duckdb", "postgres", "sqlite", "mariadb", "redshift", pytest.param("snowflake", marks=pytest.mark.slow)]
+)
 def lab(request, workspace, monkeypatch):
     """The project over each warehouse that can run here."""
     if request.param == "duckdb":
@@ -135,6 +161,8 @@ def lab(request, workspace, monkeypatch):
         return Lab(workspace, Snow(request.getfixturevalue("snowflake_server"), f"LAB{next(NUMBERS)}"))
     if request.param == "mariadb":
         return Lab(workspace, Maria(request.getfixturevalue("mariadb_database")))
+    if request.param == "redshift":
+        return Lab(workspace, request.getfixturevalue("red"))
     return Lab(workspace, Postgres(request.getfixturevalue("postgres_database")))
 
 
@@ -291,7 +319,9 @@ def test_what_runs_did_can_be_asked_for_by_sql(lab):
 def test_check_says_what_may_be_kept_there(lab):
     """With all rights, that it can be; of what was never tried for real, that it was not."""
     lab.people(FIRST)
-    untried = " (not tried on a live account of Snowflake yet)" if isinstance(lab.source, Snow) else "\n"
+    names = {Snow: "account of Snowflake", Red: "cluster of Redshift"}
+    name = names.get(type(lab.source))
+    untried = f" (not tried on a live {name} yet)" if name else "\n"
     assert f"snapshots can be kept there{untried}" in lab.workspace.run("check").out
 
 

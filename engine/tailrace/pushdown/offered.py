@@ -21,8 +21,8 @@ _REASONS: Final = {
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
     "databricks": f"Databricks {_NO_TRANSACTION}",
-    "bigquery": "BigQuery has transactions within sessions only, which Tailrace does not keep open yet",
-    "mssql": "SQL Server takes texts that differ in blanks at their end for equal, which nobody has solved here yet",
+    "bigquery": "BigQuery holds what a killed run has begun until its session ends, a day later, and refuses others meanwhile",
+    "mssql": "that has not been tried with SQL Server",
 }
 _OFFERED: Final = {
     ("sqlite", ""),
