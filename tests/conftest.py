@@ -105,6 +105,15 @@ def mariadb_database(mariadb_url):
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {each}")
 
 
+@pytest.fixture(scope="session")
+def snowflake_server():
+    """A server of fakesnow, for Snowflake's own connector."""
+    from tests.warehouses.emulator import snowflake_server  # noqa: PLC0415 - few tests need it
+
+    with snowflake_server() as running:
+        yield running
+
+
 def _answering(path, process, log):
     """Wait until a server that was started answers at a socket."""
     while True:

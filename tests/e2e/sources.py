@@ -1,6 +1,9 @@
 """Warehouses of which tests change the tables themselves."""
 
+import json
+
 import duckdb
+import snowflake.connector
 import sqlalchemy as sa
 
 
@@ -27,3 +30,30 @@ class Postgres:
         with self.engine.connect() as connection:
             results = [connection.exec_driver_sql(statement) for statement in statements]
             return [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+
+
+class Red(Postgres):
+    """A PostgreSQL database that Redshift's connector is let in to, with a function of Redshift's."""
+
+    def __init__(self, url, port):
+        super().__init__(url)
+        place = {"host": "127.0.0.1", "port": port, "database": sa.make_url(url).database}
+        self.config = json.dumps({"type": "redshift", **place, "user": "postgres", "password": "${env:RED_PASSWORD}"})
+        self.run(
+            "CREATE FUNCTION to_varbyte(text, text) RETURNS bytea IMMUTABLE LANGUAGE sql AS 'SELECT convert_to($1, $2)'"
+        )
+
+
+class Snow:
+    """A database of fakesnow's server, which speaks Snowflake's protocol."""
+
+    def __init__(self, server, database):
+        self.server, self.database = server, database
+        entries = {**server.entry(database), "password": "${env:SNOWFLAKE_PASSWORD}"}
+        self.config = json.dumps(entries)
+
+    def run(self, *statements):
+        entry = {key: value for key, value in self.server.entry(self.database).items() if key != "type"}
+        entry |= {"password": "x", "enable_server_session_keep_alive_auto_detection": False}
+        with snowflake.connector.connect(**entry) as connection, connection.cursor() as cursor:
+            return [cursor.execute(statement).fetchall() for statement in statements][-1]

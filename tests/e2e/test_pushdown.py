@@ -1,6 +1,7 @@
 """`snapshots: warehouse` through the command line: a table of people in each warehouse, mirrored to SQLite."""
 
 import contextlib
+import itertools
 import os
 import signal
 import sqlite3
@@ -9,7 +10,8 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.sources import Duck, Postgres
+from tests.e2e.sources import Duck, Postgres, Red, Snow
+from tests.unit.pushdown.startup import door
 
 CONFIG = """\
 snapshots: warehouse
@@ -35,8 +37,8 @@ fields:
 FIRST = ((1, "Ann", "ann@example.com", 10.5), (2, "Bob", None, 20), (3, "Cid", "cid@example.com", 0))
 SECOND = ((1, "Ann", "ann@example.com", 10.5), (2, "Rob", None, 20), (4, "Dee", None, 7))
 SCHEMA_TABLES = (
-    "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace' "
-    "AND substr(table_name, 1, 9) = 'snapshot_'"
+    "SELECT lower(table_name) FROM information_schema.tables WHERE table_schema = 'tailrace' "
+    "AND substr(lower(table_name), 1, 9) = 'snapshot_'"
 )
 COLUMNS = "(id bigint, name text, email text, spent numeric(12, 2))"
 
@@ -109,7 +111,7 @@ class Lab:
     def place(self, name):
         """A table of ours, as the warehouse writes it."""
         if not isinstance(self.source, Lite):
-            return f"tailrace.{name}"
+            return f'"tailrace".{name}' if isinstance(self.source, Snow) else f"tailrace.{name}"
         return f'"{name}"' if name.startswith("tailrace.") else f'"tailrace.{name}"'
 
     def edit(self, name, old, new):
@@ -119,15 +121,48 @@ class Lab:
         path.write_text(path.read_text().replace(old, new))
 
 
-@pytest.fixture(params=["duckdb", "postgres", "sqlite", "mariadb"])
-def lab(request, workspace):
+NUMBERS = itertools.count()
+
+
+UNCIPHERED = """\
+import redshift_connector
+connect = redshift_connector.connect
+redshift_connector.connect = lambda **how: connect(**{**how, "ssl": False})
+"""
+"""As `sitecustomize`, lets Redshift's connector do without TLS, which there is none of here."""
+
+
+@pytest.fixture
+def red(postgres_database, tmp_path_factory, monkeypatch):
+    """The people where Redshift's connector finds them."""
+    connector = pytest.importorskip("redshift_connector", reason="redshift_connector is not installed")
+    pytest.importorskip("sqlalchemy_redshift", reason="sqlalchemy_redshift is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(UNCIPHERED)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    connect = connector.connect
+    monkeypatch.setattr(connector, "connect", lambda **how: connect(**{**how, "ssl": False}))
+    monkeypatch.setenv("RED_PASSWORD", "x")
+    with door(f"{sa.make_url(postgres_database).query['host']}/.s.PGSQL.5432") as port:
+        yield Red(postgres_database, port)
+
+
+@pytest.fixture(
+    params=["duckdb", "postgres", "sqlite", "mariadb", "redshift", pytest.param("snowflake", marks=pytest.mark.slow)]
+)
+def lab(request, workspace, monkeypatch):
     """The project over each warehouse that can run here."""
     if request.param == "duckdb":
         return Lab(workspace, Duck(workspace))
     if request.param == "sqlite":
         return Lab(workspace, Lite(workspace))
+    if request.param == "snowflake":
+        monkeypatch.setenv("SNOWFLAKE_PASSWORD", "x")
+        return Lab(workspace, Snow(request.getfixturevalue("snowflake_server"), f"LAB{next(NUMBERS)}"))
     if request.param == "mariadb":
         return Lab(workspace, Maria(request.getfixturevalue("mariadb_database")))
+    if request.param == "redshift":
+        return Lab(workspace, request.getfixturevalue("red"))
     return Lab(workspace, Postgres(request.getfixturevalue("postgres_database")))
 
 
@@ -200,6 +235,8 @@ def test_a_run_killed_anywhere_is_mended_by_the_next_one(lab, point):
     lab.people(SECOND)
     env = {"TAILRACE_FAILPOINT": f"{point}:1:kill"}
     lab.workspace.spawn("run", "people", code=-signal.SIGKILL, env=env)
+    if isinstance(lab.source, Snow):
+        lab.source.server.abandon()
     run = lab.ran()
     assert lab.table() == [(1, "Ann"), (2, "Rob"), (4, "Dee")]
     assert run["recovered"]
@@ -280,9 +317,12 @@ def test_what_runs_did_can_be_asked_for_by_sql(lab):
 
 
 def test_check_says_what_may_be_kept_there(lab):
-    """With all rights, that it can be."""
+    """With all rights, that it can be; of what was never tried for real, that it was not."""
     lab.people(FIRST)
-    assert "snapshots can be kept there" in lab.workspace.run("check").out
+    names = {Snow: "account of Snowflake", Red: "cluster of Redshift"}
+    name = names.get(type(lab.source))
+    untried = f" (not tried on a live {name} yet)" if name else "\n"
+    assert f"snapshots can be kept there{untried}" in lab.workspace.run("check").out
 
 
 def test_check_prints_the_rights_that_are_missing(workspace, postgres_database):

@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from tailrace.project.types import Secret
+from tailrace.project.warehouses import WarehouseConfig
+
 HERE = Path(__file__).parent
 HOME = HERE.parents[1] / ".venv-fakesnow"
 REQUIREMENTS = HERE / "fakesnow-requirements.txt"
@@ -46,6 +51,21 @@ class Snowflake:
     """A server on this machine."""
 
     port: int
+
+    def entry(self, database: str = "DB") -> dict[str, str | int]:
+        """The warehouse's keys in tailrace.yml, but for its password; a database that is not there is made."""
+        place = {"database": database, "schema": "PUBLIC", "warehouse": "WH", "role": "READER"}
+        address = {"host": "127.0.0.1", "port": self.port, "protocol": "http"}
+        return {"type": "snowflake", "account": "acme", "user": "app", **address, **place}
+
+    def config(self, database: str = "DB") -> WarehouseConfig:
+        """The same as an entry that was read."""
+        adapter: TypeAdapter[WarehouseConfig] = TypeAdapter(WarehouseConfig)
+        return adapter.validate_python({**self.entry(database), "password": Secret.literal("x")})
+
+    def abandon(self) -> None:
+        """Have it take back what clients that are gone have left open."""
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/tailrace/abandon", b"", timeout=60).close()
 
     def logins(self) -> list[dict[str, Any]]:
         """What each session signed in with, oldest first."""

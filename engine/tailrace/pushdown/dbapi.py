@@ -94,7 +94,7 @@ class DBAPIDesk:
         with self._told("comparing in the warehouse failed"), closing(self._cursor(streaming=True)) as cursor:
             _execute(cursor, sql, parameters)
             types: list[pa.DataType | None] = [known.get(at) for at in range(len(names))]
-            yield from batches(_chunks(cursor, batch_rows, types), names, types)
+            yield from batches(chunks(cursor, batch_rows, types), names, types)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The few rows of a query."""
@@ -180,7 +180,8 @@ def _execute(cursor: Any, sql: str, parameters: Sequence[Any]) -> None:
         cursor.execute(sql)  # else drivers would look for parameters in the model's own SQL
 
 
-def _chunks(cursor: Any, size: int, types: Sequence[pa.DataType | None]) -> Iterator[Sequence[Sequence[Any]]]:
+def chunks(cursor: Any, size: int, types: Sequence[pa.DataType | None]) -> Iterator[Sequence[Sequence[Any]]]:
+    """What is left of a result, so many rows at once, as values that Arrow takes under the types that are known."""
     casts = {at: cast for at, kind in enumerate(types) if kind is not None and (cast := _cast(kind))}
     while rows := cursor.fetchmany(size):
         if not casts:
@@ -217,6 +218,10 @@ def _moment(value: Any) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+def _bytes(value: Any) -> Any:
+    return bytes.fromhex(value) if isinstance(value, str) else value
+
+
 def _zoned(value: Any) -> datetime:
     moment = _moment(value)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
@@ -224,6 +229,7 @@ def _zoned(value: Any) -> datetime:
 
 _CASTS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], Any]]] = (
     (pa.types.is_decimal, _decimal),
+    (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind), _bytes),
     (pa.types.is_date, _date),
     (pa.types.is_time, _time),
     (pa.types.is_timestamp, _moment),

@@ -85,6 +85,7 @@ def _words(name: str) -> Words:
         odd_floats=frozenset({"nan", "infinite"}),
         index=_index,
         commits=True,
+        untried={"mysql": "MySQL itself, but on MariaDB"}.get(name, ""),
     )
 
 

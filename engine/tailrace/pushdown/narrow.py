@@ -87,7 +87,7 @@ class Narrowing:
 
     def _repeated(self, partial: Partial, file: FrameFile, rows: int) -> Iterator[pa.RecordBatch]:
         """Rows of the model that share a key, and that it had left there: none of them may count as known."""
-        keys, counted = [f"s.{self.manifest.columns[f'k:{name}']}" for name in self.spec.key], self.counted
+        keys, counted = [self._stored_key(name) for name in self.spec.key], self.counted
         shown = ", ".join(f"{key} AS d{at}" for at, key in enumerate(keys))
         twice = (
             f"SELECT {shown}, count(*) AS n, sum(CASE WHEN {self._words.true.format(self._hit())} THEN 1 ELSE 0 END) "  # noqa: S608
@@ -150,6 +150,10 @@ class Narrowing:
                 columns[f"b{at}"] = f"{self._words.short.format(f'j{at}')} AS b{at}"
                 equal.append(f"d.b{at} = {self._words.short.format(stored[at])}")
         return ", ".join(columns.values()), " AND ".join(equal)
+
+    def _stored_key(self, name: str) -> str:
+        column = f"k:{name}"
+        return self._words.compared(f"s.{self.manifest.columns[column]}", self.manifest.types[column])
 
     def _key_terms(self, name: str) -> tuple[str, str]:
         column = f"k:{name}"

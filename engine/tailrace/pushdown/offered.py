@@ -21,9 +21,8 @@ _REASONS: Final = {
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
     "databricks": f"Databricks {_NO_TRANSACTION}",
-    "bigquery": "BigQuery has transactions within sessions only, which Tailrace does not keep open yet",
-    "redshift": "Redshift takes many rows in only from files in S3, which Tailrace does not write",
-    "mssql": "SQL Server takes texts that differ in blanks at their end for equal, which nobody has solved here yet",
+    "bigquery": "BigQuery holds what a killed run has begun until its session ends, a day later, and refuses others meanwhile",
+    "mssql": "that has not been tried with SQL Server",
 }
 _OFFERED: Final = {
     ("sqlite", ""),
@@ -32,6 +31,7 @@ _OFFERED: Final = {
     ("mariadb", "pymysql"),
     ("snowflake", ""),
     ("snowflake", "snowflake"),
+    ("redshift", "redshift_connector"),
 }
 _HINT: Final = "leave `snapshots: warehouse` out of tailrace.yml, and they are kept in a folder"
 
@@ -58,6 +58,10 @@ def opened(backend: str, connection: Any, dialect: Dialect, fault: Fault, *, wri
         from tailrace.pushdown.snowflake import SnowflakeDesk  # noqa: PLC0415 - as above
 
         desk = SnowflakeDesk(connection, dialect, fault, write=write)
+    elif backend == "redshift":
+        from tailrace.pushdown.redshift import RedshiftDesk  # noqa: PLC0415 - as above
+
+        desk = RedshiftDesk(connection, dialect, fault, write=write)
     else:
         from tailrace.pushdown.mysql import MySQLDesk  # noqa: PLC0415 - as above
 

@@ -75,6 +75,7 @@ SNOWFLAKE = Words(
     own="",
     batch=10_000,
     commits=True,
+    untried="a live account of Snowflake",
 )
 
 _READ = {
@@ -88,7 +89,7 @@ _READ = {
     "date": "TO_DATE({0})",
     "time": "TO_TIME({0})",
     "timestamp": "TO_TIMESTAMP_NTZ({0})",
-    "timestamptz": "TO_TIMESTAMP_TZ({0})",
+    "timestamptz": "{0}::TIMESTAMP_TZ",
 }
 
 

@@ -178,7 +178,7 @@ def read_near(
     for part in _parts(values.select(names).unique(), words):
         with desk.values(part, columns) as (given, parameters):
             pairs = [
-                (f"s.{manifest.columns[name]}", f"v.v{at}")
+                (words.compared(f"s.{manifest.columns[name]}", kind), words.compared(f"v.v{at}", kind))
                 if name not in folds or kind.kind != "string"
                 else (_folded(words, f"s.{manifest.columns[name]}"), _folded(words, f"v.v{at}"))
                 for at, (name, kind) in enumerate(columns.items())
@@ -215,7 +215,7 @@ def read_twins(desk: Desk, table: str, manifest: Manifest, names: Sequence[str],
     terms = [
         _folded(desk.words, f"{{0}}.{manifest.columns[name]}")
         if name in folds and manifest.types[name].kind == "string"
-        else f"{{0}}.{manifest.columns[name]}"
+        else desk.words.compared(f"{{0}}.{manifest.columns[name]}", manifest.types[name])
         for name in names
     ]
     own, others = ([term.replace("{0}", alias) for term in terms] for alias in ("s", "o"))
@@ -305,7 +305,11 @@ def remove(desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types
     stored = keys.select(convert_rows(keys[name], types[name], kind).alias(name) for name, kind in columns.items())
     if not stored.drop_nulls().height:
         return 0
-    equal = " AND ".join(f"{desk.words.own}{manifest.columns[name]} = v.v{at}" for at, name in enumerate(columns))
+    words = desk.words
+    equal = " AND ".join(
+        f"{words.compared(words.own + manifest.columns[name], kind)} = {words.compared(f'v.v{at}', kind)}"
+        for at, (name, kind) in enumerate(columns.items())
+    )
     return _remove(desk, table, stored.drop_nulls(), columns, equal)
 
 
@@ -328,6 +332,7 @@ def identity_in(body: str) -> Identity | None:
 
 def remove_ids(desk: Desk, table: str, ids: pl.Series, before: int) -> int:
     """Delete rows with one of these record ids that were written before a revision; gives how many there were."""
-    own = desk.words.own
-    equal = f"{own}record_id = v.v0 AND {own}revision < {before}"
+    words, own = desk.words, desk.words.own
+    same = f"{words.compared(f'{own}record_id', TEXT)} = {words.compared('v.v0', TEXT)}"
+    equal = f"{same} AND {own}revision < {before}"
     return _remove(desk, table, ids.alias("id").to_frame(), {"id": TEXT}, equal)

@@ -92,6 +92,8 @@ class Words:
         (f"{HELD} ON CONFLICT (digest) DO NOTHING", ("digest", "sync")),
     )
     """Statements, with their parameters, after which a snapshot has a row among the manifests."""
+    exact: str = "{0}"
+    """Template: a text of ours, stored or given, as what is equal only to the same bytes."""
     alike: str = "{0} IS NOT DISTINCT FROM {1}"
     """Whether two terms are equal, or both NULL; nothing where it takes a longer way."""
     untrue: str = "({0}) IS NOT TRUE"
@@ -118,12 +120,18 @@ class Words:
     """What a table's definition ends in, so that rows are found by those columns."""
     commits: bool = False
     """Whether a statement that makes, alters or drops a table ends the transaction; then none does within one."""
+    untried: str = ""
+    """Of what kind it was never tried for real, such as "a live account"; nothing where it was."""
     find_tables: str = ""
     """Query of the names of tables in a schema that are like a pattern; needed with `commits`."""
 
     def named(self, column: str) -> str:
         """A column of ours, quoted where it must be."""
         return self.quote(column) if column in self.reserved else column
+
+    def compared(self, term: str, logical: LogicalType) -> str:
+        """A stored or given value as what is equal to the same value alone."""
+        return self.exact.replace("{0}", term) if logical.kind in {"string", "json"} else term
 
     def column(self, logical: LogicalType) -> str:
         """The type of a stored column."""

@@ -145,10 +145,10 @@ def _writable(session: Session, name: str) -> str:
     from tailrace.pushdown.rights import missing  # noqa: PLC0415 - only where snapshots are there
 
     with session.warehouse(name).desk(write=False) as desk:
-        lacking = missing(desk, session.schema)
+        lacking, untried = missing(desk, session.schema), desk.words.untried
     if lacking:
         raise UsageError("\n  ".join(["rights are missing to keep snapshots there:", *lacking]))
-    return "snapshots can be kept there"
+    return f"snapshots can be kept there{f' (not tried on {untried} yet)' if untried else ''}"
 
 
 def _model(session: Session, sync: Sync) -> str:

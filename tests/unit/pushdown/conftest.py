@@ -1,12 +1,21 @@
 """The warehouses that can hold snapshots and run here."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import duckdb
 import pytest
 import sqlalchemy as sa
+from tests.unit.pushdown.startup import door
 
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
+from tailrace.pushdown.dbapi import ending
+from tailrace.pushdown.offered import holds
+from tailrace.pushdown.redshift import RedshiftDesk
+from tailrace.pushdown.words import POSTGRES
 from tailrace.warehouses import open_warehouse
+from tailrace.warehouses.redshift import RedshiftWarehouse
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +71,79 @@ def by_url(url):
     return SQLAlchemyConfig(type="sqlalchemy", url=SecretUrl.literal(url))
 
 
-WAREHOUSES = {"duckdb": "duck", "postgres": "postgres", "sqlite": "sqlite", "mariadb": "mariadb"}
+@pytest.fixture(scope="module")
+def snowflake(snowflake_server, tmp_path_factory):
+    """Snowflake's own connector, against fakesnow's server."""
+    opened = open_warehouse("snow", snowflake_server.config("CONFORMANCE"), tmp_path_factory.mktemp("snow"))
+    yield opened
+    opened.close()
+
+
+class RedshiftOnPostgres(RedshiftWarehouse):
+    """Redshift's statements, dialect and connector, on PostgreSQL."""
+
+    @contextmanager
+    def desk(self, *, write):
+        holds(self._name, self._engine.url)
+        with self._connect() as connection:
+            raw = connection.connection.driver_connection
+            with ending(RedshiftDeskOnPostgres(raw, self._dialect, self._told, write=write)) as desk:
+                yield desk
+
+
+class RedshiftDeskOnPostgres(RedshiftDesk):
+    """Redshift's but for one word: its function for regular expressions takes other arguments in PostgreSQL.
+
+    Texts are of a type that takes them for equal where they differ in blanks at their ends, as all are in Redshift.
+    """
+
+    def __init__(self, connection, dialect, fault, *, write):
+        super().__init__(connection, dialect, fault, write=write)
+        self.words = replace(self.words, fold=POSTGRES.fold, types={**self.words.types, "string": "BPCHAR"})
+
+    def _sort(self, column):
+        return super()._sort((column[0], 1043 if column[1] == 1042 else column[1]))
+
+
+@pytest.fixture(scope="module")
+def redshift(postgres_url):
+    """A PostgreSQL database that has a function of Redshift's."""
+    for name in ("redshift_connector", "sqlalchemy_redshift"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("DROP DATABASE IF EXISTS redshift WITH (FORCE)")
+        connection.exec_driver_sql("CREATE DATABASE redshift")
+    admin.dispose()
+    with door(f"{sa.make_url(postgres_url).query['host']}/.s.PGSQL.5432") as port:
+        url = f"redshift+redshift_connector://postgres:x@127.0.0.1:{port}/redshift"
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"ssl": False})
+        with engine.begin() as connection:
+            for kind, shown in (("text", "$1"), ("bpchar", "textin(bpcharout($1))")):
+                connection.exec_driver_sql(
+                    f"CREATE FUNCTION to_varbyte({kind}, text) RETURNS bytea IMMUTABLE LANGUAGE sql "
+                    f"AS 'SELECT convert_to({shown}, $2)'"
+                )
+        opened = RedshiftOnPostgres("red", engine)
+        yield opened
+        opened.close()
+
+
+WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
+SLOW = {"snowflake": "snowflake"}
+"""Emulators, which take long to install, and for each statement."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*WAREHOUSES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
+)
+def warehouse(request):
+    """Each warehouse that can run here, or has an emulator that does; Redshift's statements run on PostgreSQL."""
+    return request.getfixturevalue((WAREHOUSES | SLOW)[request.param])
 
 
 @pytest.fixture(scope="module", params=WAREHOUSES)
-def warehouse(request):
-    """Each warehouse that can run here."""
+def quick(request):
+    """Those of them that are no emulators."""
     return request.getfixturevalue(WAREHOUSES[request.param])

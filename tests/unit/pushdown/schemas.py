@@ -7,5 +7,5 @@ def drop_schema(desk, name):
         for (table,) in desk.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ?", [f"{name}.%"]):
             desk.run(f"DROP TABLE {desk.words.quote(table)}")
         return
-    cascade = "" if desk.words.commits else " CASCADE"
+    cascade = "" if desk.words.name in {"mysql", "mariadb"} else " CASCADE"
     desk.run(f"DROP SCHEMA IF EXISTS {desk.words.quote(name)}{cascade}")

@@ -60,10 +60,12 @@ LISTS = {
     "postgresql": "CASE WHEN list IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(list::json)) END AS list",
     "sqlite": "list",
     "mariadb": "list",
+    "redshift": "list",
+    "snowflake": '"list"',
 }
-KEYS = st.tuples(st.sampled_from(["", "a", "'"]), st.integers(0, 3))
+KEYS = st.tuples(st.sampled_from(["", "a", "a ", "'"]), st.integers(0, 3))
 PAYLOAD = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in FIELDS.items()})
-MATCHES = st.sampled_from([*"pqrstuvwxyzPQ", " p", "\u212a", "k"])
+MATCHES = st.sampled_from([*"pqrstuvwxyzPQ", " p", "p ", "\u212a", "k"])
 
 
 @st.composite
@@ -174,7 +176,8 @@ class World:
     def projection(self, spec):
         """The sync's view of the table."""
         with self.warehouse.desk(write=False) as desk:
-            plain = ", ".join(desk.words.quote(name) for name in COLUMNS if name != "list")
+            called = self.warehouse._dialect.quote
+            plain = ", ".join(f"{desk.words.quote(name)} AS {called(name)}" for name in COLUMNS if name != "list")
             sql = f"SELECT {plain}, {LISTS[desk.words.name]} FROM source"
         fields = {name: FieldMap(column=name) for name in spec.fields}
         return Projection(sql, ("id", "no"), {"ext": "ext"}, fields)
@@ -289,14 +292,14 @@ def test_outcomes_may_be_taken_in_piece_by_piece_and_twice(warehouse, pieces, st
 @pytest.mark.parametrize("mapped", [False, True])
 @LONG
 @given(data=st.data())
-def test_many_generations_agree_with_the_exact_comparison(warehouse, size, mapped, data):
+def test_many_generations_agree_with_the_exact_comparison(quick, size, mapped, data):
     """The same for many more of them."""
-    walk(warehouse, data.draw(generations(mapped=mapped)))
+    walk(quick, data.draw(generations(mapped=mapped)))
 
 
 @pytest.mark.slow
 @LONG
 @given(steps=generations())
-def test_sending_all_again_agrees_with_the_exact_comparison(warehouse, steps):
+def test_sending_all_again_agrees_with_the_exact_comparison(quick, steps):
     """Where every field is taken for unknown, on any snapshot."""
-    walk(warehouse, steps, full=True)
+    walk(quick, steps, full=True)

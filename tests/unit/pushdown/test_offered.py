@@ -11,7 +11,14 @@ from tailrace.pushdown.words import Sort
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:///main.db", "mysql+pymysql://u@h/d", "mariadb+pymysql://u@h/d", "snowflake://u:p@a/d"]
+    "url",
+    [
+        "sqlite:///main.db",
+        "mysql+pymysql://u@h/d",
+        "mariadb+pymysql://u@h/d",
+        "snowflake://u:p@a/d",
+        "redshift+redshift_connector://h/d",
+    ],
 )
 def test_these_can(url):
     """By the drivers that it was made for."""
@@ -24,9 +31,9 @@ def test_these_can(url):
         ("clickhousedb://h/d", "ClickHouse has no transactions of several statements"),
         ("trino://h/d", "Trino has no transactions of several statements"),
         ("databricks://h", "Databricks has no transactions of several statements"),
-        ("bigquery://p/d", "BigQuery has transactions within sessions only"),
-        ("mssql+pymssql://h/d", "SQL Server takes texts that differ in blanks at their end for equal"),
-        ("redshift+redshift_connector://h/d", "Redshift takes many rows in only from files in S3"),
+        ("bigquery://p/d", "BigQuery holds what a killed run has begun until its session ends"),
+        ("mssql+pymssql://h/d", "that has not been tried with SQL Server"),
+        ("redshift+psycopg2://h/d", "that has not been tried with redshift+psycopg2"),
         ("mysql+mysqldb://h/d", "that has not been tried with mysql+mysqldb"),
         ("sqlite://", "SQLite in memory"),
     ],

@@ -66,6 +66,37 @@ OTHER = {
         ("9223372036854775807", "9223372036854775806"),
         ("json_array('a', null)", "json_array('a', 'null')"),
     ],
+    "redshift": [
+        ("'a'", "'A'"),
+        ("'a'", "'a '"),
+        ("'e'", "'é'"),
+        ("cast(null as varchar)", "''"),
+        ("1.25::decimal(5,2)", "1.3::decimal(5,1)"),
+        ("12345678901234567890::decimal(38,2)", "0.0000000001::decimal(20,10)"),
+        ("9223372036854775807", "9223372036854775806"),
+        ("1.5::float8", "1.5000000000000002::float8"),
+        ("timestamp '2026-01-01 00:00:00.000001'", "timestamp '2026-01-01 00:00:00'"),
+        ("time '12:30:00'", "time '12:30:00.000001'"),
+        ("true", "false"),
+    ],
+    "snowflake": [
+        ("'a'", "'A'"),
+        ("'a'", "'a '"),
+        ("'e'", "'é'"),
+        ("'a'", "'a\\\\'"),
+        ("cast(null as varchar)", "''"),
+        ("1.25::number(5,2)", "1.30::number(5,2)"),
+        ("1.25::number(5,2)", "1.3::number(5,1)"),
+        ("12345678901234567890::number(38,2)", "0.0000000001::number(20,10)"),
+        ("9223372036854775807", "9223372036854775806"),
+        ("1.5::float", "1.5000000000000002::float"),
+        ("'2026-01-01 00:00:00.000001'::timestamp_ntz", "'2026-01-01 00:00:00.000002'::timestamp_ntz"),
+        ("'2026-01-01 00:00:00.000001+00:00'::timestamp_tz", "'2026-01-01 00:00:00.000002+00:00'::timestamp_tz"),
+        ("cast(null as timestamp_ntz)", "'1970-01-01'::timestamp_ntz"),
+        ("'12:30:00'::time", "'12:30:00.000001'::time"),
+        ("to_binary('00', 'HEX')", "to_binary('0000', 'HEX')"),
+        ("true", "false"),
+    ],
 }
 """Values of which the second is another one."""
 SAME = {
@@ -125,6 +156,34 @@ SAME = {
         ("convert('é' using latin1)", "'é'"),
         ("x'00ff'", "x'00ff'"),
         ("json_array('a', null)", "json_array('a', null)"),
+    ],
+    "redshift": [
+        ("'NaN'::float8", "'NaN'::float8"),
+        ("'-0.0'::float8", "'0.0'::float8"),
+        ("7::smallint", "7::bigint"),
+        ("1.50::decimal(10,2)", "1.50::decimal(20,2)"),
+        ("cast(null as varchar)", "cast(null as varchar)"),
+        ("'é'", "'é'::varchar(9)"),
+        ("timestamptz '2026-01-01 12:00+02'", "timestamptz '2026-01-01 10:00+00'"),
+        ("timestamp '2026-01-01 12:00:00.5'", "timestamp '2026-01-01 12:00:00.500'"),
+        ("date '2026-01-01'", "date '2026-01-01'"),
+        ("time '12:30:00.5'", "time '12:30:00.5'"),
+        ("true", "true"),
+    ],
+    "snowflake": [
+        ("'nan'::float", "'nan'::float"),
+        ("'-0.0'::float", "'0.0'::float"),
+        ("7::number(5,0)", "7::number(38,0)"),
+        ("1.50::number(10,2)", "1.5::number(20,2)"),
+        ("cast(null as varchar)", "cast(null as varchar)"),
+        ("cast(null as timestamp_tz)", "cast(null as timestamp_tz)"),
+        ("'2026-01-01 10:00:00.5+00:00'::timestamp_tz", "'2026-01-01 10:00:00.500+00:00'::timestamp_tz"),
+        ("'2026-01-01 10:00:00.5'::timestamp_ntz", "'2026-01-01 10:00:00.500'::timestamp_ntz"),
+        ("'2026-01-01'::date", "'2026-01-01'::date"),
+        ("'12:30:00.5'::time", "'12:30:00.500'::time"),
+        ("to_binary('00ff', 'HEX')", "to_binary('00FF', 'HEX')"),
+        ("'é'", "'é'"),
+        ("true", "true"),
     ],
 }
 """Values that are the same, be it of another type; they stay in the warehouse."""
@@ -227,8 +286,10 @@ def test_only_what_concerns_a_change_comes_out(bench, kind):
     thousand = {
         "duckdb": "SELECT range AS id, 'n' || range AS v FROM range(1000)",
         "postgresql": "SELECT i AS id, 'n' || i AS v FROM generate_series(0, 999) AS r(i)",
+        "redshift": "SELECT i AS id, 'n' || i AS v FROM generate_series(0, 999) AS r(i)",
         "sqlite": "WITH RECURSIVE r(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM r WHERE i < 999) "
         "SELECT i AS id, 'n' || i AS v FROM r",
+        "snowflake": "SELECT seq4() AS id, 'n' || seq4() AS v FROM table(generator(rowcount => 1000))",
         "mariadb": "SELECT seq AS id, concat('n', seq) AS v FROM seq_0_to_999",
     }[kind]
     bench.run(thousand)
@@ -247,6 +308,16 @@ def test_rows_that_come_twice_as_they_are_stored_are_found(bench):
     said = [(group.reason, group.rows, group.examples) for group in found.invalid]
     assert said == [("duplicate_key", 2, ({"id": 1}, {"id": 1}))]
     assert (sum(found.counts.values()), found.model_rows, found.unchanged, out) == (0, 3, 1, 1)
+
+
+def test_keys_that_differ_in_blanks_at_their_ends_are_two(bench):
+    """One leaves, and the other stays: no statement takes the one for the other."""
+    bench.run("SELECT 'a' AS id, 'x' AS v UNION ALL SELECT 'a ', 'y' UNION ALL SELECT 'b', 'z'")
+    after = "SELECT 'a ' AS id, 'y' AS v UNION ALL SELECT 'b', 'w'"
+    found, _ = bench.compare(after)
+    assert found.counts == {"insert": 0, "update": 1, "delete": 1}
+    bench.run(after)
+    assert bench.store.open(IDENTITY).frame()["k:id"].to_list() == ["a ", "b"]
 
 
 @pytest.mark.parametrize("fold", [False, True])
