@@ -70,6 +70,7 @@ class RunSummary:
             "destination": run.destination,
             "object": run.object,
             "status": run.status,
+            "ending": run.ending,
             "started_at": _at(run.started_at),
             "finished_at": _at(run.finished_at),
             "plan_hash": run.plan_hash,

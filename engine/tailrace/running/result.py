@@ -121,6 +121,8 @@ class RunResult:
     exit_code: int = 0
     busy: bool = False
     """Whether there was no run, as another one holds the sync."""
+    outdated: bool = False
+    """Whether a saved plan stopped it, which was out of date."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of `run --json`."""
@@ -128,6 +130,7 @@ class RunResult:
             "sync": self.sync,
             "run_id": self.run_id,
             "status": self.status,
+            "ending": "outdated" if self.outdated else self.status,
             "inserts": self.inserts,
             "updates": self.updates,
             "deletes": self.deletes,

@@ -90,6 +90,8 @@ class RunForm(Answer):
     destination: str
     object: str
     status: Status
+    ending: str
+    """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     started_at: Moment
     finished_at: Moment | None
     plan_hash: str | None
@@ -305,6 +307,7 @@ class AccountForm(Answer):
     quota_seen_at: Moment | None
     reserved: Count
     calls_of_day: Count
+    """Every request to it within 24 hours, by all that share the state database; counted by the hour."""
     spent_in_s: float | None
     """When the rest is spent at the pace of the last 24 hours, in seconds; None where nothing tells."""
     paused_until: Moment | None

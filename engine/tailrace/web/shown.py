@@ -11,7 +11,6 @@ from markupsafe import Markup
 from tailrace.cli.render import counted
 from tailrace.clock import now
 from tailrace.jsonform import iso, show, show_key
-from tailrace.state.records import ending
 from tailrace.web import views
 
 WORDS: Final = {
@@ -80,12 +79,11 @@ def value(held: Any) -> Markup:
     return Markup('<span class="value" title="{}">{}…</span>').format(text, text[: _LONG - 1])
 
 
-def badge(status: str | None, message: str | None = None) -> Markup:
-    """How a run ended; `message` is what it says of that."""
-    if status is None:
+def badge(ending: str | None) -> Markup:
+    """How a run ended."""
+    if ending is None:
         return Markup('<span class="badge none">never run</span>')
-    status = ending(status, message)
-    return Markup('<span class="badge {}">{}</span>').format(KINDS.get(status, "none"), WORDS.get(status, status))
+    return Markup('<span class="badge {}">{}</span>').format(KINDS.get(ending, "none"), WORDS.get(ending, ending))
 
 
 def key(columns: Mapping[str, Any]) -> str:
