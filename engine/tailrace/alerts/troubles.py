@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from tailrace.spans import duration, exactly
+
 if TYPE_CHECKING:
     from tailrace.project.operating import AlertKind, Alerts
     from tailrace.state import IssueCounts, RunRecord
@@ -113,9 +115,9 @@ def _late(facts: Facts) -> Iterator[Trouble]:
     age = facts.now - since
     if age > facts.freshness:
         got = "the last run that got through is" if facts.reached_at is not None else "no run got through, for"
-        words = f"{got} {_span(age)} old, the target is {_span(facts.freshness)}"
+        words = f"{got} {duration(age)} old, the target is {exactly(facts.freshness)}"
         if facts.reached_at is None:
-            words = f"{got} {_span(age)}, the target is {_span(facts.freshness)}"
+            words = f"{got} {duration(age)}, the target is {exactly(facts.freshness)}"
         yield Trouble("late", words, level=int(age / facts.freshness).bit_length())
 
 
@@ -136,10 +138,3 @@ def _volume(facts: Facts, settings: Alerts) -> Iterator[Trouble]:
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"

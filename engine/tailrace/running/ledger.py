@@ -48,6 +48,12 @@ class SyncStatus:
     """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     paused: bool = False
     """By its file or by somebody; then there is no next run."""
+    after: tuple[str, ...] = ()
+    """The syncs that it runs after, where that is its schedule: then it has no next run of its own."""
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether a moment has come, or gone by, at which a run is owed."""
+        return self.next_run is not None and datetime.fromisoformat(self.next_run) <= at
 
     def to_json(self) -> dict[str, Any]:
         """The form of `status --json`."""
@@ -178,6 +184,7 @@ def sync_status(
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
         next_run=iso(due.replace(microsecond=0)) if due and not paused else None,
         paused=paused,
+        after=(schedule.after or ()) if schedule else (),
     )
 
 

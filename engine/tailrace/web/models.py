@@ -46,6 +46,9 @@ class SyncLine(Answer):
     snapshot_rows: int | None
     freshness_s: float | None
     next_run: Moment | None
+    """When a run is owed; it is due now where that has gone by. None of a paused sync, and of one with `after`."""
+    after: list[str]
+    """The syncs that it runs after, where that is its schedule."""
     freshness_target_s: float | None
     late: bool
     running: bool
@@ -155,6 +158,8 @@ class Progress(Answer):
     """Until when the account may not be asked; None where it may."""
     seconds: float
     """Since the run began, or until it ended."""
+    took: str
+    """The same in words."""
     message: str | None
 
 

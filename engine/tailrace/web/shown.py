@@ -11,6 +11,7 @@ from markupsafe import Markup
 from tailrace.cli.render import counted
 from tailrace.clock import now
 from tailrace.jsonform import iso, show, show_key
+from tailrace.spans import duration, exactly
 from tailrace.web import views
 
 WORDS: Final = {
@@ -47,8 +48,14 @@ def ago(text: str | None) -> Markup:
     if at is None:
         return Markup('<span class="quiet">never</span>')
     distance = (now() - at).total_seconds()
-    words = f"{views.span(distance)} ago" if distance >= 0 else f"in {views.span(-distance)}"
+    words = f"{duration(distance)} ago" if distance >= 0 else f"in {duration(-distance)}"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(text, stamp(text), words)
+
+
+def due(text: str | None) -> Markup:
+    """When a run is owed: by its distance, or that it has come."""
+    at = moment(text)
+    return ago(text) if at is None or at > now() else Markup('<time datetime="{}">due now</time>').format(text)
 
 
 def stamp(text: str | None) -> str:
@@ -102,7 +109,9 @@ FILTERS: Final = {
     "value": value,
     "badge": badge,
     "key": key,
-    "span": views.span,
+    "span": duration,
+    "exactly": exactly,
+    "due": due,
     "limit": views.limit_text,
     "source": views.source_text,
     "field_notes": views.field_notes,

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from tailrace.cli.render import duration
 from tailrace.clock import moment
 from tailrace.errors import TailraceError
 from tailrace.jsonform import iso
 from tailrace.planning.guards import percent
 from tailrace.project.yaml import shorten
+from tailrace.spans import duration, exactly
 from tailrace.state.records import Upkeep
 from tailrace.web.refusal import Refusal, missing
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DAY_S = 86_400.0
-YEAR_S = 365 * DAY_S
 LEAST_OF_ID = 6
 """Characters of a run's id that stand for it: fewer are rather a mistake than an id."""
 STILL = frozenset(get_args(Upkeep))
@@ -129,14 +128,7 @@ def schedule_text(schedule: Schedule | None) -> str | None:
         return f"cron {schedule.cron} ({schedule.timezone})"
     if schedule.after is not None:
         return f"after {', '.join(schedule.after)}"
-    return f"every {span(schedule.every or 0)}"
-
-
-def span(seconds: float) -> str:
-    """Seconds as people say them; of what is further off than a year, only that."""
-    if seconds > YEAR_S:
-        return "more than a year"
-    return duration(seconds).removesuffix(" 0 min").removesuffix(" 0 h")
+    return f"every {exactly(schedule.every or 0)}"
 
 
 def run_or_refuse(project: Project, run_id: str) -> RunSummary:
@@ -191,6 +183,7 @@ def progress(project: Project, summary: RunSummary) -> dict[str, Any]:
     else:
         phase = "saving" if total and sums.rows >= total and not sums.open else "sending"
     counted = run.tallies if ended else sums
+    took = (run.finished_at or time.time()) - run.started_at
     return {
         "run_id": run.run_id,
         "sync": run.sync,
@@ -205,7 +198,8 @@ def progress(project: Project, summary: RunSummary) -> dict[str, Any]:
         "batches": sums.batches,
         "in_flight": 0 if ended else sums.open,
         "waits_until": None if ended else at(_waits(project, run.sync)),
-        "seconds": round((run.finished_at or time.time()) - run.started_at, 1),
+        "seconds": round(took, 1),
+        "took": duration(took),
         "message": run.message,
     }
 
@@ -262,7 +256,7 @@ def account(state: AccountState) -> dict[str, Any]:
         "last_error": standing.last_error if standing.failures else None,
         "share": round(standing.share, 3),
         "rates": [
-            f"{calls:,} calls in {span(per)}{'' if bucket in {'default', '*'} else f' ({bucket})'}"
+            f"{calls:,} calls in {exactly(per)}{'' if bucket in {'default', '*'} else f' ({bucket})'}"
             for calls, per, bucket in state.rates
         ],
         "syncs": list(state.syncs),
