@@ -19,6 +19,8 @@ USUAL: Final = 20
 LEAST: Final = 5
 """With fewer, nothing is usual yet."""
 _THROUGH = frozenset({"succeeded", "partial", "nothing_to_do"})
+_GUARD: Final = re.compile(r"(^|; )guard ")
+"""Before the name of each guard that stopped a run: whoever is told knows already that it is one."""
 AT_TIMEOUT: Final = "stopped at its timeout"
 
 
@@ -67,7 +69,7 @@ def troubles(facts: Facts, settings: Alerts) -> list[Trouble]:
 def _found(facts: Facts, settings: Alerts) -> Iterator[Trouble]:
     telling = next((run for run in facts.runs if _tells(run)), None)
     if telling is not None and telling.status == "blocked":
-        yield Trouble("guard", f"a guard stopped the run: {_words(telling)}", _shape(telling))
+        yield Trouble("guard", _GUARD.sub(r"\1", _words(telling)), _shape(telling))
     elif telling is not None and telling.status not in _THROUGH:
         yield Trouble("failed", _words(telling), _shape(telling))
     yield from _rows(facts, settings)

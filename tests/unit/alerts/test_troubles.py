@@ -71,9 +71,11 @@ def test_a_timeout_counts_as_a_failure():
 
 
 def test_a_guard_that_tripped_is_told_as_such():
-    """With its words."""
-    (trouble,) = troubles(facts(run("blocked", words="max_deletes: 20 of 100")), ALL)
-    assert (trouble.kind, trouble.message) == ("guard", "a guard stopped the run: max_deletes: 20 of 100")
+    """With its words, which need not say once more that it is one."""
+    words = "guard max_deletes: 42%, the limit is 15%; guard contract: no guard here. Nothing was written."
+    (trouble,) = troubles(facts(run("blocked", words=words)), ALL)
+    told = "max_deletes: 42%, the limit is 15%; contract: no guard here. Nothing was written."
+    assert (trouble.kind, trouble.message) == ("guard", told)
 
 
 def test_the_same_failure_with_other_numbers_is_the_same():
