@@ -23,7 +23,7 @@ from tailrace.state.runs import record_of
 from tailrace.state.schema import batches, row_issues, runs
 from tailrace.state.tally import Sum
 
-_STATES: tuple[IssueState, ...] = ("open", "dead", "dismissed")
+_STATES: tuple[IssueState, ...] = get_args(IssueState)
 
 
 @dataclass(frozen=True, slots=True)

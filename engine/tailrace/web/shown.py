@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tailrace.cli.render import counted
 from tailrace.clock import now
-from tailrace.jsonform import iso, show, show_key
+from tailrace.jsonform import iso, iso_at, show, show_key
 from tailrace.spans import duration, exactly
 from tailrace.web import views
 
@@ -99,7 +99,7 @@ def key(columns: Mapping[str, Any]) -> str:
 
 
 FILTERS: Final = {
-    "at": views.at,
+    "at": iso_at,
     "counted": counted,
     "iso": iso,
     "ago": ago,

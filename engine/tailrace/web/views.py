@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from tailrace.clock import moment
 from tailrace.errors import TailraceError
-from tailrace.jsonform import iso
+from tailrace.jsonform import iso_at
 from tailrace.planning.guards import percent
 from tailrace.project.yaml import shorten
 from tailrace.spans import duration, exactly
@@ -40,11 +39,6 @@ def cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], T | None]:
     """The first of what was found; and the last of these, where it goes on after them."""
     shown = found[:limit]
     return shown, shown[-1] if len(found) > limit else None
-
-
-def at(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else iso(moment(seconds))
 
 
 def fleet(project: Project) -> list[dict[str, Any]]:
@@ -197,7 +191,7 @@ def progress(project: Project, summary: RunSummary) -> dict[str, Any]:
         "skipped": counted.skipped,
         "batches": sums.batches,
         "in_flight": 0 if ended else sums.open,
-        "waits_until": None if ended else at(_waits(project, run.sync)),
+        "waits_until": None if ended else iso_at(_waits(project, run.sync)),
         "seconds": round(took, 1),
         "took": duration(took),
         "message": run.message,
@@ -219,7 +213,7 @@ def _waits(project: Project, sync: str) -> float | None:
 
 def batch(record: BatchRecord) -> dict[str, Any]:
     """A batch of `runs RUN --json`."""
-    return {**asdict(record), "intended_at": at(record.intended_at), "settled_at": at(record.settled_at)}
+    return {**asdict(record), "intended_at": iso_at(record.intended_at), "settled_at": iso_at(record.settled_at)}
 
 
 def group(found: IssueGroup, example: TroubledRow) -> dict[str, Any]:
@@ -244,15 +238,15 @@ def account(state: AccountState) -> dict[str, Any]:
         "type": state.type,
         "account": state.account,
         "name": state.name,
-        "seen_at": at(state.seen_at),
+        "seen_at": iso_at(state.seen_at),
         "quota_left": left,
         "quota_max": standing.quota_max,
-        "quota_seen_at": at(standing.quota_seen_at),
+        "quota_seen_at": iso_at(standing.quota_seen_at),
         "reserved": state.reserved,
         "calls_of_day": state.calls_of_day,
         "spent_in_s": round(usable / pace, 0) if usable is not None and pace else None,
-        "paused_until": at(standing.paused_until) if standing.paused_until > now else None,
-        "open_until": at(standing.open_until) if (standing.open_until or 0) > now else None,
+        "paused_until": iso_at(standing.paused_until) if standing.paused_until > now else None,
+        "open_until": iso_at(standing.open_until) if (standing.open_until or 0) > now else None,
         "last_error": standing.last_error if standing.failures else None,
         "share": round(standing.share, 3),
         "rates": [
