@@ -45,7 +45,7 @@ class AccountState:
     reserved: int
     """Calls of the quota that are left to other programs."""
     calls_of_day: int
-    """Requests of runs that ended within 24 hours."""
+    """Requests to it within 24 hours, by all that share the state database."""
     rates: tuple[tuple[int, float, str], ...]
     """Windows: calls, seconds, and the bucket they count."""
     syncs: tuple[str, ...]
@@ -190,7 +190,8 @@ class Browsing:
         state = self._session.state
         target = self._session.target(self._sync(syncs[0]))
         record = state.account(name, target.hint)
-        at, standing = state.limits(target.account).look()
+        limits = state.limits(target.account)
+        at, standing = limits.look()
         standing.quota_left, standing.quota_max, standing.quota_seen_at = last_word(record, standing)
         return AccountState(
             destination=name,
@@ -201,7 +202,7 @@ class Browsing:
             standing=standing,
             at=at,
             reserved=int((standing.quota_max or 0) * target.config.reserve),
-            calls_of_day=state.calls_since(name, DAY_S),
+            calls_of_day=limits.calls_since(DAY_S),
             rates=tuple((rate.calls, rate.per, rate.bucket) for rate in target.rates),
             syncs=syncs,
         )

@@ -20,3 +20,8 @@ def new_id(at: datetime | None = None) -> str:
 def moment(seconds: float) -> datetime:
     """Seconds since the epoch as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def stamp(seconds: float) -> str:
+    """Seconds since the epoch for people, to the second."""
+    return f"{moment(seconds):%Y-%m-%d %H:%M:%S} UTC"

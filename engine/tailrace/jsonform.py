@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TypeAlias
 
+from tailrace.clock import moment
 from tailrace.values import Value
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -44,6 +45,11 @@ def iso(value: datetime) -> str:
     if value.tzinfo is None:
         return value.isoformat()
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def iso_at(seconds: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601, in UTC; None stays None."""
+    return None if seconds is None else iso(moment(seconds))
 
 
 def key_json(key: Mapping[str, Value]) -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 from tailrace.discretion import allow, allowed, trace
 from tailrace.jsonform import iso
@@ -56,6 +57,14 @@ class DiscreetFilter(logging.Filter):
         if not allowed() and record.name.partition(".")[0] not in OWN:
             record.msg, record.args = f"{record.name} has something to say that may quote rows", None
         return True
+
+
+def json_line(level: str, message: str, **fields: Any) -> str:
+    """What the program tells beside its log, as a line of a log of JSON."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    record = logging.LogRecord("tailrace.cli", number, "", 0, message, None, None)
+    vars(record).update(fields)
+    return JsonFormatter().format(record)
 
 
 def configure(level: str, form: str, *, values: bool = False) -> None:

@@ -33,12 +33,15 @@ _OUTCOMES = ("acknowledged", "rejected", "unknown", "skipped")
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 
 
-def render(project: Project) -> str:
-    """The metrics of a project, as text; StateError when the state database does not answer."""
+def render(project: Project, *, fault: bool = False) -> str:
+    """The metrics of a project, as text; StateError when the state database does not answer.
+
+    `fault` tells that its files are broken now, and what they said before is in use.
+    """
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - few commands need it
 
     registry = CollectorRegistry()
-    registry.register(_Collector(list(_families(project))))
+    registry.register(_Collector([*_families(project), _fault(broken=fault)]))
     return generate_latest(registry).decode()
 
 
@@ -62,6 +65,11 @@ def _families(project: Project) -> Iterator[Any]:
     yield _gauge("tailrace_requests_waiting", "Requests for runs that wait.", (), [((), float(waiting))])
     alerts = [((alert.sync, alert.kind), 1.0) for alert in project.alerts() if alert.ended_at is None]
     yield _gauge("tailrace_alert", "1 for each trouble that alerts see.", ("sync", "kind"), alerts)
+
+
+def _fault(*, broken: bool) -> Any:
+    words = "1 while the project's files are broken, and what they said before goes on."
+    return _gauge("tailrace_project_fault", words, (), [((), float(broken))])
 
 
 def _of_totals(project: Project) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tailrace.errors import UsageError
 
 if TYPE_CHECKING:
+    from tailrace.alerts.news import Quiet
     from tailrace.project import Sync
     from tailrace.project.config import ProjectConfig
     from tailrace.running.session import Session
@@ -136,6 +137,14 @@ class Operating:
         from tailrace.alerts import Watch
 
         return Watch(self._session).look()
+
+    def quiet_hours(self, *, news: bool) -> list[Quiet]:
+        """Syncs of which nothing is told now, by when that ends: of all, or of those that have `news` to tell."""
+        from tailrace.alerts import Watch
+        from tailrace.alerts.watch import quiet_hours
+        from tailrace.clock import now
+
+        return Watch(self._session).quiet() if news else quiet_hours(self._session, now())
 
     def notify_test(self) -> int:
         """Send a test message to all lists of addresses; gives to how many. AlertError when one does not take it."""

@@ -46,14 +46,17 @@ def next_fire(schedule: Schedule, last_started: datetime | None, now: datetime, 
     """The first moment, in UTC, at which a run is owed; it may lie in the past. None for an `after` schedule.
 
     A last start that lies in the future, as after a corrected clock, counts as now, lest the sync stay silent.
-    With the sync's name, its jitter and its blackout are counted in; a blackout of all hours gives None.
+    With the sync's name, its jitter and its blackout are counted in: what is owed in one waits for its end, and a
+    blackout of all hours gives None.
     """
     if schedule.after is not None:
         return None
     fire = _fire(schedule, last_started, now)
     if fire is None or not name:
         return fire
-    return opens(schedule.blackout, schedule.timezone, fire + _jitter(schedule, name, fire, last_started))
+    owed = fire + _jitter(schedule, name, fire, last_started)
+    late = owed < now and inside(schedule.blackout, schedule.timezone, now)
+    return opens(schedule.blackout, schedule.timezone, now if late else owed)
 
 
 def _fire(schedule: Schedule, last_started: datetime | None, now: datetime) -> datetime | None:

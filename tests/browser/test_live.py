@@ -21,6 +21,10 @@ def test_a_run_is_watched_to_its_end(workspace, hook, tab):
         page = looking.open(f"/runs/{run['run_id']}")
         page.wait_for_selector("[data-live=phase]:text-is('sending')")
         looking.look("run-live")
+        took = page.locator("[data-live=took]")
+        before = took.text_content()
+        moved = "before => document.querySelector('[data-live=took]').textContent !== before"
+        page.wait_for_function(moved, arg=before)
         hook.go.set()
         page.wait_for_selector("text=succeeded")
         looking.look("run-ended")

@@ -129,6 +129,11 @@ class Workspace:
         )
         return _judged(Answer(done.returncode, done.stdout, done.stderr), code)
 
+    def begin(self, *arguments: str) -> subprocess.Popen:
+        """The command line as a process of its own that goes on."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(self.command(*arguments), cwd=self.root, **pipes)
+
     def measured(self, *arguments: str, timeout: float = 300) -> tuple[Answer, int]:
         """As a process of its own; with the most memory that it ever had, in MiB."""
         done = subprocess.run(

@@ -10,9 +10,9 @@ import httpx
 
 
 class Served:
-    """A `serve` of its own process, and a client of its API."""
+    """A `serve` of its own process, and a client of its API; with `log` it tells of itself in a log of JSON."""
 
-    def __init__(self, workspace, *arguments, env=None):
+    def __init__(self, workspace, *arguments, env=None, log=False):
         self.root = workspace.root
         self.process = subprocess.Popen(
             workspace.command("serve", "--port", "0", "--tick", "0.1", *arguments),
@@ -22,9 +22,10 @@ class Served:
             stderr=subprocess.PIPE,
             text=True,
         )
-        line = self.process.stdout.readline()
-        assert line.startswith("console: "), line + self.process.stderr.read()
-        self.url = line.split()[1]
+        line = (self.process.stderr if log else self.process.stdout).readline()
+        self.first = json.loads(line) if log else {"message": line}
+        assert self.first["message"].startswith("console: "), line + self.process.stderr.read()
+        self.url = self.first["message"].split()[1]
         self.client = httpx.Client(base_url=self.url, timeout=60)
 
     def get(self, path, **how):

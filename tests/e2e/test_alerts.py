@@ -79,6 +79,22 @@ def look(workspace, at=NOON):
         return Watch(project._session, clock=lambda: at).look()
 
 
+def called(workspace, words):
+    """A title: it names the project by its folder."""
+    return f"Tailrace {workspace.root.name}: {words}"
+
+
+def reject(workspace):
+    """Run, and have a row be refused."""
+    workspace.run("run", "people")
+    with Project.load(workspace.root) as project:
+        from tailrace.running.planner import known_identity  # noqa: PLC0415
+
+        digest = known_identity(project._session, project.syncs["people"]).digest
+        issue = NewIssue('{"id":7}', "insert", "upsert", "rejected", "BAD", "ann@example.com is taken", "p")
+        project.state.record_issues("people", digest, "r1", [issue], max_attempts=5)
+
+
 def test_a_failure_is_told_once_and_so_is_its_end(watched, receiver):
     """However often it fails for the same reason; a good run ends it, and good runs are not told."""
     watched.run("run", "people")
@@ -88,7 +104,7 @@ def test_a_failure_is_told_once_and_so_is_its_end(watched, receiver):
     watched.run("run", "people", code=1)
     assert look(watched) == 1
     ((title, text, kind),) = receiver.taken()
-    assert (title, kind) == ("Tailrace: 1 sync is in trouble", "failure")
+    assert (title, kind) == (called(watched, "1 sync is in trouble"), "failure")
     assert text.startswith("people: failed: ")
     assert "nowhere" in text
     watched.run("run", "people", code=1)
@@ -97,7 +113,7 @@ def test_a_failure_is_told_once_and_so_is_its_end(watched, receiver):
     watched.run("run", "people")
     assert look(watched) == 1
     ((title, text, kind),) = receiver.taken()
-    assert (title, kind) == ("Tailrace: 1 sync is well again", "success")
+    assert (title, kind) == (called(watched, "1 sync is well again"), "success")
     assert text.startswith("people: over: failed, since 2026-06-03 12:00 UTC")
     assert look(watched) == 0
 
@@ -113,24 +129,49 @@ def test_what_comes_at_once_is_told_in_one_message(watched, receiver):
         watched.run("run", name, code=1)
     assert look(watched) == 2
     titles = sorted((title, len(text.splitlines())) for title, text, _ in receiver.taken())
-    assert titles == [("Tailrace: 1 sync is in trouble", 1), ("Tailrace: 2 syncs are in trouble", 2)]
+    assert titles == [(called(watched, "1 sync is in trouble"), 1), (called(watched, "2 syncs are in trouble"), 2)]
 
 
 def test_rejected_rows_are_told_by_number_and_not_by_value(watched, receiver):
     """No key and no message of the destination goes out."""
-    watched.run("run", "people")
-    with Project.load(watched.root) as project:
-        from tailrace.running.planner import known_identity  # noqa: PLC0415
-
-        digest = known_identity(project._session, project.syncs["people"]).digest
-        issue = NewIssue('{"id":7}', "insert", "upsert", "rejected", "BAD", "ann@example.com is taken", "p")
-        project.state.record_issues("people", digest, "r1", [issue], max_attempts=5)
+    reject(watched)
     assert look(watched) == 1
     ((_, text, _),) = receiver.taken()
-    assert text == "people: rejected: 1 rejected row"
+    assert text == "people: 1 rejected row"
+
+
+def test_a_dismissal_is_no_good_news(watched, receiver):
+    """The rows did not get through: it is told that they are set aside. When they have, all is well."""
+    reject(watched)
+    look(watched)
+    receiver.taken()
     watched.run("dismiss", "people")
     assert look(watched) == 1
-    assert receiver.taken()[0][0] == "Tailrace: 1 sync is well again"
+    ((title, text, kind),) = receiver.taken()
+    assert (title, kind) == (called(watched, "rejected rows of 1 sync are dismissed"), "info")
+    over = "people: over: rejected rows, since 2026-06-03 12:00 UTC"
+    assert text == f"{over}; 1 row is dismissed, and not sent until changed or retried"
+    watched.run("retry", "people")
+    assert (look(watched), len(receiver.taken())) == (1, 1)
+    watched.run("run", "people")  # the model has no such row any more
+    assert look(watched) == 1
+    ((title, text, kind),) = receiver.taken()
+    assert (title, text, kind) == (called(watched, "1 sync is well again"), over, "success")
+
+
+def test_messages_lead_to_the_console_where_that_is_known(watched, receiver):
+    """By `serve.url`, else by `oidc`; a guard is called one once."""
+    text = (watched.root / "tailrace.yml").read_text()
+    watched.write("tailrace.yml", f"serve: {{url: 'https://tailrace.example.com/'}}\n{text}")
+    watched.run("run", "people")
+    watched.people()
+    watched.run("run", "people", code=3)
+    assert look(watched) == 1
+    ((_, said, _),) = receiver.taken()
+    guard = "on_empty: the model gives no row, the snapshot has 3 rows. Nothing was written."
+    assert said == f"people: stopped by a guard: {guard}\nsee https://tailrace.example.com"
+    watched.run("notify", "--test")
+    assert receiver.taken()[0][1].endswith("arrive here.\nsee https://tailrace.example.com")
 
 
 def test_quiet_hours_put_off_what_still_holds(watched, receiver):
@@ -149,6 +190,24 @@ def test_quiet_hours_put_off_what_still_holds(watched, receiver):
     watched.write("models/people.sql", BROKEN)
     watched.run("run", "people", code=1)
     assert (look(watched, morning), receiver.taken()) == (0, [])
+
+
+def test_notify_says_that_quiet_hours_hold_it_back(watched, receiver):
+    """Until when, and of which syncs; a test goes out all the same, and says so too."""
+    at = datetime.now(UTC)
+    start, end = (at + timedelta(hours=hours) for hours in (-1, 1))
+    window = f"{{from: '{start:%H:%M}', to: '{end:%H:%M}'}}"
+    configure(watched, f"to: ['${{env:ALERT_URL}}'], quiet: [{window}]")
+    assert watched.run("notify").out == "0 messages sent\n"
+    watched.write("models/people.sql", BROKEN)
+    watched.run("run", "people", code=1)
+    words = f"quiet hours until {end:%Y-%m-%d %H:%M} UTC: what is wrong with people by then is told then"
+    assert watched.run("notify").out.splitlines() == ["0 messages sent", words]
+    assert receiver.taken() == []
+    assert watched.run("notify", "--test").out.splitlines() == ["the test was taken by all addresses", words]
+    assert len(receiver.taken()) == 1
+    configure(watched, "to: ['${env:ALERT_URL}'], quiet: [{from: '00:00', to: '24:00'}]")
+    assert watched.run("notify").out.splitlines()[1] == "quiet hours without an end: of people nothing is ever told"
 
 
 def test_what_was_not_taken_is_told_again(watched, receiver):
@@ -213,7 +272,9 @@ def test_a_round_tells_what_went_wrong_in_it(watched, receiver):
 def test_a_test_message_is_sent_on_demand(watched, receiver):
     """To all addresses; what goes wrong says which, without the URL."""
     assert "taken by all" in watched.run("notify", "--test").out
-    assert receiver.taken() == [("Tailrace: a test", "This is a test: alerts of this project arrive here.", "info")]
+    assert receiver.taken() == [
+        (called(watched, "a test"), "This is a test: alerts of this project arrive here.", "info")
+    ]
     receiver.refusing = True
     answer = watched.run("notify", "--test", code=1)
     assert "${env:ALERT_URL} (number 1 of `to`: " in answer.err

@@ -286,7 +286,7 @@ def serve(project, told, name, called):
     """A round of the scheduler, in which one sync is due, as it never ran."""
     sync(project, name, called=called, schedule={"every": "1h"})
     _, out, err = told.run("serve", "--once", logged=True)
-    assert f"{called}  failed" in out or f"{called}: a fault of Tailrace itself" in err
+    assert f"{called}  failed" in out + err or f"{called}: a fault of Tailrace itself" in err
     (project.root / f"syncs/{called}.yml").unlink()
 
 

@@ -2,12 +2,26 @@
 
 import json
 import logging
+import signal
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.e2e.labs import on_salesforce
 
 from tailrace.api import Project
+from tailrace.failpoints import VARIABLE
 from tailrace.logs import JsonFormatter
 from tailrace.metrics import CONTENT_TYPE, render
+
+CONTACTS = """\
+model: people
+destination: crm
+object: Contact
+mode: upsert
+key: id
+match: {External_Id__c: id}
+fields: {LastName: name, Email: {column: email, nulls: skip}}
+"""
 
 
 def read(text):
@@ -122,3 +136,47 @@ def test_json_logs_carry_ids_of_run_and_sync(workspace, caplog):
     named = [line for line in lines if line.get("run_id") == result.run_id]
     assert len(named) >= 3
     assert {line["sync"] for line in named} == {"people"}
+
+
+@pytest.fixture
+def crm(workspace, salesforce_server, monkeypatch):
+    """A project over an org that counts its requests."""
+    salesforce_server.control.reset()
+    on_salesforce(workspace, salesforce_server, monkeypatch)
+    workspace.write("syncs/people.yml", CONTACTS)
+    return workspace
+
+
+def asked(crm):
+    """Requests to the account: as we count them for the sync, for a day of the account, and as the org does."""
+    with Project.load(crm.root) as project:
+        (account,) = project.accounts()
+    ours = scrape(crm)["tailrace_destination_requests_total", "people"]
+    return ours, account.calls_of_day, crm.org.counters()["requests"]
+
+
+def test_every_request_is_counted_whatever_makes_it(crm):
+    """A check and a plan that asks, a run that sends, one that has nothing to do, an adoption: as the vendor counts."""
+    steps = [
+        ("check",),
+        ("plan", "people", "--check"),
+        ("run", "people"),
+        ("run", "people"),
+        ("adopt", "people", "--yes"),
+    ]
+    before = 0
+    for step in steps:
+        crm.run(*step)
+        ours, of_day, theirs = asked(crm)
+        assert ours == of_day == theirs > before, step
+        before = theirs
+
+
+def test_requests_of_a_run_that_was_killed_are_counted(crm):
+    """There is no end at which they could be."""
+    crm.spawn("run", "people", code=-signal.SIGKILL, env={VARIABLE: "batch.sent:1:kill"})
+    ours, of_day, theirs = asked(crm)
+    assert ours == of_day == theirs > 1
+    crm.run("run", "people")
+    ours, of_day, theirs = asked(crm)
+    assert ours == of_day == theirs

@@ -55,7 +55,8 @@ def test_what_a_living_run_needs_stays(workspace, hook, begun):
     needed = files(workspace)
     workspace.run("plan", "people")
     workspace.spawn("plan", "people", "--out", "people.plan")
-    assert "holds this sync" in workspace.run("run", "people", code=1).out
+    said = workspace.run("run", "people", code=1).out
+    assert "people: another run holds this sync (process " in said
     assert folders(workspace) == {own}
     assert files(workspace) == needed
     hook.go.set()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from tailrace.spans import duration, exactly
+
 if TYPE_CHECKING:
     from tailrace.project.operating import AlertKind, Alerts
     from tailrace.state import IssueCounts, RunRecord
@@ -17,6 +19,8 @@ USUAL: Final = 20
 LEAST: Final = 5
 """With fewer, nothing is usual yet."""
 _THROUGH = frozenset({"succeeded", "partial", "nothing_to_do"})
+_GUARD: Final = re.compile(r"(^|; )guard ")
+"""Before the name of each guard that stopped a run: whoever is told knows already that it is one."""
 AT_TIMEOUT: Final = "stopped at its timeout"
 
 
@@ -65,7 +69,7 @@ def troubles(facts: Facts, settings: Alerts) -> list[Trouble]:
 def _found(facts: Facts, settings: Alerts) -> Iterator[Trouble]:
     telling = next((run for run in facts.runs if _tells(run)), None)
     if telling is not None and telling.status == "blocked":
-        yield Trouble("guard", f"a guard stopped the run: {_words(telling)}", _shape(telling))
+        yield Trouble("guard", _GUARD.sub(r"\1", _words(telling)), _shape(telling))
     elif telling is not None and telling.status not in _THROUGH:
         yield Trouble("failed", _words(telling), _shape(telling))
     yield from _rows(facts, settings)
@@ -113,9 +117,9 @@ def _late(facts: Facts) -> Iterator[Trouble]:
     age = facts.now - since
     if age > facts.freshness:
         got = "the last run that got through is" if facts.reached_at is not None else "no run got through, for"
-        words = f"{got} {_span(age)} old, the target is {_span(facts.freshness)}"
+        words = f"{got} {duration(age)} old, the target is {exactly(facts.freshness)}"
         if facts.reached_at is None:
-            words = f"{got} {_span(age)}, the target is {_span(facts.freshness)}"
+            words = f"{got} {duration(age)}, the target is {exactly(facts.freshness)}"
         yield Trouble("late", words, level=int(age / facts.freshness).bit_length())
 
 
@@ -136,10 +140,3 @@ def _volume(facts: Facts, settings: Alerts) -> Iterator[Trouble]:
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from tailrace.alerts.news import Ended, News, Quiet, trial
 from tailrace.alerts.sending import Tone, send
 from tailrace.alerts.troubles import USUAL, Facts, Trouble, troubles
-from tailrace.clock import moment
 from tailrace.clock import now as wall_clock
 from tailrace.discretion import discreet
 from tailrace.errors import LeaseHeld, TailraceError
@@ -19,7 +19,7 @@ from tailrace.running.ledger import FRESH
 from tailrace.running.planner import known_identity
 from tailrace.state import IssueCounts
 from tailrace.state.alerts import Alert
-from tailrace.windows import inside
+from tailrace.windows import inside, opens
 
 if TYPE_CHECKING:
     from tailrace.project import Sync
@@ -33,30 +33,6 @@ LEASE: Final = "(alerts)"
 """Of the one process that tells, in the table of the syncs' leases; no sync can be called so."""
 _LEASE_S: Final = 120.0
 Sender: TypeAlias = Callable[[Sequence["Secret"], str, str, Tone], None]
-
-
-@dataclass(slots=True)
-class News:
-    """What goes to one list of addresses, in one message."""
-
-    begun: list[Alert] = field(default_factory=list)
-    ended: list[Alert] = field(default_factory=list)
-
-    @property
-    def title(self) -> str:
-        """How it stands, in a line."""
-        syncs = len({alert.sync for alert in self.begun})
-        if syncs:
-            return f"Tailrace: {syncs} {'sync is' if syncs == 1 else 'syncs are'} in trouble"
-        syncs = len({alert.sync for alert in self.ended})
-        return f"Tailrace: {syncs} {'sync is' if syncs == 1 else 'syncs are'} well again"
-
-    @property
-    def body(self) -> str:
-        """A line for each."""
-        begun = [f"{alert.sync}: {alert.kind}: {alert.message}" for alert in self.begun]
-        ended = [f"{alert.sync}: over: {alert.kind}, since {_clock(alert.since)}" for alert in self.ended]
-        return "\n".join((*begun, *ended))
 
 
 class Watch:
@@ -112,7 +88,7 @@ class Watch:
         for name, sync in syncs.items():
             with suppress(TailraceError):  # a sync whose destination cannot be opened tells so in its runs
                 facts = self._facts(sync, counts, at, paused=sync.config.paused or name in paused)
-                found[name] = troubles(facts, self._settings(sync))
+                found[name] = troubles(facts, settings_of(self._session, sync))
         return found
 
     def _facts(self, sync: Sync, counts: Mapping[tuple[str, str], IssueCounts], at: datetime, *, paused: bool) -> Facts:
@@ -130,39 +106,67 @@ class Watch:
             partial=sync.config.cursor is not None,
         )
 
-    def _settings(self, sync: Sync) -> Alerts:
-        project = self._session.project.config.alerts
-        return sync.config.alerts.over(project) if sync.config.alerts is not None else project
-
     def _tell(self) -> int:
         at, sent = self._clock(), 0
         for to, news in self._news(at).items():
             try:
-                self._send(to, news.title, news.body, "failure" if news.begun else "success")
+                self._send(to, news.title, news.body, news.tone)
             except TailraceError as error:
                 log.error("an alert could not be told, the next look tries again: %s", discreet(error))  # noqa: TRY400 - it is told in words
                 continue
             sent += 1
             for alert in news.begun:
                 self._session.state.put_alert(replace(alert, told_at=at.timestamp()))
-            for alert in news.ended:
-                self._session.state.drop_alert(alert.sync, alert.kind)
+            for over in news.ended:
+                self._session.state.drop_alert(over.alert.sync, over.alert.kind)
         return sent
+
+    def _dismissed(self, alert: Alert) -> int:
+        """Rows of the sync that somebody set aside, where rejected ones were the trouble."""
+        if alert.kind != "rejected":
+            return 0
+        with suppress(TailraceError):
+            identity = known_identity(self._session, self._session.project.syncs[alert.sync]).digest
+            return self._session.state.issue_counts().get((alert.sync, identity), IssueCounts()).dismissed
+        return 0
+
+    def quiet(self) -> list[Quiet]:
+        """What quiet hours hold back now, by when they end: of syncs that have something new to tell."""
+        at, state = self._clock(), self._session.state
+        new = {alert.sync for alert in state.alerts() if alert.told_at is None or alert.ended_at is not None}
+        return quiet_hours(self._session, at, new)
 
     def _news(self, at: datetime) -> dict[tuple[Secret, ...], News]:
         """What is to be told now, by addresses."""
         found: dict[tuple[Secret, ...], News] = {}
         for alert in self._session.state.alerts():
             sync = self._session.project.syncs.get(alert.sync)
-            settings = self._settings(sync) if sync is not None else None
+            settings = settings_of(self._session, sync) if sync is not None else None
             if settings is None or not settings.to or inside(settings.quiet, "UTC", at):
                 continue
-            news = found.setdefault(settings.to, News())
+            news = found.setdefault(settings.to, News(self._session.project))
             if alert.ended_at is not None:
-                news.ended.append(alert)
+                news.ended.append(Ended(alert, self._dismissed(alert)))
             elif alert.told_at is None:
                 news.begun.append(alert)
         return {to: news for to, news in found.items() if news.begun or news.ended}
+
+
+def quiet_hours(session: Session, at: datetime, names: Collection[str] | None = None) -> list[Quiet]:
+    """Syncs, of these or all, in whose quiet hours that moment is, by when those end; only where somebody is told."""
+    ends: dict[datetime | None, list[str]] = {}
+    for name, sync in session.project.syncs.items():
+        settings = settings_of(session, sync)
+        wanted = names is None or name in names
+        if wanted and settings.to and inside(settings.quiet, "UTC", at):
+            ends.setdefault(opens(settings.quiet, "UTC", at), []).append(name)
+    return [Quiet(until, tuple(syncs)) for until, syncs in ends.items()]
+
+
+def settings_of(session: Session, sync: Sync) -> Alerts:
+    """What holds for a sync: its own settings, and else the project's."""
+    project = session.project.config.alerts
+    return sync.config.alerts.over(project) if sync.config.alerts is not None else project
 
 
 def tell_test(session: Session, sender: Sender = send) -> int:
@@ -175,7 +179,7 @@ def tell_test(session: Session, sender: Sender = send) -> int:
     )
     chosen = [to for to in lists if to]
     for to in chosen:
-        sender(to, "Tailrace: a test", "This is a test: alerts of this project arrive here.", "info")
+        sender(to, *trial(session.project), "info")
     return len(chosen)
 
 
@@ -186,7 +190,3 @@ def _kept(name: str, trouble: Trouble, known: Alert | None, now: float) -> Alert
     if not trouble.worse_than(known.mark):
         return replace(known, message=trouble.message, ended_at=None)
     return replace(known, mark=trouble.mark, message=trouble.message, told_at=None, ended_at=None)
-
-
-def _clock(seconds: float) -> str:
-    return moment(seconds).strftime("%Y-%m-%d %H:%M UTC")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from tailrace.cli.streams import prepare_streams, stdout
+from tailrace.cli.streams import prepare_streams, stderr, stdout
 from tailrace.errors import TailraceError, os_message
 from tailrace.failpoints import VARIABLE, arm
 from tailrace.stopping import ASKED
@@ -45,6 +45,7 @@ def run() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code the product promises."""
     prepare()
+    stderr.form = None  # until the command line says otherwise
     from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
     from tailrace.cli.common import report, report_fault  # noqa: PLC0415
 

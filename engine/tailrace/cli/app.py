@@ -10,6 +10,7 @@ import typer
 
 from tailrace.cli import access, baseline, ledger, operate, setup, sync
 from tailrace.cli.common import Globals
+from tailrace.cli.streams import stderr
 from tailrace.errors import UsageError
 
 
@@ -52,7 +53,7 @@ def root(
     context: typer.Context,
     project: Annotated[Path, typer.Option(help="The project's folder, where tailrace.yml is.")] = Path(),
     log_level: Annotated[LogLevel, typer.Option(help="Least severe message shown on stderr.")] = LogLevel.warning,
-    log_format: Annotated[LogFormat, typer.Option(help="Form of the log lines.")] = LogFormat.text,
+    log_format: Annotated[LogFormat, typer.Option(help="Form of all that goes to stderr.")] = LogFormat.text,
     log_values: Annotated[  # noqa: FBT002
         bool, typer.Option("--log-values", help="Let a debug log hold values of rows; it is personal data then.")
     ] = False,
@@ -63,7 +64,9 @@ def root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,  # noqa: FBT002, ARG001
 ) -> None:
     """Take the global options; they may also stand after the command."""
-    from tailrace.logs import configure  # noqa: PLC0415
+    from tailrace.logs import configure, json_line  # noqa: PLC0415
+
+    stderr.form = json_line if log_format is LogFormat.json else None
 
     if log_values and log_level is not LogLevel.debug:
         raise UsageError("--log-values lets a debug log hold values of rows", hint="say --log-level debug too")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from tailrace.cli.streams import complain, stdout
+from tailrace.cli.streams import stderr, stdout
 from tailrace.discretion import discreet, trace
 from tailrace.errors import TailraceError, UsageError
 from tailrace.stopping import ASKED, GRACE_S, Phase, Stop, StopNow
@@ -110,19 +110,34 @@ def say_all(lines: Iterable[str]) -> None:
     stdout.flush()
 
 
-def report(error: TailraceError) -> None:
-    """An error on stderr for people: without secrets, and, where it may end in a log, without values of rows."""
+def tell(text: str, **fields: Any) -> None:
+    """What a program says that nobody need watch: a line on stdout, or of the log where that is one of JSON.
+
+    `fields` are of that line, whatever the level of the log.
+    """
+    if stderr.form is None:
+        say(text)
+    else:
+        stderr.put(text, "info", **fields)
+
+
+def report(error: TailraceError, **fields: Any) -> None:
+    """An error on stderr: without secrets, and, where it may end in a log, without values of rows.
+
+    `fields` say what it is about, in a log of JSON.
+    """
     from tailrace.redact import redact  # noqa: PLC0415
 
-    complain(redact(f"error: {error if sys.stderr.isatty() else discreet(error)}"))
+    open_ = sys.stderr.isatty() and stderr.form is None
+    stderr.put(redact(str(error) if open_ else discreet(error)), "error", exit_code=error.exit_code, **fields)
 
 
 def report_fault(error: Exception) -> None:
     """A fault of the program on stderr, in a form that can be sent to us: without secrets and values of rows."""
     from tailrace.redact import redact  # noqa: PLC0415
 
-    told = "error: this is a fault of Tailrace itself, please report it with what follows"
-    complain(redact(f"{told}\n{trace(error)}"))
+    told = "this is a fault of Tailrace itself, please report it with what follows"
+    stderr.put(redact(f"{told}\n{trace(error)}"), "error", exit_code=1)
 
 
 def confirm(context: typer.Context, question: str) -> None:
@@ -169,14 +184,14 @@ def graceful() -> Iterator[Stop]:
         stop.set()
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         # Who watched may be gone by the same Ctrl-C, such as `tee`: that must not break off what is in flight.
-        complain(f"\n{_STOPPING[stop.phase]}; press Ctrl-C again to stop now")
+        stderr.put(f"\n{_STOPPING[stop.phase]}; press Ctrl-C again to stop now")
         if stop.phase == "planning":
             ASKED.set()
             raise StopNow
 
     def over(_number: int, _frame: FrameType | None) -> None:
         if stop.phase == "sending":
-            complain(f"batches in flight did not end within {GRACE_S:g} s")
+            stderr.put(f"batches in flight did not end within {GRACE_S:g} s")
             raise StopNow
 
     handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGALRM: over}

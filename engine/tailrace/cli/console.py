@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tailrace.cli.common import say
+from tailrace.cli.common import tell
 
 
 @contextmanager
@@ -29,5 +29,5 @@ def console(
     from tailrace.web.server import Listening, serving  # noqa: PLC0415
 
     with serving(folder, Listening(listen, port, hosts, auth), trouble) as address:
-        say(f"console: {address}")
+        tell(f"console: {address}", url=address)
         yield

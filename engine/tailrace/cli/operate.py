@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tailrace.cli.common import Name, leave, opened, options, say
+from tailrace.cli.common import Name, leave, opened, options, say, say_all
 from tailrace.errors import UsageError
 
 
@@ -100,16 +100,16 @@ def notify(
 ) -> None:
     """Tell the addresses of `alerts:` what is wrong and was not told yet, and what is over.
 
-    `serve` and `run --due` do so by themselves.
+    `serve` and `run --due` do so by themselves. In quiet hours it waits, which is said here; a test does not.
     """
     with opened(context) as project:
         if not test:
             sent = project.notify()
-            say(f"{sent} message{'' if sent == 1 else 's'} sent")
+            say_all([f"{sent} message{'' if sent == 1 else 's'} sent", *map(str, project.quiet_hours(news=True))])
             return
         if not project.notify_test():
             raise UsageError("nobody is to be told", hint="give `alerts: {to: [...]}` in tailrace.yml")
-        say("the test was taken by all addresses")
+        say_all(["the test was taken by all addresses", *map(str, project.quiet_hours(news=False))])
 
 
 def metrics(context: typer.Context) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tailrace.cli.streams import stderr
+
 if TYPE_CHECKING:
     from tailrace.delivery import OnProgress
     from tailrace.delivery import Progress as Standing
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def bar(name: str, *, quiet: bool) -> Iterator[OnProgress | None]:
-    """A progress callback, or None when stderr is no terminal."""
-    if quiet or not sys.stderr.isatty():
+    """A progress callback, or None when stderr is no terminal, or a log of JSON."""
+    if quiet or stderr.form is not None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console  # noqa: PLC0415

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from tailrace.clock import now
 from tailrace.jsonform import show, show_key
+from tailrace.spans import duration
 
 if TYPE_CHECKING:
     from tailrace.changes import InvalidRows
@@ -26,7 +28,6 @@ SIGNS = {"insert": "+", "update": "~", "delete": "-"}
 NOT_KNOWN = "?"
 SHOWN_FIELDS = 6
 SHOWN_TEXT = 60
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def plan(made: Plan, sync: Sync, limit: int, *, saved: Path | None = None) -> Iterator[str]:
@@ -165,17 +166,6 @@ def _changes(inserts: int, updates: int, deletes: int) -> str:
     return "   ".join(f"{sign} {counted(number, noun)}" for sign, number, noun in parts)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.1f} s"
-    if seconds < HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    if seconds < DAY:
-        return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE)} min"
-    return f"{int(seconds // DAY)} d {int(seconds % DAY // HOUR)} h"
-
-
 def result(run: RunResult, *, quoting: bool = True) -> str:
     """A run: what it did, what it cost, what went wrong and what to do.
 
@@ -232,11 +222,20 @@ def status(lines: Sequence[SyncStatus]) -> str:
             "unreadable" if line.snapshot_rows is None else f"{line.snapshot_rows:,}",
             f"{line.rejected:,}",
             f"{line.unknown:,}",
-            "paused" if line.paused else line.next_run or "-",
+            next_run(line),
         )
         for line in lines
     ]
     return table(("SYNC", "LAST RUN", "FRESH", "SNAPSHOT", "REJECTED", "UNKNOWN", "NEXT RUN"), rows)
+
+
+def next_run(line: SyncStatus) -> str:
+    """When a sync runs next, in a few words; a dash where nothing has it run."""
+    if line.paused:
+        return "paused"
+    if line.after:
+        return f"after {', '.join(line.after)}"
+    return "due now" if line.is_due(now()) else line.next_run or "-"
 
 
 def runs(records: Sequence[RunSummary]) -> str:
@@ -303,7 +302,6 @@ def rejected(sync: str, rows: Sequence[TroubledRow]) -> str:
     """Rows the destination refused."""
     if not rows:
         return f"{sync}: no rejected rows"
-    from tailrace.clock import now  # noqa: PLC0415
     from tailrace.running.ledger import outlook  # noqa: PLC0415
 
     lines = [
@@ -366,8 +364,13 @@ def _batch(event: Event) -> str:
 
 def schedule(lines: Sequence[SyncStatus]) -> str:
     """When the next runs are."""
-    due = [f"  {line.sync}: next run {line.next_run}" for line in lines if line.next_run]
+    due = [f"  {line.sync}: {_next(line)}" for line in lines if line.next_run or line.after]
     return "\n".join(["serving; stop with Ctrl-C", *due])
+
+
+def _next(line: SyncStatus) -> str:
+    words = next_run(line)
+    return f"next run {words}" if words == line.next_run else words
 
 
 def plugins(described: Iterable[Described]) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailrace.cli.common import graceful, print_json, say
+from tailrace.cli.common import graceful, print_json, tell
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,7 +29,9 @@ def keep_serving(folder: Path, tick: float, pulse: Pulse) -> int:
     scheduler = Scheduler(folder, tick=tick, report=_show)
     pulse.feel(scheduler)
     with graceful() as stop, _reloading(scheduler):
-        say(render.schedule(scheduler.project.status()))
+        lines = scheduler.project.status()
+        due = [{"sync": line.sync, "next_run": line.next_run, "after": line.after} for line in lines]
+        tell(render.schedule(lines), syncs=due)
         scheduler.start()
         while not stop.is_set():
             time.sleep(_LOOK_S)  # not a wait for the event: its lock and a signal's handler in this thread do not mix
@@ -49,7 +51,7 @@ def due_now(folder: Path, *, as_json: bool = False, full: bool = False, limit: i
     if as_json:
         print_json({"runs": [result.to_json() for result in results]})
     elif not results and not scheduler.failures and not stop.is_set():
-        say("nothing is due")
+        tell("nothing is due")
     code = worst([*(result.exit_code for result in results), int(scheduler.failures > 0)])
     return stop.exit_code if stop.is_set() and code in {0, INTERRUPTED} else code
 
@@ -57,7 +59,9 @@ def due_now(folder: Path, *, as_json: bool = False, full: bool = False, limit: i
 def _show(result: RunResult) -> None:
     from tailrace.cli import render  # noqa: PLC0415
 
-    say(render.result(result, quoting=False))
+    rows = {name: value for name, value in result.to_json().items() if isinstance(value, int)}
+    why = {"status": result.status, "ending": result.ending, "why": result.discreet}
+    tell(render.result(result, quoting=False), sync=result.sync, run_id=result.run_id, **why, **rows)
 
 
 def _quiet(_result: RunResult) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 STANDARD = (0, 1, 2)
 
@@ -34,7 +36,8 @@ class Stdout:
         if self._failed is None:
             return code
         if not isinstance(self._failed, BrokenPipeError):  # else the reader has seen enough
-            complain(f"error: cannot print: {self._failed.strerror}\n  what the command did is done all the same")
+            told = f"cannot print: {self._failed.strerror}\n  what the command did is done all the same"
+            stderr.put(told, "error")
         return code or 1
 
     def flush(self) -> None:
@@ -55,11 +58,25 @@ class Stdout:
 stdout = Stdout()
 
 
-def complain(text: str) -> None:
-    """Print a line on stderr, if that can be."""
-    with suppress(OSError):
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+class Stderr:
+    """What is told beside what commands print: in words, or as lines of a log where that is one of JSON."""
+
+    def __init__(self) -> None:
+        self.form: Callable[..., str] | None = None
+        """What makes a line of the log of level, message and fields; None for text."""
+
+    def put(self, text: str, level: str = "warning", **fields: Any) -> None:
+        """Print a line, if that can be."""
+        if self.form is not None:
+            text = self.form(level, text.strip(), **fields)
+        elif level == "error":
+            text = f"error: {text}"
+        with suppress(OSError):
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+stderr = Stderr()
 
 
 def prepare_streams() -> None:

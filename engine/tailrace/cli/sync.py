@@ -96,7 +96,7 @@ def _plan(
         try:
             made = project.plan(name, check=check, full=full)
         except TailraceError as error:  # one sync's fault must not hide the others' plans
-            report(error)
+            report(error, sync=name)
             failures.append(error.exit_code)
             continue
         if out is not None:

@@ -33,9 +33,10 @@ class Limiter:
 
     `rates` are sliding windows which hold all at once; `reserve` is the share (0 to 1) of day-long
     windows, and of the quota the vendor reports, that is left to other programs. `store` is shared by all
-    that use the account. After a refusal (`pause`) the permitted rate shrinks, and recovers by a tenth for each
-    window without another. With `read_only` writes are refused, and an open circuit breaker is not heeded: a person
-    is looking. `stop` ends a wait; `timeout` is that of a request; `clock` and `sleep` are in seconds.
+    that use the account, and has all that is spent on record, for the account and for `sync`. After a refusal (`pause`)
+    the permitted rate shrinks, and recovers by a tenth for each window without another. With `read_only` writes are
+    refused, and an open circuit breaker is not heeded: a person is looking. `stop` ends a wait; `timeout` is that of a
+    request; `clock` and `sleep` are in seconds.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Limiter:
         *,
         reserve: float = 0.0,
         store: Store | None = None,
+        sync: str = "",
         read_only: bool = False,
         stop: threading.Event | None = None,
         timeout: float = 60.0,
@@ -63,7 +65,7 @@ class Limiter:
         self._lock = threading.Lock()
         self._here = threading.local()
         terms = Terms(reserve=reserve, heed_breaker=not read_only, probe_s=max(_LEAST_PROBE_S, 2 * timeout))
-        self._view = View(store or MemoryStore(clock), clock, terms)
+        self._view = View(store or MemoryStore(clock), clock, terms, sync)
 
     @property
     def pace(self) -> float | None:
@@ -104,12 +106,14 @@ class Limiter:
             if isinstance(due, Exception):
                 raise due
             ready = self._clock()
-            waited = self._wait(due - ready)
+            waited = self._wait(due - ready, cost)
             patience = max(0.0, patience - waited)
             if waited and self._view.barred():
+                self._view.unused(cost)
                 continue
             if lapses == _LAPSES or not self._missed(max(due, ready), windows):
                 break
+            self._view.unused(cost)
             lapses += 1
         with self._lock:
             self.calls += cost
@@ -135,18 +139,24 @@ class Limiter:
         """To be told of each request that was given up without an answer worth the name."""
         self._view.failed(redact(" ".join(str(getattr(error, "message", error)).split())))
 
+    def repeated(self) -> None:
+        """To be told of each request that is about to be made once more."""
+        self._view.repeated()
+
     def _windows_of(self, bucket: str) -> tuple[Window, ...]:
         if bucket not in self._windows:
             self._windows[bucket] = windows_of(self._rates, bucket, self._reserve)
         return self._windows[bucket]
 
-    def _wait(self, seconds: float) -> float:
+    def _wait(self, seconds: float, cost: int) -> float:
         if seconds <= 0:
             return 0.0
         self._sleep(seconds)
         if self._stop is not None and self._stop.is_set():
+            self._view.unused(cost)
             raise Interrupted("the run was asked to stop while it waited for a permit", code="INTERRUPTED")
         self._here.waited = self.waited_here + seconds
+        self._view.waited(seconds)
         with self._lock:
             self.throttled_s += seconds
         return seconds

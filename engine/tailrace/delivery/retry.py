@@ -78,7 +78,7 @@ class Retries:
             wait=_wait_of,
             stop=tenacity.stop_when_event_set(self._stop),
             before=lambda _state: self._allowance.request(),
-            before_sleep=lambda state: self._allowance.repeat(state.upcoming_sleep),
+            before_sleep=self._repeat,
             sleep=self.pause,
             reraise=True,
         )
@@ -98,6 +98,10 @@ class Retries:
             raise told from error
         self._allowance.success()
         return result
+
+    def _repeat(self, state: tenacity.RetryCallState) -> None:
+        self._allowance.repeat(state.upcoming_sleep)
+        self._limiter.repeated()
 
     def pause(self, seconds: float) -> None:
         """Sleep, unless the stop event wakes us."""

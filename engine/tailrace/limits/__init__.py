@@ -5,7 +5,7 @@ Pure: `reserve` and `breaker` decide over what a `Store` keeps, at the time the 
 """
 
 from tailrace.limits.standing import DAY_S, PATIENCE_S, QUOTA_STALE_S, Standing
-from tailrace.limits.store import Books, MemoryStore, Store
+from tailrace.limits.store import Books, MemoryStore, Spent, Store
 from tailrace.limits.windows import EVERY, Window, windows_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "QUOTA_STALE_S",
     "Books",
     "MemoryStore",
+    "Spent",
     "Standing",
     "Store",
     "Window",

@@ -7,9 +7,9 @@ too long. Its success closes the breaker; its failure opens it for twice as long
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+from tailrace.clock import stamp
 from tailrace.errors import AccountFailing
 from tailrace.limits.standing import PATIENCE_S, Standing
 
@@ -31,9 +31,9 @@ def passage(standing: Standing, now: float, *, probing: bool) -> Passage | Accou
     if closed(standing):
         return "free"
     if standing.open_until is not None and standing.open_until > now:
-        return _failing(standing, f"nothing is sent to it until {_clock(standing.open_until)}, when it is tried again")
+        return _failing(standing, f"nothing is sent to it until {stamp(standing.open_until)}, when it is tried again")
     if standing.probe_until is not None and standing.probe_until > now and not probing:
-        until = _clock(standing.probe_until)
+        until = stamp(standing.probe_until)
         return _failing(standing, f"one request is trying it now; if no answer comes, the next one may at {until}")
     return "probe"
 
@@ -72,13 +72,9 @@ def heal(standing: Standing, now: float, probe_s: float) -> bool:
 
 
 def _failing(standing: Standing, until: str) -> AccountFailing:
-    since = f" since {_clock(standing.failing_since)}" if standing.failing_since is not None else ""
+    since = f" since {stamp(standing.failing_since)}" if standing.failing_since is not None else ""
     last = f": {standing.last_error}" if standing.last_error else ""
     return AccountFailing(
         f"requests to the account have failed{since} ({standing.failures} given up in a row){last}",
         hint=f"{until}. Rows not sent stay for the next run; `tailrace check` asks it at once",
     )
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -7,10 +7,22 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tailrace.limits.standing import Standing
+
+
+@dataclass(slots=True)
+class Spent:
+    """What one sync asked of an account, and waited for it; named as in `tailrace.state.totals`."""
+
+    calls: int = 0
+    retries: int = 0
+    throttled_s: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.retries or self.throttled_s)
 
 
 class Books(Protocol):
@@ -32,6 +44,9 @@ class Books(Protocol):
 
     def bring_back(self, latest: float, moment: float) -> None:
         """Set all times after `latest`, of all windows, to `moment`."""
+
+    def count(self, sync: str, spent: Spent) -> None:
+        """Add what a sync spent to what is on record of the account and of the sync."""
 
 
 class Store(Protocol):
@@ -70,6 +85,9 @@ class MemoryBooks:
         """Set all times after `latest` to `moment`."""
         for ring in self._at.values():
             ring.update({slot: moment for slot, at in ring.items() if at > latest})
+
+    def count(self, sync: str, spent: Spent) -> None:
+        """Nobody asks one process for its record."""
 
 
 class MemoryStore:

@@ -11,11 +11,13 @@ from tailrace.errors import AccountFailing, QuotaExhausted
 from tailrace.limits import breaker
 from tailrace.limits.reserve import Permit, Terms, heal, reserve
 from tailrace.limits.standing import Standing
-from tailrace.limits.store import Books, MemoryBooks, Store
+from tailrace.limits.store import Books, MemoryBooks, Spent, Store
 from tailrace.limits.windows import Window
 
 LOOK_S = 1.0
 """How old what is known of the account may be, where no permit brings news of it."""
+COUNT_S = 0.1
+"""How long a request that needs no permit may be on no record: what a process that is killed loses at most."""
 _FRESH_S = 10.0
 """For how long an answer speaks against others who found the account failing."""
 _ROUNDING_S = 0.001
@@ -35,15 +37,19 @@ class View:
     """May be used from several threads. `clock` is the run's own, in seconds; times in the store are on the store's.
 
     A request that counts in a window costs one transaction of the store, which also carries what is to be told.
-    Others cost none: they go by what is known, which is refreshed when it is a second old.
+    Others go by what is known, which is refreshed when it is a second old, and are counted together, ten times a
+    second at most. `sync` is the one that they are made for.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float], terms: Terms) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], terms: Terms, sync: str = "") -> None:
         self.standing = Standing()
         """As last known, with what this run learnt since."""
         self._store = store
         self._clock = clock
         self._terms = terms
+        self._sync = sync
+        self._spent = Spent()
+        self._told_at: float | None = None
         self._lock = threading.Lock()
         self._read_at: float | None = None
         self._ahead = 0.0
@@ -62,6 +68,21 @@ class View:
             if found.probe:
                 self._prober = threading.get_ident()
             return found.moment - self._ahead
+
+    def unused(self, cost: int) -> None:
+        """A permit was let go: no request was made."""
+        with self._lock:
+            self._spent.calls -= cost
+
+    def waited(self, seconds: float) -> None:
+        """A request was kept waiting for its permit."""
+        with self._lock:
+            self._spent.throttled_s += seconds
+
+    def repeated(self) -> None:
+        """A request is made once more."""
+        with self._lock:
+            self._spent.retries += 1
 
     def barred(self) -> bool:
         """Whether a request may not go now although it has its permit: a pause was asked for, or the breaker opened."""
@@ -84,7 +105,7 @@ class View:
     def tell(self) -> None:
         """Tell the others what is new with us: no permit may follow that would."""
         with self._lock:
-            if self._report is not None or self._uncounted:
+            if self._report is not None or self._uncounted or self._spent:
                 with self._books():
                     pass
 
@@ -118,7 +139,9 @@ class View:
         return self._clock() + self._ahead
 
     def _must_tell(self) -> bool:
-        """Whether a request that counts in no window needs a transaction: there is news, or the breaker is open."""
+        """Whether a request that counts in no window needs a transaction: time has passed, or there is news to tell."""
+        if self._told_at is None or self._clock() - self._told_at >= COUNT_S:
+            return True
         stale = self._is_stale()
         if stale and (self._report or self._uncounted):
             return True
@@ -140,12 +163,16 @@ class View:
 
     def _in_store(self, windows: Sequence[Window], cost: int, terms: Terms) -> Permit | QuotaExhausted | AccountFailing:
         with self._books([window.name for window in windows]) as books:
-            return reserve(books, windows, cost, terms)
+            found = reserve(books, windows, cost, terms)
+            if isinstance(found, Permit):
+                self._spent.calls += cost  # while the transaction lasts, which is to count it
+            return found
 
     def _here(self, cost: int, terms: Terms) -> Permit | QuotaExhausted | AccountFailing:
         found = reserve(MemoryBooks(self._now(), self.standing, {}, {}), (), cost, terms)
-        if isinstance(found, Permit) and self.standing.quota_left is not None:
-            self._uncounted += cost
+        if isinstance(found, Permit):
+            self._spent.calls += cost
+            self._uncounted += cost if self.standing.quota_left is not None else 0
         return found
 
     @contextmanager
@@ -157,8 +184,14 @@ class View:
             if books.standing.failures and self._speaks_for_it():
                 breaker.answered(books.standing)
             yield books
+            told = replace(self._spent, calls=max(0, self._spent.calls))
+            if told:
+                books.count(self._sync, told)
             standing = replace(books.standing)
         self.standing, self._report, self._uncounted = standing, None, 0
+        # A permit that was counted and let go makes up for the next one: what is on record never falls.
+        self._spent = Spent(calls=min(0, self._spent.calls))
+        self._told_at = self._clock()
 
     def _take(self, now: float, standing: Standing) -> None:
         self._read_at = self._clock()

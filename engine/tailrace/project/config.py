@@ -174,6 +174,12 @@ class ProjectConfig(Model):
     destinations: dict[NameText, Any] = Field(default_factory=dict)
     """Accounts to write to; in a loaded project, instances of the adapters' own models."""
 
+    @property
+    def console_url(self) -> str | None:
+        """Where people reach the console, as far as the files say."""
+        url = self.serve.url or (self.oidc.url if self.oidc is not None else None)
+        return url and url.rstrip("/")
+
 
 _SOURCES = ("column", "sql", "value")
 _TRUE_PRIMARY: dict[str, Any] = {"required": ["primary"], "properties": {"primary": {"const": True}}}

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from tailrace.project.keys import given
 from tailrace.project.model import Model
+from tailrace.project.oidc import Origin
 from tailrace.project.references import END
 from tailrace.project.times import Cron, Zone
 from tailrace.project.types import Count, Duration, Interval, Limit, NameText, Secret, matching
@@ -64,8 +65,10 @@ class Schedule(Model):
 
 
 class Serve(Model):
-    """What `serve` and `run --due` do at once."""
+    """What `serve` and `run --due` do at once, and where people find the console."""
 
+    url: Origin | None = None
+    """Where people reach the console, for links in alerts; that of `oidc` stands in for it."""
     runs: Count = 2
     """Most runs at once in one process."""
     runs_per_destination: Count = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tailrace.clock import moment
 from tailrace.errors import TailraceError
 from tailrace.planning import keys
 from tailrace.planning.modes import shown_op
@@ -46,8 +46,8 @@ def _run(record: RunRecord) -> dict[str, object]:
         "destination": record.destination,
         "object": record.object,
         "status": record.status,
-        "started_at": _moment(record.started_at),
-        "finished_at": _moment(record.finished_at),
+        "started_at": moment(record.started_at),
+        "finished_at": None if record.finished_at is None else moment(record.finished_at),
         "inserts": counts.inserts,
         "updates": counts.updates,
         "deletes": counts.deletes,
@@ -57,10 +57,6 @@ def _run(record: RunRecord) -> dict[str, object]:
         "skipped": tallies.skipped,
         "message": redact(record.message or ""),
     }
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _rows(session: Session, sync: Sync, run_id: str) -> Iterator[pl.DataFrame]:

@@ -76,4 +76,5 @@ def with_error(result: RunResult, error: TailraceError | OSError) -> RunResult:
         discreet=redact(error.discreet),
         exit_code=code,
         busy=isinstance(error, LeaseHeld),
+        outdated=isinstance(error, PlanStale),
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,8 +21,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def leased(session: Session, sync: Sync) -> Iterator[Lease]:
     """The sync's lease for as long as the block lasts; LeaseHeld says who has it."""
-    holder = f"tailrace on {socket.gethostname()}, process {os.getpid()}"
-    lease = session.state.acquire(sync.name, holder, session.project.config.lease)
+    lease = session.state.acquire(sync.name, "another run", session.project.config.lease)
     try:
         reach("lease.taken")
         with lease.heartbeat():

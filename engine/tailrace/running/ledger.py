@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tailrace.clock import moment, now
 from tailrace.destination import DELETED
 from tailrace.errors import SnapshotError, WarehouseError
-from tailrace.jsonform import iso
+from tailrace.jsonform import iso, iso_at
 from tailrace.planning.holds import clock
 from tailrace.running.planner import known_identity
 from tailrace.schedule import LastRun, next_fire
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from tailrace.state.records import RunStatus
 
 FRESH: tuple[RunStatus, ...] = ("succeeded", "partial", "nothing_to_do")
-
-
-def _at(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else iso(moment(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +43,12 @@ class SyncStatus:
     """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     paused: bool = False
     """By its file or by somebody; then there is no next run."""
+    after: tuple[str, ...] = ()
+    """The syncs that it runs after, where that is its schedule: then it has no next run of its own."""
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether a moment has come, or gone by, at which a run is owed."""
+        return self.next_run is not None and datetime.fromisoformat(self.next_run) <= at
 
     def to_json(self) -> dict[str, Any]:
         """The form of `status --json`."""
@@ -70,8 +71,9 @@ class RunSummary:
             "destination": run.destination,
             "object": run.object,
             "status": run.status,
-            "started_at": _at(run.started_at),
-            "finished_at": _at(run.finished_at),
+            "ending": run.ending,
+            "started_at": iso_at(run.started_at),
+            "finished_at": iso_at(run.finished_at),
             "plan_hash": run.plan_hash,
             **asdict(run.counts),
             **asdict(run.tallies),
@@ -102,7 +104,7 @@ class RunDetails:
     def to_json(self) -> dict[str, Any]:
         """The form of `runs RUN --json`."""
         batches = [
-            {**asdict(batch), "intended_at": _at(batch.intended_at), "settled_at": _at(batch.settled_at)}
+            {**asdict(batch), "intended_at": iso_at(batch.intended_at), "settled_at": iso_at(batch.settled_at)}
             for batch in self.batches
         ]
         return {**self.summary.to_json(), "batches": batches}
@@ -130,8 +132,8 @@ class TroubledRow:
             "code": issue.code,
             "message": issue.message,
             "attempts": issue.attempts,
-            "first_seen": _at(issue.first_seen),
-            "last_seen": _at(issue.last_seen),
+            "first_seen": iso_at(issue.first_seen),
+            "last_seen": iso_at(issue.last_seen),
             "state": issue.state,
             "next_attempt": None if self.next_attempt is None else iso(self.next_attempt),
         }
@@ -177,6 +179,7 @@ def sync_status(
         freshness_s=round(at.timestamp() - reached.started_at, 1) if reached else None,
         next_run=iso(due.replace(microsecond=0)) if due and not paused else None,
         paused=paused,
+        after=(schedule.after or ()) if schedule else (),
     )
 
 

@@ -130,6 +130,7 @@ def _look_up(
     with session.work.scratch() as folder:
         limiter = session.limiter(target)
         found = look_up_doubtful(past, saved.rows, destination, journal, limiter=limiter, folder=folder)
+        limiter.tell()
     if found.error is not None:
         raise found.error
     return found.left

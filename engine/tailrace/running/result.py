@@ -121,6 +121,13 @@ class RunResult:
     exit_code: int = 0
     busy: bool = False
     """Whether there was no run, as another one holds the sync."""
+    outdated: bool = False
+    """Whether a saved plan stopped it, which was out of date."""
+
+    @property
+    def ending(self) -> str:
+        """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
+        return "outdated" if self.outdated else self.status
 
     def to_json(self) -> dict[str, Any]:
         """The form of `run --json`."""
@@ -128,6 +135,7 @@ class RunResult:
             "sync": self.sync,
             "run_id": self.run_id,
             "status": self.status,
+            "ending": self.ending,
             "inserts": self.inserts,
             "updates": self.updates,
             "deletes": self.deletes,

@@ -38,7 +38,6 @@ from tailrace.running.settle import Settled, forget_issues, save_issues, save_ma
 from tailrace.running.stale import is_stale, why_stale
 from tailrace.snapshot.store import KEEP
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
-from tailrace.state.records import OUTDATED
 from tailrace.stopping import RunStop, StopNow, during, heed
 from tailrace.tagging import working
 from tailrace.tracing import span
@@ -235,7 +234,6 @@ class _Run:
         self.session.state.finish_run(
             self.run_id,
             result.status,
-            token=lease.token,
             tallies=Tallies(
                 acknowledged=result.acknowledged,
                 rejected=result.rejected,
@@ -249,6 +247,8 @@ class _Run:
             seconds=result.seconds,
             message=result.message,
             discreet=result.discreet,
+            outdated=result.outdated,
+            token=lease.token,
         )
 
     def _planned(self, planned: Planned) -> RunResult:
@@ -295,7 +295,7 @@ class _Run:
         """Why nothing may be written; PlanStale when the world moved on since the expected plan."""
         expected = self.request.expected
         if expected is not None and is_stale(expected, plan):
-            raise PlanStale(f"{OUTDATED}: {why_stale(expected, plan)}. {NOTHING_WRITTEN}")
+            raise PlanStale(f"the world no longer matches the plan: {why_stale(expected, plan)}. {NOTHING_WRITTEN}")
         tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
         if not tripped:
             return None

@@ -51,6 +51,8 @@ class Target:
     batch_size: int
     concurrency: int
     rates: tuple[Rate, ...]
+    sync: str = ""
+    """The sync whose destination it is."""
 
     @property
     def hint(self) -> str:
@@ -107,7 +109,7 @@ class Session:
         self.project = project
         self._stack = ExitStack()
         self._warehouses: dict[str, Warehouse] = {}
-        self._limiters: dict[tuple[str, bool, threading.Event | None], Limiter] = {}
+        self._limiters: dict[tuple[str, str, bool, threading.Event | None], Limiter] = {}
         self._lock = threading.RLock()
         self.counted_rows: dict[str, tuple[float, int | None]] = {}
         """By sync, when the rows of its snapshot were counted last, and how many there were; see `Browsing`."""
@@ -257,6 +259,7 @@ class Session:
             batch_size=min(wanted, able.batch_size),
             concurrency=config.concurrency or able.concurrency,
             rates=able.rates if config.rate is None else _replaced(able.rates, config.rate),
+            sync=sync.name,
         )
 
     def _unkept(self, sync: Sync, able: Capabilities) -> list[str]:
@@ -272,12 +275,13 @@ class Session:
         from tailrace.delivery.limiter import Limiter  # noqa: PLC0415 - a plan needs none
 
         with self._lock:
-            key = (target.name, read_only, stop)
+            key = (target.name, target.sync, read_only, stop)
             if key not in self._limiters:
                 self._limiters[key] = Limiter(
                     target.rates,
                     reserve=target.config.reserve,
                     store=self.state.limits(target.account),
+                    sync=target.sync,
                     read_only=read_only,
                     stop=stop,
                     timeout=target.config.timeout,
@@ -287,7 +291,7 @@ class Session:
     def drop_limiters(self, stop: threading.Event) -> None:
         """To be called when the run that this event stopped has ended: a process that stays has very many."""
         with self._lock:
-            for key in [key for key in self._limiters if key[2] is stop]:
+            for key in [key for key in self._limiters if key[3] is stop]:
                 del self._limiters[key]
 
     @contextmanager

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tailrace.errors import UsageError
+from tailrace.listening import Server
 from tailrace.sandbox.control_api import ControlApi
 from tailrace.sandbox.hubspot import HubSpot
 from tailrace.sandbox.options import SandboxOptions
@@ -66,7 +66,9 @@ class Running:
         vendors = list(_vendors(options))
         load_state({name: vendor for name, vendor, _ in vendors}, options.state)
         self.places = [Place(name, vendor, _listen(options.host, port)) for name, vendor, port in vendors]
-        self._servers = [_server(place.vendor) for place in self.places]
+        self._answering = [asyncio.Event() for _ in self.places]
+        pairs = zip(self.places, self._answering, strict=True)
+        self._servers = [Server(_settings(place.vendor), answering.set) for place, answering in pairs]
 
     @property
     def urls(self) -> dict[str, str]:
@@ -77,7 +79,7 @@ class Running:
         """Serve until `stop`; `ready` is called when requests are answered. State is saved at the end."""
         pairs = zip(self._servers, self.places, strict=True)
         tasks = [asyncio.create_task(server.serve([place.socket])) for server, place in pairs]
-        await asyncio.gather(*(server.answering.wait() for server in self._servers))
+        await asyncio.gather(*(answering.wait() for answering in self._answering))
         ready()
         await asyncio.gather(*tasks)
         save_state({place.name: place.vendor for place in self.places}, self.options.state)
@@ -88,22 +90,6 @@ class Running:
             server.should_exit = True
 
 
-class _Server(uvicorn.Server):
-    """A server that tells when it answers, and leaves signals to whoever runs it."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answering = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.answering.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _vendors(options: SandboxOptions) -> Iterator[tuple[str, Vendor, int]]:
     if options.salesforce is not None:
         made = Salesforce(options.salesforce, rate_limits=options.rate_limits)
@@ -112,8 +98,8 @@ def _vendors(options: SandboxOptions) -> Iterator[tuple[str, Vendor, int]]:
         yield "hubspot", HubSpot(options.hubspot, rate_limits=options.rate_limits), options.hubspot_port
 
 
-def _server(vendor: Vendor) -> _Server:
-    config = uvicorn.Config(
+def _settings(vendor: Vendor) -> uvicorn.Config:
+    return uvicorn.Config(
         Gate(vendor, ControlApi(vendor).app()),
         http=AbortableProtocol,
         loop="asyncio",
@@ -127,7 +113,6 @@ def _server(vendor: Vendor) -> _Server:
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=LARGEST_HEAD,
     )
-    return _Server(config)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,13 +7,12 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
 from tailrace.errors import UsageError
-from tailrace.jsonform import iso
+from tailrace.jsonform import iso_at
 from tailrace.state.database import Database
 from tailrace.state.schema import tokens
 
@@ -43,8 +42,8 @@ class Token:
             "token_id": self.token_id,
             "name": self.name,
             "role": self.role,
-            "made_at": iso_of(self.made_at),
-            "used_at": None if self.used_at is None else iso_of(self.used_at),
+            "made_at": iso_at(self.made_at),
+            "used_at": iso_at(self.used_at),
         }
 
 
@@ -105,11 +104,6 @@ class Access(Database):
             gone = connection.execute(sa.delete(tokens).where(tokens.c.name == name)).rowcount
         if not gone:
             raise UsageError(f"there is no token {name}", hint="tailrace token list shows them")
-
-
-def iso_of(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return iso(datetime.fromtimestamp(seconds, UTC))
 
 
 _SHOWN = sa.select(*(tokens.c[name] for name in Token.__slots__))

@@ -7,8 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tailrace.clock import moment
-from tailrace.jsonform import iso
+from tailrace.jsonform import iso_at
 from tailrace.state.database import Database
 from tailrace.state.schema import alerts
 
@@ -34,10 +33,10 @@ class Alert:
         return {
             "sync": self.sync,
             "kind": self.kind,
-            "since": iso(moment(self.since)),
+            "since": iso_at(self.since),
             "message": self.message,
-            "told_at": None if self.told_at is None else iso(moment(self.told_at)),
-            "ended_at": None if self.ended_at is None else iso(moment(self.ended_at)),
+            "told_at": iso_at(self.told_at),
+            "ended_at": iso_at(self.ended_at),
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -24,7 +23,7 @@ from tailrace.state.runs import record_of
 from tailrace.state.schema import batches, row_issues, runs
 from tailrace.state.tally import Sum
 
-_STATES: tuple[IssueState, ...] = ("open", "dead", "dismissed")
+_STATES: tuple[IssueState, ...] = get_args(IssueState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +109,6 @@ class Browse(Issues):
         query = sa.select(sa.func.count(), waiting, *added).where(batches.c.run_id == run_id)
         with self.reading() as connection:
             return Sums(*(int(value) for value in connection.execute(query).one()))
-
-    def calls_since(self, destination: str, seconds: float) -> int:
-        """Requests that runs to a destination made which ended within the last so many seconds."""
-        query = sa.select(runs.c.tallies).where(runs.c.destination == destination)
-        with self.reading() as connection:
-            since = self.now(connection) - seconds
-            told = connection.scalars(query.where(runs.c.started_at >= since)).all()
-        return sum(int(json.loads(each).get("calls", 0)) for each in told)
 
     def issue_groups(self, sync: str, identity: str, kind: IssueKind = "rejected") -> list[IssueGroup]:
         """The rows by code, the largest group first; dismissed ones are counted apart."""

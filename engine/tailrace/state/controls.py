@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from tailrace.clock import moment, new_id
 from tailrace.errors import UsageError
-from tailrace.jsonform import iso
+from tailrace.jsonform import iso_at
 from tailrace.state.database import Database
 from tailrace.state.machine import is_dead, this_machine
 from tailrace.state.schema import audit, cancels, leases, pauses, requests, runs
@@ -33,7 +33,7 @@ class Pause:
 
     def to_json(self) -> dict[str, Any]:
         """For the API."""
-        return {"sync": self.sync, "by": self.who, "at": iso(moment(self.at))}
+        return {"sync": self.sync, "by": self.who, "at": iso_at(self.at)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ class Request:
             "overrides": list(self.overrides),
             "planned": self.planned,
             "by": self.who,
-            "at": iso(moment(self.at)),
+            "at": iso_at(self.at),
             "state": self.state,
-            "taken_at": None if self.taken_at is None else iso(moment(self.taken_at)),
-            "finished_at": None if self.finished_at is None else iso(moment(self.finished_at)),
+            "taken_at": iso_at(self.taken_at),
+            "finished_at": iso_at(self.finished_at),
             "run_id": self.run_id,
             "result": None if self.result is None else dict(self.result),
             "message": self.message,
@@ -95,7 +95,7 @@ class Action:
         """For the API."""
         return {
             "id": self.id,
-            "at": iso(moment(self.at)),
+            "at": iso_at(self.at),
             "by": self.who,
             "role": self.role,
             "action": self.action,

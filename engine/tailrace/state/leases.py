@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tailrace.clock import stamp
 from tailrace.errors import LeaseHeld, LeaseLost, StateError
 from tailrace.state.database import Database
 from tailrace.state.machine import is_dead, this_machine
@@ -152,13 +152,9 @@ def lost(sync: str) -> LeaseLost:
 
 
 def _held(row: Mapping[str, Any]) -> LeaseHeld:
-    since, until = (_clock(row[name]) for name in ("acquired_at", "expires_at"))
+    since, until = (stamp(row[name]) for name in ("acquired_at", "expires_at"))
     host = str(row["host"]).partition(" ")[0]
     return LeaseHeld(
         f"{row['sync']}: {row['holder']} holds this sync (process {row['pid']} on {host}, since {since})",
         hint=f"wait for it to finish; if it has died, its lease ends at {until}",
     )
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

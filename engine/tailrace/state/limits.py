@@ -11,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailrace.limits import Books, Standing
+from tailrace.limits import Books, Spent, Standing
 from tailrace.limits.windows import shortened
+from tailrace.state.calls import add_calls, calls_since, forget_calls
 from tailrace.state.database import Database, insert_into
 from tailrace.state.schema import limit_windows, limits, permits
 
@@ -27,6 +28,7 @@ class AccountLimits:
     def __init__(self, database: Database, account: str) -> None:
         self._database = database.lax
         self._account = shortened(account, ACCOUNT_LENGTH)
+        self._tidied_at: int | None = None
 
     def look(self) -> tuple[float, Standing]:
         """The time and the account's standing."""
@@ -42,6 +44,12 @@ class AccountLimits:
             books = _Books(self._database, connection, self._account, replace(standing), taken)
             yield books
             books.close(standing)
+            self._tidied_at = forget_calls(connection, self._account, books.now, self._tidied_at)
+
+    def calls_since(self, seconds: float) -> int:
+        """Requests to the account within the last so many seconds, a day at most, by whomever shares the database."""
+        with self._database.reading() as connection:
+            return calls_since(connection, self._account, self._database.now(connection), seconds)
 
     def _locked(self, connection: Connection) -> Standing:
         standing = self._standing(connection, lock=True)
@@ -100,6 +108,10 @@ class _Books:
         """Set all times after `latest` to `moment`."""
         late = (permits.c.account == self._account) & (permits.c.at > latest)
         self._connection.execute(sa.update(permits).where(late).values(at=moment))
+
+    def count(self, sync: str, spent: Spent) -> None:
+        """Add what a sync spent to what is on record."""
+        add_calls(self._database, self._connection, self._account, sync, spent, self.now)
 
     def close(self, before: Standing) -> None:
         """Write down what changed."""

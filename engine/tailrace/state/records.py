@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 RunStatus: TypeAlias = Literal[
     "running",
@@ -24,13 +24,11 @@ OPEN: tuple[IssueState, ...] = ("open",)
 PRESENT: tuple[IssueState, ...] = ("open", "dead")
 """Of rejected rows that nobody has set aside."""
 DISMISSED: tuple[IssueState, ...] = ("dismissed",)
-OUTDATED: Final = "the world no longer matches the plan"
-"""How the message of a run begins that did not apply a saved plan, as that is out of date."""
 
 
-def ending(status: str, message: str | None) -> str:
+def ending(status: str, *, outdated: bool) -> str:
     """The status, or `outdated` for a run that a saved plan out of date stopped: that is `blocked`, and no guard."""
-    return "outdated" if status == "blocked" and (message or "").startswith(OUTDATED) else status
+    return "outdated" if outdated else status
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,13 @@ class RunRecord:
     """Why the run failed or was stopped, in words."""
     discreet: str | None = None
     """The same without values of rows; None in records of earlier versions."""
+    outdated: bool = False
+    """Whether a saved plan stopped it, which was out of date."""
 
     @property
     def ending(self) -> str:
         """How it ended, as `ending` tells it."""
-        return ending(self.status, self.message)
+        return ending(self.status, outdated=self.outdated)
 
 
 @dataclass(frozen=True, slots=True)

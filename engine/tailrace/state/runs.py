@@ -39,7 +39,7 @@ class Runs(Database):
             begun = {"status": "running", "started_at": self.now(connection), "token": token}
             what = {"sync": sync, "mode": mode, "destination": destination, "object": object, "identity": identity}
             planned = {"plan_hash": plan_hash, "counts": json.dumps(asdict(counts or Counts()))}
-            values = {"run_id": run_id} | begun | what | planned | _ending(Tallies(), (), {})
+            values = {"run_id": run_id, "outdated": False} | begun | what | planned | _ending(Tallies(), (), {})
             connection.execute(sa.insert(runs).values(values))
 
     def set_plan(self, run_id: str, plan_hash: str | None, counts: Counts, *, identity: str | None = None) -> None:
@@ -59,18 +59,23 @@ class Runs(Database):
         seconds: Mapping[str, float] | None = None,
         message: str | None = None,
         discreet: str | None = None,
+        outdated: bool = False,
         token: int | None = None,
     ) -> None:
-        """Record how a run ended. With `token`, LeaseLost when that lease is no longer the latest."""
+        """Record how a run ended; `outdated` when a saved plan out of date stopped it.
+
+        With `token`, LeaseLost when that lease is no longer the latest.
+        """
         with self.transaction() as connection:
             begun = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
             if token is not None:
                 check_token(connection, str(begun and begun["sync"]), token)
             values = {"status": status, "finished_at": self.now(connection), "message": message, "discreet": discreet}
+            values["outdated"] = outdated
             counted = tallies or Tallies()
             if begun is not None and begun["status"] == "running" and begun["mode"] not in get_args(Upkeep):
                 took = values["finished_at"] - begun["started_at"]
-                add_run(self, connection, begun["sync"], ending(status, message), counted, took)
+                add_run(self, connection, begun["sync"], ending(status, outdated=outdated), counted, took)
             values |= _ending(counted, errors, seconds or {})
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-HEAD = "0005"
+HEAD = "0006"
 """The alembic revision these tables belong to; a test keeps it equal to the migrations' head."""
 
 metadata = MetaData()
@@ -45,6 +45,7 @@ runs = Table(
     Column("seconds", Text, nullable=False),
     Column("message", Text),
     Column("discreet", Text),
+    Column("outdated", Boolean, nullable=False),
     Index("runs_of_sync", "sync", "started_at"),
     Index("runs_by_time", "started_at", "run_id"),
 )
@@ -149,6 +150,15 @@ limit_windows = Table(
     Column("account", String(200), primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("taken", BigInteger, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("account", String(200), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("sync", String(200), primary_key=True),
+    Column("calls", BigInteger, nullable=False),
 )
 
 permits = Table(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 10_800.0)
 """Upper bounds, in seconds, of how long runs took; there is one more without end."""
+SPENT: Final = frozenset({"calls", "retries", "throttled_s"})
+"""Counted where they are spent, so that a run that is killed loses none; see `tailrace.state.calls`."""
 
 
 class Totals(Database):
@@ -35,15 +37,16 @@ class Totals(Database):
 
 def add_run(database: Database, connection: Connection, sync: str, status: str, tallies: Tallies, took: float) -> None:
     """Count a run that ends now, after `took` seconds, in the transaction that says so."""
-    counted = {name: float(value) for name, value in asdict(tallies).items() if value}
+    rows = {name: float(value) for name, value in asdict(tallies).items() if name not in SPENT}
     own = {f"runs {status}": 1.0, f"took {bisect_left(BUCKETS, took)}": 1.0, "seconds": max(0.0, took)}
-    _add(database, connection, sync, {**counted, **own})
+    add(database, connection, sync, {**rows, **own})
 
 
-def _add(database: Database, connection: Connection, sync: str, values: Mapping[str, float]) -> None:
+def add(database: Database, connection: Connection, sync: str, values: Mapping[str, float]) -> None:
+    """Add to the sums of a sync; nothing is written for what is 0."""
     new = database.insert(totals)
     summed = {"value": totals.c.value + new.excluded.value}
     statement = new.on_conflict_do_update(index_elements=["sync", "name"], set_=summed)
     # In one order, whoever counts: two transactions that lock the same rows must not wait for each other.
-    for name in sorted(values):
+    for name in sorted(name for name, value in values.items() if value):
         connection.execute(statement, {"sync": sync, "name": name, "value": values[name]})

@@ -153,7 +153,7 @@ def _ready(site: Site) -> Callable[..., Any]:
 def _metrics(site: Site) -> Callable[..., Any]:
     def gather() -> str:
         with site.using() as project:
-            return metrics.render(project)
+            return metrics.render(project, fault=site.desk.fault is not None)
 
     async def endpoint(request: Request) -> Response:
         try:

@@ -46,6 +46,9 @@ class SyncLine(Answer):
     snapshot_rows: int | None
     freshness_s: float | None
     next_run: Moment | None
+    """When a run is owed; it is due now where that has gone by. None of a paused sync, and of one with `after`."""
+    after: list[str]
+    """The syncs that it runs after, where that is its schedule."""
     freshness_target_s: float | None
     late: bool
     running: bool
@@ -90,6 +93,8 @@ class RunForm(Answer):
     destination: str
     object: str
     status: Status
+    ending: str
+    """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
     started_at: Moment
     finished_at: Moment | None
     plan_hash: str | None
@@ -153,6 +158,8 @@ class Progress(Answer):
     """Until when the account may not be asked; None where it may."""
     seconds: float
     """Since the run began, or until it ended."""
+    took: str
+    """The same in words."""
     message: str | None
 
 
@@ -305,6 +312,7 @@ class AccountForm(Answer):
     quota_seen_at: Moment | None
     reserved: Count
     calls_of_day: Count
+    """Every request to it within 24 hours, by all that share the state database; counted by the hour."""
     spent_in_s: float | None
     """When the rest is spent at the pace of the last 24 hours, in seconds; None where nothing tells."""
     paused_until: Moment | None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from tailrace.errors import UsageError
+from tailrace.listening import Server
 from tailrace.web.app import make_app
 from tailrace.web.auth import Door, Sealed
 from tailrace.web.desk import Desk
@@ -93,7 +94,8 @@ def serving(root: Path, listening: Listening, trouble: Callable[[], str | None] 
     except BaseException:
         bound.close()
         raise
-    server = _server(make_app(site, make_hosts(site, listening)))
+    answering = threading.Event()
+    server = Server(_settings(make_app(site, make_hosts(site, listening))), answering.set)
     failed: list[BaseException] = []
 
     def serve() -> None:
@@ -102,12 +104,12 @@ def serving(root: Path, listening: Listening, trouble: Callable[[], str | None] 
         except BaseException as error:  # noqa: BLE001 - told by whoever waits for the start
             failed.append(error)
         finally:
-            server.answering.set()
+            answering.set()
 
     thread = threading.Thread(target=serve, name="tailrace-web", daemon=True)
     thread.start()
     try:
-        if not server.answering.wait(START_S) or failed:
+        if not answering.wait(START_S) or failed:
             raise UsageError(f"the console did not start: {failed[0] if failed else 'it does not answer'}")
         yield _address(bound)
     finally:
@@ -131,37 +133,19 @@ def _closed(project: Project, listening: Listening) -> bool:
     return listening.closed
 
 
-class _Server(uvicorn.Server):
-    """Tells when it answers, and leaves signals to whoever runs it."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answering = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.answering.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: ASGIApp) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=3,
-            limit_concurrency=500,
-        )
+def _settings(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=500,
     )
 
 

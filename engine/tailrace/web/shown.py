@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from tailrace.cli.render import counted
 from tailrace.clock import now
-from tailrace.jsonform import iso, show, show_key
-from tailrace.state.records import ending
+from tailrace.jsonform import iso, iso_at, show, show_key
+from tailrace.spans import duration, exactly
 from tailrace.web import views
 
 WORDS: Final = {
@@ -48,8 +48,14 @@ def ago(text: str | None) -> Markup:
     if at is None:
         return Markup('<span class="quiet">never</span>')
     distance = (now() - at).total_seconds()
-    words = f"{views.span(distance)} ago" if distance >= 0 else f"in {views.span(-distance)}"
+    words = f"{duration(distance)} ago" if distance >= 0 else f"in {duration(-distance)}"
     return Markup('<time datetime="{}" title="{}">{}</time>').format(text, stamp(text), words)
+
+
+def due(text: str | None) -> Markup:
+    """When a run is owed: by its distance, or that it has come."""
+    at = moment(text)
+    return ago(text) if at is None or at > now() else Markup('<time datetime="{}">due now</time>').format(text)
 
 
 def stamp(text: str | None) -> str:
@@ -80,12 +86,11 @@ def value(held: Any) -> Markup:
     return Markup('<span class="value" title="{}">{}…</span>').format(text, text[: _LONG - 1])
 
 
-def badge(status: str | None, message: str | None = None) -> Markup:
-    """How a run ended; `message` is what it says of that."""
-    if status is None:
+def badge(ending: str | None) -> Markup:
+    """How a run ended."""
+    if ending is None:
         return Markup('<span class="badge none">never run</span>')
-    status = ending(status, message)
-    return Markup('<span class="badge {}">{}</span>').format(KINDS.get(status, "none"), WORDS.get(status, status))
+    return Markup('<span class="badge {}">{}</span>').format(KINDS.get(ending, "none"), WORDS.get(ending, ending))
 
 
 def key(columns: Mapping[str, Any]) -> str:
@@ -94,7 +99,7 @@ def key(columns: Mapping[str, Any]) -> str:
 
 
 FILTERS: Final = {
-    "at": views.at,
+    "at": iso_at,
     "counted": counted,
     "iso": iso,
     "ago": ago,
@@ -104,7 +109,9 @@ FILTERS: Final = {
     "value": value,
     "badge": badge,
     "key": key,
-    "span": views.span,
+    "span": duration,
+    "exactly": exactly,
+    "due": due,
     "limit": views.limit_text,
     "source": views.source_text,
     "field_notes": views.field_notes,

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from tailrace.cli.render import duration
-from tailrace.clock import moment
 from tailrace.errors import TailraceError
-from tailrace.jsonform import iso
+from tailrace.jsonform import iso_at
 from tailrace.planning.guards import percent
 from tailrace.project.yaml import shorten
+from tailrace.spans import duration, exactly
 from tailrace.state.records import Upkeep
 from tailrace.web.refusal import Refusal, missing
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DAY_S = 86_400.0
-YEAR_S = 365 * DAY_S
 LEAST_OF_ID = 6
 """Characters of a run's id that stand for it: fewer are rather a mistake than an id."""
 STILL = frozenset(get_args(Upkeep))
@@ -41,11 +39,6 @@ def cut(found: Sequence[T], limit: int) -> tuple[Sequence[T], T | None]:
     """The first of what was found; and the last of these, where it goes on after them."""
     shown = found[:limit]
     return shown, shown[-1] if len(found) > limit else None
-
-
-def at(seconds: float | None) -> str | None:
-    """Seconds since the epoch as ISO 8601 in UTC."""
-    return None if seconds is None else iso(moment(seconds))
 
 
 def fleet(project: Project) -> list[dict[str, Any]]:
@@ -129,14 +122,7 @@ def schedule_text(schedule: Schedule | None) -> str | None:
         return f"cron {schedule.cron} ({schedule.timezone})"
     if schedule.after is not None:
         return f"after {', '.join(schedule.after)}"
-    return f"every {span(schedule.every or 0)}"
-
-
-def span(seconds: float) -> str:
-    """Seconds as people say them; of what is further off than a year, only that."""
-    if seconds > YEAR_S:
-        return "more than a year"
-    return duration(seconds).removesuffix(" 0 min").removesuffix(" 0 h")
+    return f"every {exactly(schedule.every or 0)}"
 
 
 def run_or_refuse(project: Project, run_id: str) -> RunSummary:
@@ -191,6 +177,7 @@ def progress(project: Project, summary: RunSummary) -> dict[str, Any]:
     else:
         phase = "saving" if total and sums.rows >= total and not sums.open else "sending"
     counted = run.tallies if ended else sums
+    took = (run.finished_at or time.time()) - run.started_at
     return {
         "run_id": run.run_id,
         "sync": run.sync,
@@ -204,8 +191,9 @@ def progress(project: Project, summary: RunSummary) -> dict[str, Any]:
         "skipped": counted.skipped,
         "batches": sums.batches,
         "in_flight": 0 if ended else sums.open,
-        "waits_until": None if ended else at(_waits(project, run.sync)),
-        "seconds": round((run.finished_at or time.time()) - run.started_at, 1),
+        "waits_until": None if ended else iso_at(_waits(project, run.sync)),
+        "seconds": round(took, 1),
+        "took": duration(took),
         "message": run.message,
     }
 
@@ -225,7 +213,7 @@ def _waits(project: Project, sync: str) -> float | None:
 
 def batch(record: BatchRecord) -> dict[str, Any]:
     """A batch of `runs RUN --json`."""
-    return {**asdict(record), "intended_at": at(record.intended_at), "settled_at": at(record.settled_at)}
+    return {**asdict(record), "intended_at": iso_at(record.intended_at), "settled_at": iso_at(record.settled_at)}
 
 
 def group(found: IssueGroup, example: TroubledRow) -> dict[str, Any]:
@@ -250,19 +238,19 @@ def account(state: AccountState) -> dict[str, Any]:
         "type": state.type,
         "account": state.account,
         "name": state.name,
-        "seen_at": at(state.seen_at),
+        "seen_at": iso_at(state.seen_at),
         "quota_left": left,
         "quota_max": standing.quota_max,
-        "quota_seen_at": at(standing.quota_seen_at),
+        "quota_seen_at": iso_at(standing.quota_seen_at),
         "reserved": state.reserved,
         "calls_of_day": state.calls_of_day,
         "spent_in_s": round(usable / pace, 0) if usable is not None and pace else None,
-        "paused_until": at(standing.paused_until) if standing.paused_until > now else None,
-        "open_until": at(standing.open_until) if (standing.open_until or 0) > now else None,
+        "paused_until": iso_at(standing.paused_until) if standing.paused_until > now else None,
+        "open_until": iso_at(standing.open_until) if (standing.open_until or 0) > now else None,
         "last_error": standing.last_error if standing.failures else None,
         "share": round(standing.share, 3),
         "rates": [
-            f"{calls:,} calls in {span(per)}{'' if bucket in {'default', '*'} else f' ({bucket})'}"
+            f"{calls:,} calls in {exactly(per)}{'' if bucket in {'default', '*'} else f' ({bucket})'}"
             for calls, per, bucket in state.rates
         ],
         "syncs": list(state.syncs),

@@ -71,9 +71,11 @@ def test_a_timeout_counts_as_a_failure():
 
 
 def test_a_guard_that_tripped_is_told_as_such():
-    """With its words."""
-    (trouble,) = troubles(facts(run("blocked", words="max_deletes: 20 of 100")), ALL)
-    assert (trouble.kind, trouble.message) == ("guard", "a guard stopped the run: max_deletes: 20 of 100")
+    """With its words, which need not say once more that it is one."""
+    words = "guard max_deletes: 42%, the limit is 15%; guard contract: no guard here. Nothing was written."
+    (trouble,) = troubles(facts(run("blocked", words=words)), ALL)
+    told = "max_deletes: 42%, the limit is 15%; contract: no guard here. Nothing was written."
+    assert (trouble.kind, trouble.message) == ("guard", told)
 
 
 def test_the_same_failure_with_other_numbers_is_the_same():
@@ -121,7 +123,7 @@ def test_a_sync_that_never_got_through_is_late_from_its_first_try():
     tries = [run("failed", words="x", at=NOW - 100), run("failed", words="x", at=NOW - 8_000)]
     found = troubles(facts(*tries, reached=None, freshness=7_200.0), ALL)
     assert [trouble.message for trouble in found if trouble.kind == "late"] == [
-        "no run got through, for 2h, the target is 2h"
+        "no run got through, for 2 h 13 min, the target is 2 h"
     ]
     assert kinds(facts(reached=None, freshness=7_200.0)) == []
 
@@ -161,6 +163,6 @@ def test_only_what_is_wanted_is_told():
 
 def test_a_saved_plan_out_of_date_is_no_guard_and_no_trouble():
     """Somebody came too late with it: how the sync stands, the run before says."""
-    late = run("blocked", words="the world no longer matches the plan: another run has moved the snapshot")
+    late = replace(run("blocked", words="another run has moved the snapshot"), outdated=True)
     assert kinds(facts(late)) == []
     assert kinds(facts(late, run("failed", words="away"))) == ["failed"]

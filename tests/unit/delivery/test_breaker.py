@@ -283,6 +283,9 @@ class Account:
         """Note a failure."""
         self.told.append(f"failed: {error.message}")
 
+    def repeated(self):
+        """Of no account here."""
+
     def pause(self, seconds):
         """Ignore a pause."""
 

@@ -17,7 +17,7 @@ PROJECT = {
     "state": "sqlite:///.tailrace/state.db",
     "lease": "60s",
     "snapshots": ".tailrace/snapshots",
-    "serve": {"runs": 4, "runs_per_destination": 2},
+    "serve": {"url": "https://tailrace.example.com", "runs": 4, "runs_per_destination": 2},
     "alerts": {
         "to": ["${env:SET}"],
         "on": ["failed", "late"],

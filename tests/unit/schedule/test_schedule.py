@@ -306,6 +306,9 @@ def test_nothing_is_due_in_a_blackout_and_all_of_it_afterwards():
     assert due(syncs, {"a": ran(last)}, opening) == ("a",)
     assert due(syncs, {"a": ran(opening)}, opening + timedelta(minutes=1)) == ()
     assert next_fire(dark, last, last, name="a") == opening
+    missed = last - timedelta(hours=3)
+    assert next_fire(dark, missed, last, name="a") == missed + timedelta(minutes=15)
+    assert next_fire(dark, missed, opening - HOUR, name="a") == opening
 
 
 @given(start=moments, jitter=st.integers(1, 100_000))

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 
 import tailrace.state
 from tailrace.errors import StateError
+from tailrace.limits import Spent
 from tailrace.state import Counts, IssueCounts, Journal, NewHold, NewIssue, StateDB, Tallies
 from tailrace.state.schema import HEAD, metadata
 
@@ -308,7 +309,7 @@ def test_a_newer_one_is_left_alone(place, tmp_path):
     assert "upgrade this installation" in caught.value.hint
     with target.connect() as connection:
         assert connection.scalar(sa.text("select version_num from alembic_version")) == "0999"
-        assert connection.scalar(sa.text("select count(*) from runs")) == 4
+        assert connection.scalar(sa.text("select count(*) from runs")) == 5
     target.dispose()
 
 
@@ -333,3 +334,27 @@ def test_what_people_asked_for_is_what_it_was(state, revision):
         "contacts",
         {"why": "Straße"},
     )
+
+
+def test_requests_are_counted_on(state, revision):
+    """What the totals of then had stays; what is made today is added, and stands beside the hours of then."""
+    before = {"0005": 4, "0006": 7}.get(revision, 0)
+    assert state.totals().get("contacts", {}).get("calls", 0) == before
+    with state.limits("crm").books() as books:
+        books.count("contacts", Spent(calls=2))
+    assert state.totals()["contacts"]["calls"] == before + 2
+
+
+def test_a_plan_out_of_date_is_still_known_as_one(place, tmp_path):
+    """Before there was a column for it, the message told."""
+    url = place("0005")
+    where = url if "postgresql" in url else f"sqlite:///{tmp_path / 'state.db'}"
+    target = sa.create_engine(where)
+    told = "the world no longer matches the plan: the model changed. Nothing was written"
+    with target.begin() as connection:
+        set_to = sa.text("update runs set status = 'blocked', message = :words where run_id = :run")
+        connection.execute(set_to, {"words": told, "run": "run-1"})
+        connection.execute(set_to, {"words": "guard max_deletes: 42%", "run": "run-2"})
+    target.dispose()
+    with StateDB.open(url, tmp_path) as state:
+        assert [state.run(f"run-{number}").ending for number in (1, 2, 3)] == ["outdated", "blocked", "running"]

@@ -35,9 +35,11 @@ def test_syncs_are_those_of_status(console):
     with Project.load(console.root) as project:
         told = {line.sync: line.to_json() for line in project.status()}
     for line in (copies, people):
-        same = {name: line[name] for name in told[line["sync"]] if name != "freshness_s"}
-        assert same == {name: value for name, value in told[line["sync"]].items() if name != "freshness_s"}
+        held = json.loads(json.dumps(told[line["sync"]]))
+        same = {name: line[name] for name in held if name != "freshness_s"}
+        assert same == {name: value for name, value in held.items() if name != "freshness_s"}
     assert (people["rejected"], people["freshness_target_s"], people["late"]) == (2, 7200.0, False)
+    assert (people["after"], copies["after"], copies["next_run"]) == ([], ["people"], None)
 
 
 def test_one_sync_has_its_definition(console):
@@ -374,6 +376,16 @@ def test_the_document_has_refusals_only_where_they_can_happen(console):
     resolve = set(paths["/api/syncs/{name}/unknown/resolve"]["post"]["responses"])
     assert resolve == {"200", "400", "401", "403", "404", "409", "413", "502", "503"}
     assert "502" not in paths["/api/syncs/{name}/pause"]["post"]["responses"]
+
+
+def test_metrics_tell_whether_files_are_broken(console):
+    """Before, while and after they are: an alert needs all of it."""
+    right = (console.root / "tailrace.yml").read_text()
+    assert "tailrace_project_fault 0.0" in console.get("/metrics").text
+    for text, told in (("warehouses: 7\n", "1.0"), (f"{right}\n", "0.0")):
+        (console.root / "tailrace.yml").write_text(text)
+        console.site.desk._looked -= 10
+        assert f"tailrace_project_fault {told}" in console.get("/metrics").text
 
 
 def test_broken_files_keep_the_last_good_ones(console):

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.web.shop import write_people
 
 from tailrace.state import NewIssue
-from tailrace.web import plans, views
+from tailrace.web import plans
 
 PATHS = [
     "/",
@@ -36,10 +36,19 @@ def test_every_page_is_made(console, path):
     assert page.text.rstrip().endswith("</html>")
 
 
-def test_a_forecast_beyond_a_year_is_not_told_by_the_hour():
-    """At the pace of a day nobody knows that."""
-    assert views.span(8329.4 * 86_400) == "more than a year"
-    assert views.span(364 * 86_400) == "364 d"
+def test_pages_tell_when_syncs_run_next(console):
+    """After others by their names, a moment gone by as now, and a target as it was written."""
+    with console.site.desk.using() as project, project.state.transaction() as connection:
+        connection.exec_driver_sql("update runs set started_at = started_at - 4000")
+    for page in (console.get("/").text, console.get("/syncs/people").text):
+        assert re.search(r"<time [^>]*>due now</time>", page)
+    assert '<span class="quiet">after people</span>' in console.get("/").text
+    assert 'after <a href="/syncs/people">people</a>' in console.get("/syncs/copies").text
+    sync = console.root / "syncs/people.yml"
+    sync.write_text(sync.read_text().replace("freshness: 2h", "freshness: 90s"))
+    console.site.desk._looked -= 10
+    assert "the target is 1 min 30 s" in console.get("/syncs/people").text
+    assert "of 1 min 30 s" in console.get("/").text
 
 
 @pytest.mark.parametrize(

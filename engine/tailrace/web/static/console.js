@@ -27,6 +27,7 @@ function follow(box) {
       say(name, at[name].toLocaleString("en"));
     }
     say("phase", at.phase);
+    say("took", at.took);
     say("waits", at.waits_until ? `waits for the rate limit until ${at.waits_until}` : "");
   };
   source.onerror = () => say("waits", "the connection to the console is lost; it is tried again");
