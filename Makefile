@@ -22,7 +22,7 @@ TPCH_SCALE ?= 1
 # Of make soak.
 MINUTES ?= 30
 # Of make sweep: kills at each failpoint, and at random.
-POINTS ?= 50
+POINTS ?= 20
 KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
@@ -59,11 +59,11 @@ check: $(STAMP)  ## lint, types, built wheel, heavy suites, all tests: what CI r
 	@$(MAKE) lint
 	@$(MAKE) typecheck
 	@# A thousand runs take minutes: `make test-slow` has them.
-	@$(MAKE) test-slow ARGS="--deselect tests/e2e/test_served_long.py"
+	@TAILRACE_SWEEP_POINTS=20 TAILRACE_SWEEP_RANDOM=200 $(MAKE) test-slow ARGS="--deselect tests/e2e/test_served_long.py"
 	@$(MAKE) test
 
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
-	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not sweep" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
 
 test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and use it
 	$(BIN)/python -m pytest -m slow tests/e2e/test_wheel.py $(ARGS)

@@ -32,6 +32,11 @@ settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
 
 
+def pytest_collection_modifyitems(items):
+    """The sweep takes as long as all else that is heavy: begun last, it would go on alone."""
+    items.sort(key=lambda item: item.get_closest_marker("sweep") is None)
+
+
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch):
     """What one test reveals must not be blanked out of another test's texts."""
