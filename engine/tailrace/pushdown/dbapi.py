@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tailrace.canonical.text import text
 from tailrace.canonical.types import dtype
+from tailrace.pushdown.slices import sliced
 from tailrace.pushdown.words import Sort, Words
 from tailrace.warehouses.projection import compile_projection
 from tailrace.warehouses.rows import batches
@@ -29,7 +30,7 @@ Fault = Callable[[str, Exception], "WarehouseError"]
 Given = Callable[[Sequence["LogicalType"], str], str]
 """From the types of some columns and a parameter's mark, the query of what a JSON list of lists of texts holds."""
 LOADED = 8_192
-"""Rows written by one statement."""
+"""Rows written by one statement at most."""
 
 
 class DBAPIDesk:
@@ -116,7 +117,7 @@ class DBAPIDesk:
 
     def load(self, table: str, names: Sequence[str], frame: pl.DataFrame, columns: Columns) -> None:
         """Append canonical values to columns of a table."""
-        for part in frame.iter_slices(LOADED):
+        for part in sliced(frame, LOADED, self.words.size) if frame.height else ():
             with self.values(part, columns) as (given, parameters):
                 shown = ", ".join(f"v.v{at}" for at in range(len(columns)))
                 sql = f"INSERT INTO {table} ({', '.join(names)}) SELECT {shown} FROM {given} AS v"  # noqa: S608

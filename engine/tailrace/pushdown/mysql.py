@@ -82,6 +82,7 @@ def _words(name: str) -> Words:
         # In this order, for it would rather read the whole table than find each row by its index.
         near="(SELECT DISTINCT {named} FROM {given} AS v) AS d STRAIGHT_JOIN {table} AS s ON {joined}",
         batch=10_000,
+        size=4_000_000,  # a packet has 16 MiB in MariaDB, unless it is told otherwise
         odd_floats=frozenset({"nan", "infinite"}),
         index=_index,
         commits=True,

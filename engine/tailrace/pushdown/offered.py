@@ -21,7 +21,7 @@ _REASONS: Final = {
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
     "databricks": f"Databricks {_NO_TRANSACTION}",
-    "bigquery": "BigQuery keeps what a killed run has begun for a day, till its session ends, and bars others",
+    "bigquery": "BigQuery holds what a killed run has begun until its session ends, and refuses all others meanwhile",
     "mssql": "that has not been tried with SQL Server",
 }
 _OFFERED: Final = {

@@ -74,6 +74,7 @@ SNOWFLAKE = Words(
     delete="DELETE FROM {table} USING {given} AS v WHERE {equal}",
     own="",
     batch=10_000,
+    size=900_000,  # its documentation asks for statements of 1 MB at most
     commits=True,
     untried="a live account of Snowflake",
 )

@@ -19,6 +19,7 @@ import pyarrow as pa
 from tailrace.canonical.convert import convert_rows
 from tailrace.canonical.source import Capsule
 from tailrace.canonical.types import dtype
+from tailrace.pushdown.slices import sliced
 from tailrace.snapshot.identity import Identity
 from tailrace.values import LogicalType
 
@@ -175,7 +176,7 @@ def read_near(
     """
     columns = {name: manifest.types[name] for name in names}
     folds, words, found = set(fold), desk.words, []
-    for part in _parts(values.select(names).unique(), words):
+    for part in sliced(values.select(names).unique(), words.batch, words.size):
         with desk.values(part, columns) as (given, parameters):
             pairs = [
                 (words.compared(f"s.{manifest.columns[name]}", kind), words.compared(f"v.v{at}", kind))
@@ -188,11 +189,6 @@ def read_near(
     rows = pl.concat(found)
     # Rows have keys of their own; what is alike but for case may have been asked for in several parts.
     return rows.unique([name for name in rows.columns if name[:2] == "k:"]) if len(found) > 1 else rows
-
-
-def _parts(values: pl.DataFrame, words: Words) -> Iterator[pl.DataFrame]:
-    """Values in as many parts as they must be given in, at least one."""
-    return values.iter_slices(words.batch) if words.batch and values.height else iter([values])
 
 
 def _near(words: Words, table: str, given: str, pairs: Sequence[tuple[str, str]]) -> str:
@@ -315,7 +311,7 @@ def remove(desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types
 
 def _remove(desk: Desk, table: str, values: pl.DataFrame, columns: Mapping[str, LogicalType], equal: str) -> int:
     gone = 0
-    for part in _parts(values, desk.words):
+    for part in sliced(values, desk.words.batch, desk.words.size):
         with desk.values(part, columns) as (given, parameters):
             gone += desk.run(desk.words.delete.format(table=table, given=given, equal=equal), parameters)
     return gone

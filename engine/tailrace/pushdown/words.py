@@ -114,6 +114,8 @@ class Words:
     with these."""
     batch: int = 0
     """How many rows of values may be given at once; 0 is any number."""
+    size: int = 0
+    """About how many bytes of values may be given at once; 0 is any number."""
     odd_floats: frozenset[str] = frozenset()
     """Floats that no column there can hold, of "nan" and "infinite"."""
     index: Callable[[Sequence[tuple[str, LogicalType]]], str] = lambda _columns: ""
