@@ -58,8 +58,7 @@ test: $(STAMP)  ## all tests but the heavy ones
 check: $(STAMP)  ## lint, types, built wheel, heavy suites, all tests: what CI runs
 	@$(MAKE) lint
 	@$(MAKE) typecheck
-	@# A thousand runs take minutes: `make test-slow` has them.
-	@$(MAKE) test-slow ARGS="--deselect tests/e2e/test_served_long.py"
+	@$(MAKE) test-slow
 	@$(MAKE) test
 
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
