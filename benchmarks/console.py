@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import sqlalchemy as sa
 
+from benchmarks import report
 from tailrace import Project
 from tailrace.state.issues import key_hash
 from tailrace.state.records import Counts, Tallies
@@ -29,6 +32,19 @@ from tailrace.web.server import Listening, serving
 
 RUNS, REJECTED, SYNCS = 10_000, 1_000_000, 20
 LIMIT_S = 0.2
+LIBRARIES = ("starlette", "uvicorn", "sqlalchemy")
+SECTION = """
+## Pages of the console
+
+Measured by `python -m benchmarks.console`, {when}: {runs:,} runs of {syncs} syncs and {rejected:,} rejected rows
+of one of them, in {state}. Each page and list is asked for over HTTP by a client in the same process. The first answer
+counts what changed; the median is wanted below {limit:.0f} ms.
+
+| page | first | median | worst | processor time |
+|---|---:|---:|---:|---:|
+{lines}
+"""
+Figures: TypeAlias = tuple[float, float, float, float]
 CODES = ("REQUIRED_FIELD_MISSING", "STRING_TOO_LONG", "DUPLICATE_VALUE", "UNABLE_TO_LOCK_ROW", "INVALID_EMAIL_ADDRESS")
 CONFIG = """\
 state: "{state}"
@@ -56,7 +72,9 @@ def main() -> None:
     parser.add_argument("--rejected", type=int, default=REJECTED, help="rejected rows of one sync")
     parser.add_argument("--rounds", type=int, default=9, help="how often each page is asked for")
     parser.add_argument("--state", default="sqlite:///.tailrace/state.db", help="where the record is kept")
+    parser.add_argument("--write-docs", action="store_true", help="write the section in docs/benchmarks.md")
     asked = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="tailrace-console-") as folder:
         root = Path(folder)
         _write_project(root, asked.state)
@@ -66,8 +84,34 @@ def main() -> None:
             f"{asked.runs:,} runs and {asked.rejected:,} rejected rows, written in {time.perf_counter() - began:.0f} s"
         )
         with serving(root, Listening(port=0)) as address:
-            slow = _measure(address, asked.rounds)
+            found = _measure(address, asked.rounds)
+    if asked.write_docs:
+        report.write_section("console", _section(asked, load, found))
+    slow = [path for path, (_, median, _, _) in found.items() if median > LIMIT_S]
     sys.exit(f"slower than {LIMIT_S * 1000:.0f} ms: {', '.join(slow)}" if slow else 0)
+
+
+def _section(asked: argparse.Namespace, load: float, found: Mapping[str, Figures]) -> str:
+    """The figures as a part of docs/benchmarks.md; of a path with an id in it, one stands for all."""
+    lines = [f"| `{_named(path)}` | {' | '.join(_ms(each) for each in figures)} |" for path, figures in found.items()]
+    return SECTION.format(
+        when=report.when(load, asked.rounds, LIBRARIES),
+        runs=asked.runs,
+        rejected=asked.rejected,
+        syncs=SYNCS,
+        state="SQLite" if asked.state.startswith("sqlite") else "PostgreSQL",
+        limit=LIMIT_S * 1000,
+        lines="\n".join(lines),
+    )
+
+
+def _named(path: str) -> str:
+    """A path with words in place of ids, which say nothing."""
+    return re.sub(r"=[0-9a-f]{32}$", "=…", re.sub(r"20260901T[0-9.a-f-]+", "RUN", path))
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
 
 
 def _write_project(root: Path, state: str) -> None:
@@ -160,8 +204,9 @@ def vars_of(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _measure(address: str, rounds: int) -> list[str]:
-    slow = []
+def _measure(address: str, rounds: int) -> dict[str, Figures]:
+    """Of each path the first, the median and the worst time, and the median of processor time, in seconds."""
+    found = {}
     with httpx.Client(base_url=address, timeout=60) as client:
         print(f"{'page':<58} {'first':>8} {'median':>8} {'worst':>8} {'CPU':>8}")
         for path in _paths(client):
@@ -172,11 +217,10 @@ def _measure(address: str, rounds: int) -> list[str]:
                 took.append(time.perf_counter() - began)
                 spent.append(time.process_time() - busy)
                 answer.raise_for_status()
-            middle = statistics.median(took)
-            times = "".join(f"{each * 1000:6.0f} ms" for each in (took[0], middle, max(took), statistics.median(spent)))
-            print(f"{path:<58} {times}", flush=True)
-            slow += [path] if middle > LIMIT_S else []
-    return slow
+            figures = took[0], statistics.median(took), max(took), statistics.median(spent)
+            print(f"{path:<58} {''.join(f'{_ms(each):>9}' for each in figures)}", flush=True)
+            found[path] = figures
+    return found
 
 
 def _paths(client: httpx.Client) -> Iterator[str]:

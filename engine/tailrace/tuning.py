@@ -35,8 +35,8 @@ def _hold_less() -> None:
 
     Its allocator, jemalloc, has four arenas a core, and what is freed in one is of no use to the others; and it keeps
     pages that it has told the system it could take. With fewer arenas and no such pages, comparing a million rows of
-    which half have changed takes 412 to 427 MiB instead of 448 to 488. Pages that were freed are kept for ten seconds, as
-    they are wanted again: to get each of them anew from the system took a twentieth of the processor's time.
+    which half have changed takes 412 to 427 MiB instead of 448 to 488. Pages that were freed are kept for ten seconds,
+    as they are wanted again: to get each of them anew from the system took a twentieth of the processor's time.
     """
     cores = os.cpu_count() or 1
     settings = {

@@ -30,6 +30,19 @@ def test_a_run_is_watched_to_its_end(workspace, hook, tab):
         looking.look("run-ended")
 
 
+def test_a_run_that_was_asked_for_is_seen_without_loading_the_page_again(workspace, hook, tab):
+    """The page of a sync looks for itself while something goes on, and no longer."""
+    hook.hold()
+    with served(workspace) as serve:
+        page = tab(serve.url).open("/syncs/people")
+        assert page.locator("main[data-renew]").count() == 0
+        page.click("button:text-is('Run now')")
+        page.wait_for_selector(".badge:text-is('running')")
+        hook.go.set()
+        page.wait_for_selector("h1 + .badge:text-is('succeeded')")
+        page.wait_for_selector("main:not([data-renew])")
+
+
 def test_signing_in(workspace, tab):
     """With --auth the form comes first; a wrong token is told, the right one opens the fleet."""
     token = workspace.run("token", "create", "ann", "--role", "viewer", "--json").json["token"]

@@ -1,4 +1,7 @@
-"""A thousand scheduled runs, one after another, in a time that the test moves: nothing grows."""
+"""Hundreds of scheduled runs, one after another, in a time that the test moves: nothing grows.
+
+A run takes a fifth of a second: `TAILRACE_SERVED_RUNS=1000` makes four minutes of it.
+"""
 
 import gc
 import os
@@ -30,9 +33,13 @@ match: {id: id}
 fields: {name: name}
 schedule: {every: 15m}
 """
-RUNS = int(os.environ.get("TAILRACE_SERVED_RUNS", "1000"))
-WARM = RUNS * 3 // 10
-"""After so many runs all is as large as it gets: a day's runs are kept, which are 96. So there must be 320 or more."""
+RUNS = int(os.environ.get("TAILRACE_SERVED_RUNS", "240"))
+KEPT_H = 4
+"""Hours that runs are kept: 16 of them."""
+WARM = max(110, RUNS // 4)
+"""After so many all is as large as it gets: requests are on record by the hour, for a day, which takes 104 runs."""
+GROWTH_KIB = 64
+"""Memory that a run may leave behind, on the average: what a library keeps grows in steps."""
 
 
 class Clock:
@@ -51,6 +58,9 @@ class Clock:
 
 def sizes(root):
     """Bytes in the state database and rows in it, files, memory in KiB, threads and open files."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("run-"):
+            thread.join(60)  # it has given its place back, and is about to end
     path = root / ".tailrace/state.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma wal_checkpoint(truncate)")
@@ -64,7 +74,7 @@ def sizes(root):
         "rows": rows,
         "files": files,
         "memory": memory,
-        "threads": threading.active_count(),
+        "threads": sorted(thread.name for thread in threading.enumerate()),
         "handles": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - one would be the look itself
     }
 
@@ -72,14 +82,14 @@ def sizes(root):
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads its memory in /proc")
-def test_a_thousand_runs_leave_nothing_behind(workspace, monkeypatch):
+def test_hundreds_of_runs_leave_nothing_behind(workspace, monkeypatch):
     """Each round runs what is due, once; database, files, memory, threads and handles are as after the first."""
     in_memory(monkeypatch)
     clock = Clock()
     monkeypatch.setattr(api, "now", clock)
     # Files that no row needs any more stay for an hour by the real time, which does not pass here.
     monkeypatch.setattr(store, "GRACE", timedelta(seconds=1))
-    workspace.write("tailrace.yml", f"keep_runs: 1d\n{CONFIG}")
+    workspace.write("tailrace.yml", f"keep_runs: {KEPT_H}h\n{CONFIG}")
     workspace.write("syncs/people.yml", SYNC)
 
     def load(root):
@@ -101,9 +111,9 @@ def test_a_thousand_runs_leave_nothing_behind(workspace, monkeypatch):
     scheduler.project.state.close()
     scheduler.stop()
     first, last = seen[WARM], seen[RUNS]
-    assert last["rows"] <= first["rows"] + 20, seen
+    assert last["rows"] <= first["rows"] + 5, seen
     assert last["bytes"] <= first["bytes"] * 1.25, seen
     assert last["files"] <= first["files"] * 1.25 + 20, seen
-    assert last["threads"] <= first["threads"], seen
+    assert len(last["threads"]) <= len(first["threads"]), seen
     assert last["handles"] <= first["handles"] + 2, seen
-    assert last["memory"] <= first["memory"] + 30 * 1024, seen
+    assert last["memory"] <= first["memory"] + GROWTH_KIB * (RUNS - WARM), seen

@@ -40,14 +40,26 @@ async function renew(main) {
     if (answer && answer.ok && !answer.redirected) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("main");
-      if (fresh) main.replaceChildren(...fresh.childNodes);
+      if (fresh) {
+        main.replaceChildren(...fresh.childNodes);
+        // What was waited for may have come: then the page says so no more.
+        if (fresh.dataset.renew) main.dataset.renew = fresh.dataset.renew;
+        else delete main.dataset.renew;
+      }
     }
   }
 }
 
 document.querySelectorAll("[data-events]").forEach(follow);
+function watch(main) {
+  setTimeout(async () => {
+    await renew(main);
+    if (main.dataset.renew) watch(main);
+  }, Number(main.dataset.renew) * 1000);
+}
+
 const main = document.querySelector("main[data-renew]");
-if (main) setInterval(() => renew(main), Number(main.dataset.renew) * 1000);
+if (main) watch(main);
 
 // On a narrow screen the menu scrolls sideways: the entry of this page is brought into sight.
 const entry = document.querySelector("header nav [aria-current]");
