@@ -37,6 +37,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("sweep") is None)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What tests have to tell though they pass, by `record_property("told", ...)`; a worker's output is not seen."""
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if getattr(report, "when", "") == "call":
+            for name, text in report.user_properties:
+                if name == "told":
+                    terminalreporter.write_line(text)
+
+
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch):
     """What one test reveals must not be blanked out of another test's texts."""

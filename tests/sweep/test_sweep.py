@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 
 import pytest
 from tests.sweep.lanes import LANES, TOKENS, Order, ready, sweep
@@ -27,11 +26,10 @@ def _tokens(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.timeout(0)
-def test_no_kill_loses_a_row_or_doubles_one(postgres_database, capsys):
+def test_no_kill_loses_a_row_or_doubles_one(postgres_database, record_property):
     """In each mode, with a bad network: in the end the destination is the model, and the snapshot knows it."""
     tallies = sweep(Order(POINTS_EACH, AT_RANDOM, SEED, postgres_database))
-    with capsys.disabled():
-        sys.stdout.write(f"\nsweep with TAILRACE_SEED={SEED}, {LANES} worlds at once\n{table(tallies)}\n")
+    record_property("told", f"\nsweep with TAILRACE_SEED={SEED}, {LANES} worlds at once\n{table(tallies)}")
     assert [fault for tally in tallies for fault in tally.faults] == []
     if POINTS_EACH < ENOUGH:
         return  # with so few runs some come by none of the rarer places
