@@ -81,6 +81,8 @@ class Capabilities:
     """Operations that may be sent again after a lost answer without making a second record."""
     batch_size: int
     """Most rows in one batch (one vendor request)."""
+    strays: bool = True
+    """Whether a request may be carried out after the one who made it has gone, and after what others ask for then."""
     rates: tuple[Rate, ...] = ()
     """The vendor's limits; empty when there are none."""
     concurrency: int = 1

@@ -42,6 +42,7 @@ def capabilities(config: SqlConfig) -> Capabilities:
         operations=_OPERATIONS,
         idempotent=_OPERATIONS - {Operation.CREATE},
         batch_size=config.batch_size or 1000,
+        strays=False,  # a transaction that goes on has its rows locked
         concurrency=config.concurrency or (1 if parse(config).get_backend_name() == "sqlite" else 4),
         match="required",
         addresses="match",

@@ -71,7 +71,8 @@ def recover(
 
     Rows that an adapter can send twice without making second records are of unknown outcome, and sent again by the
     next plan: what was sent may be there, also if the model has taken the change back by then. Created ones are
-    looked up by match after `job.settle` seconds; where that cannot tell, `job.on_unknown` decides. Jobs are asked
+    looked up by match; where that cannot tell, `job.on_unknown` decides. Either comes `job.settle` seconds later, as a
+    request of the dead run may still be on its way, and would overtake what is sent now. Jobs are asked
     what became of them, and waited for; those without a receipt never got any data. DestinationError when one cannot
     be asked.
     """
@@ -86,12 +87,14 @@ def recover(
         else:
             tally.settle([(doubt, answers)])
     creates = [doubt for doubt in left if doubt.operation == Operation.CREATE]
-    for some in _portions([doubt for doubt in left if doubt.operation != Operation.CREATE]):
-        tally.settle([(doubt, unanswered(doubt, BROKE_OFF)) for doubt in some])
+    repeated = [doubt for doubt in left if doubt.operation != Operation.CREATE]
     finder = Finder(job, destination, Retries(limiter, sleep=sleep))
     sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(job, rows), sleep=_no_wait)
-    if finder.works and creates:
-        sleep(job.settle)  # once for all: a request of the dead run may still be on its way
+    sent_again = destination.capabilities.strays and any(doubt.operation != LOOKED_UP for doubt in repeated)
+    if sent_again or (finder.works and creates):
+        sleep(job.settle)  # once for all, and before anything is on record: who is killed here waits anew
+    for some in _portions(repeated):
+        tally.settle([(doubt, unanswered(doubt, BROKE_OFF)) for doubt in some])
     for some in _portions(creates):
         frame = rows.take(seq for doubt in some for seq in doubt.seqs)
         sent = sender.resolve(make_batch(job, Operation.CREATE, make_rows(job, frame, "create")))

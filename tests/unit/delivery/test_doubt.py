@@ -168,13 +168,26 @@ def test_recovery_writes_down_as_it_goes(creating, plan, monkeypatch):
     assert journal.settled == {0: {"0": "acknowledged"}, 1: {}}
 
 
-def test_recovery_asks_nothing_about_repeatable_batches(bench, plan):
-    """An upsert in flight is of unknown outcome until it is sent again; what a look-up settled was never sent."""
+@pytest.mark.parametrize(("strays", "slept"), [(True, [7.0]), (False, [])])
+def test_recovery_asks_nothing_about_repeatable_batches(bench, plan, strays, slept):
+    """An upsert in flight is of unknown outcome until it is sent again; what a look-up settled was never sent.
+
+    A request that is still on its way would overtake what is sent now, and leave an old value for good.
+    """
+    bench.can(strays=strays)
     journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
     recovery = recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
-    assert (recovery.again, recovery.left, bench.store.requests, bench.sleeps.slept) == (1, (1,), [], [])
+    assert (recovery.again, recovery.left, bench.store.requests, bench.sleeps.slept) == (1, (1,), [], slept)
     assert journal.settled == {1: {"0": "unknown"}, 2: {}}
+
+
+def test_recovery_waits_for_nothing_that_was_only_looked_up(bench, plan):
+    """No request of such a batch writes."""
+    journal = Dead(Doubt(2, "find", (1,)))
+    rows = Rows.of_frame(plan({}, {}))
+    recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
+    assert bench.sleeps.slept == []
 
 
 def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
