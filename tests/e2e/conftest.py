@@ -245,7 +245,7 @@ class _Hooked(BaseHTTPRequestHandler):
 def hook(workspace):
     """A webhook that the workspace's people go to, one row a request."""
     server = Hook()
-    entry = f"  hook: {{type: webhook, url: '{server.url}', batch_size: 1}}\n"
+    entry = f"  hook: {{type: webhook, url: '{server.url}', batch_size: 1, settle: 0s}}\n"
     workspace.write("tailrace.yml", PROJECT + entry)
     workspace.write("syncs/people.yml", HOOKED)
     yield server

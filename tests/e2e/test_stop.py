@@ -19,7 +19,7 @@ CONFIG = """\
 warehouses:
   main: {{type: duckdb, path: ":memory:"}}
 destinations:
-  hook: {{type: webhook, url: "{url}", batch_size: 10, {settings}}}
+  hook: {{type: webhook, url: "{url}", batch_size: 10, settle: 0s, {settings}}}
 """
 SYNC = """\
 model: people

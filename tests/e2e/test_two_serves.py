@@ -23,7 +23,7 @@ serve: {{runs: 2, runs_per_destination: 2}}
 warehouses:
   main: {{type: duckdb, path: ":memory:"}}
 destinations:
-  hook: {{type: webhook, url: "{url}", batch_size: 5, concurrency: 1}}
+  hook: {{type: webhook, url: "{url}", batch_size: 5, settle: 0s, concurrency: 1}}
 """
 SYNC = """\
 model: people
