@@ -71,7 +71,7 @@ def postgres_url():
 
 
 @pytest.fixture(scope="session")
-def mariadb():
+def mariadb_server():
     """Host, port and user of a MariaDB server of our own; skips where there is none."""
     server, maker = (shutil.which(name, path=PROGRAMS) for name in ("mariadbd", "mariadb-install-db"))
     if server is None or maker is None:
@@ -101,9 +101,9 @@ def mariadb():
 
 
 @pytest.fixture(scope="session")
-def mariadb_url(mariadb):
+def mariadb_url(mariadb_server):
     """SQLAlchemy URL of root on that server."""
-    return f"mysql+pymysql://{mariadb['user']}@{mariadb['host']}:{mariadb['port']}/"
+    return f"mysql+pymysql://{mariadb_server['user']}@{mariadb_server['host']}:{mariadb_server['port']}/"
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ union all select 2, null, null, null, null, null, null, null
 
 
 @pytest.fixture
-def warehouse(opened, mariadb):
+def warehouse(opened, mariadb_server):
     """A warehouse at the server."""
-    return opened(type="mariadb", database="information_schema", **mariadb)
+    return opened(type="mariadb", database="information_schema", **mariadb_server)
 
 
 def test_values_arrive_with_types_that_hold(warehouse, read):
@@ -40,9 +40,9 @@ def test_a_hash_is_that_of_the_text(warehouse, read):
     assert rows[0]["f:name"] == "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c"
 
 
-def test_the_session_is_read_only_in_utc_and_limited(opened, mariadb, read):
+def test_the_session_is_read_only_in_utc_and_limited(opened, mariadb_server, read):
     """The server itself refuses to write, and ends what takes longer than `timeout`."""
-    warehouse = opened(type="mysql", database="information_schema", timeout=7.5, **mariadb)
+    warehouse = opened(type="mysql", database="information_schema", timeout=7.5, **mariadb_server)
     sql = (
         "select 1 as id, @@session.tx_read_only as ro, @@session.time_zone as tz, @@session.max_statement_time as most"
     )
@@ -52,9 +52,9 @@ def test_the_session_is_read_only_in_utc_and_limited(opened, mariadb, read):
         warehouse._probe("create table mysql.tailrace_test (a int)")
 
 
-def test_a_query_that_takes_too_long_is_ended_by_the_server(opened, mariadb, read):
+def test_a_query_that_takes_too_long_is_ended_by_the_server(opened, mariadb_server, read):
     """The error says what the server said."""
-    warehouse = opened(type="mariadb", database="information_schema", timeout=0.2, **mariadb)
+    warehouse = opened(type="mariadb", database="information_schema", timeout=0.2, **mariadb_server)
     with pytest.raises(WarehouseError, match="max_statement_time") as caught:
         read(warehouse, "select sleep(60) as id")
     assert "MariaDB" not in caught.value.message
