@@ -1,13 +1,12 @@
 """The sql adapter over a real PostgreSQL server, held to the contract."""
 
 import socket
-import threading
-from contextlib import suppress
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg.rows import dict_row
+from tests.relay import Relay
 
 from tailrace.project.types import SecretUrl
 from tailrace.testing.contract import DestinationContract
@@ -15,51 +14,16 @@ from tailrace.testing.harness import Harness
 from tailrace_destinations.sql import SqlConfig, plugin
 
 
-class CommitDropper:
-    """A relay in front of the server that cuts the connection after the server has answered a COMMIT."""
+class CommitDropper(Relay):
+    """Cuts the connection after the server has answered a COMMIT."""
 
-    def __init__(self, server_socket):
-        self._server_socket = server_socket
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.armed = False
-        threading.Thread(target=self._accept, daemon=True).start()
+    armed = False
 
-    def close(self):
-        """Take no more connections."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits for one
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._server_socket)
-            threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
-
-    def _drops(self, data):
-        hit = self.armed and b"COMMIT\x00" in data
+    def passes(self, data, *, answers):
+        """Let everything through but that answer, once."""
+        hit = answers and self.armed and b"COMMIT\x00" in data
         self.armed = self.armed and not hit
-        return hit
-
-    def _pump(self, source, target, answers):
-        while True:
-            try:
-                data = source.recv(65536)
-                if not data or (answers and self._drops(data)):
-                    break
-                target.sendall(data)
-            except OSError:
-                break
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        return not hit
 
 
 class PostgresHarness(Harness):

@@ -11,7 +11,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 from tests.e2e.sources import Duck, Postgres, Red, Snow
-from tests.unit.pushdown.startup import door
+from tests.unit.pushdown.startup import Door
 
 CONFIG = """\
 snapshots: warehouse
@@ -143,8 +143,8 @@ def red(postgres_database, tmp_path_factory, monkeypatch):
     connect = connector.connect
     monkeypatch.setattr(connector, "connect", lambda **how: connect(**{**how, "ssl": False}))
     monkeypatch.setenv("RED_PASSWORD", "x")
-    with door(f"{sa.make_url(postgres_database).query['host']}/.s.PGSQL.5432") as port:
-        yield Red(postgres_database, port)
+    with Door(f"{sa.make_url(postgres_database).query['host']}/.s.PGSQL.5432") as door:
+        yield Red(postgres_database, door.port)
 
 
 @pytest.fixture(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 import sqlalchemy as sa
-from tests.unit.pushdown.startup import door
+from tests.unit.pushdown.startup import Door
 
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
@@ -115,8 +115,8 @@ def redshift(postgres_url):
         connection.exec_driver_sql("DROP DATABASE IF EXISTS redshift WITH (FORCE)")
         connection.exec_driver_sql("CREATE DATABASE redshift")
     admin.dispose()
-    with door(f"{sa.make_url(postgres_url).query['host']}/.s.PGSQL.5432") as port:
-        url = f"redshift+redshift_connector://postgres:x@127.0.0.1:{port}/redshift"
+    with Door(f"{sa.make_url(postgres_url).query['host']}/.s.PGSQL.5432") as door:
+        url = f"redshift+redshift_connector://postgres:x@127.0.0.1:{door.port}/redshift"
         engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"ssl": False})
         with engine.begin() as connection:
             for kind, shown in (("text", "$1"), ("bpchar", "textin(bpcharout($1))")):
