@@ -24,7 +24,7 @@ FLOORS = {"sqlite": 20_000, "hubspot": 5_000}
 """Rows per second below which the engine would be the bottleneck."""
 STARTUP_LIMIT = 0.3
 PAGE_FILE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-SECTIONS = ("diff", "reading", "recovery", "journal", "salesforce", "console")
+SECTIONS = ("diff", "reading", "recovery", "journal", "salesforce", "console", "pushdown")
 """Parts of the page that other scripts write, in their order; each is between two comments that name it."""
 
 BUSY = """
