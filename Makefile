@@ -58,12 +58,12 @@ test: $(STAMP)  ## all tests but the heavy ones
 check: $(STAMP)  ## lint, types, built wheel, heavy suites, all tests: what CI runs
 	@$(MAKE) lint
 	@$(MAKE) typecheck
-	@# One worker more than cores: servers and pauses are waited for. `make sweep` takes as long as all of this.
-	@$(MAKE) test-slow WORKERS=3 ARGS="-m 'slow and not sweep'"
+	@# One worker more than cores: servers and pauses are waited for.
+	@$(MAKE) test-slow WORKERS=3
 	@$(MAKE) test
 
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and not sweep" $(ARGS)
 
 test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and use it
 	$(BIN)/python -m pytest -m slow tests/e2e/test_wheel.py $(ARGS)

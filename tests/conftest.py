@@ -32,11 +32,6 @@ settings.register_profile("tailrace", deadline=None)
 settings.load_profile("tailrace")
 
 
-def pytest_collection_modifyitems(items):
-    """The sweep takes as long as all else that is heavy: begun last, it would go on alone."""
-    items.sort(key=lambda item: item.get_closest_marker("sweep") is None)
-
-
 def pytest_terminal_summary(terminalreporter):
     """What tests have to tell though they pass, by `record_property("told", ...)`; a worker's output is not seen."""
     for report in (report for reports in terminalreporter.stats.values() for report in reports):

@@ -35,7 +35,7 @@ LOADED = (
 
 
 def load() -> None:
-    """Load that. Nothing in it may start a thread: children would not have it."""
+    """Load that. Nothing in it may start a thread that children need: they have none of those, as of the allocators."""
     for name in LOADED:
         importlib.import_module(name)
     gc.freeze()

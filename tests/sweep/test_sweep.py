@@ -25,7 +25,6 @@ def _tokens(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.sweep
-@pytest.mark.timeout(0)
 def test_no_kill_loses_a_row_or_doubles_one(postgres_database, record_property):
     """In each mode, with a bad network: in the end the destination is the model, and the snapshot knows it."""
     tallies = sweep(Order(POINTS_EACH, AT_RANDOM, SEED, postgres_database))
