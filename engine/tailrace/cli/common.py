@@ -51,13 +51,15 @@ def options(context: typer.Context) -> Globals:
 @contextmanager
 def opened(context: typer.Context) -> Iterator[Project]:
     """The project, loaded and checked, closed afterwards."""
-    gc.disable()  # loading libraries makes many objects and no garbage: looking for it takes a twentieth of the time,
+    # Loading libraries makes many objects and no garbage. Looking for it meanwhile takes a twentieth of the time, and
+    # so does the one look afterwards that all of them together would set off.
+    gc.disable()
     try:
         from tailrace.api import Project  # noqa: PLC0415
 
         loaded = Project.load(options(context).project)
     finally:
-        gc.freeze()  # and so does the look that all of them together would set off at once
+        gc.freeze()
         gc.enable()
     try:
         with loaded as project:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from tailrace.jsonform import iso, to_json
 from tailrace.planning import GuardResult
 from tailrace.planning.extent import Extent
+from tailrace.state.records import ending
 
 RunStatus: TypeAlias = Literal["succeeded", "partial", "failed", "blocked", "nothing_to_do", "interrupted"]
 
@@ -127,7 +128,7 @@ class RunResult:
     @property
     def ending(self) -> str:
         """The status, or `outdated` where it is `blocked` by a saved plan that was out of date."""
-        return "outdated" if self.outdated else self.status
+        return ending(self.status, outdated=self.outdated)
 
     def to_json(self) -> dict[str, Any]:
         """The form of `run --json`."""
