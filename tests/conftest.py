@@ -76,8 +76,12 @@ def mariadb_server():
     data = [f"--datadir={folder / 'data'}", f"--user={getpass.getuser()}"]
     # Its asynchronous reads and writes are limited for the whole machine, and others may run a server, too.
     data += ["--innodb-use-native-aio=0", "--innodb-buffer-pool-size=32M"]
+    own = {
+        **os.environ,
+        "TMPDIR": str(folder),
+    }  # in a shared one, a server that starts removes others
     made = [maker, "--no-defaults", *data, "--auth-root-authentication-method=normal", "--skip-test-db"]
-    done = subprocess.run(made, check=False, capture_output=True, text=True)
+    done = subprocess.run(made, env=own, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -85,7 +89,7 @@ def mariadb_server():
     place = [f"--socket={path}", f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"]
     with (folder / "log").open("wb") as log:
         begun = [server, "--no-defaults", *data, *place, "--innodb-flush-log-at-trx-commit=0"]
-        process = subprocess.Popen(begun, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(begun, env=own, stdout=log, stderr=subprocess.STDOUT)
     try:
         _answering(path, process, folder / "log")
         yield {"host": "127.0.0.1", "port": port, "user": "root"}
