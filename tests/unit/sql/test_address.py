@@ -80,6 +80,7 @@ def test_a_database_in_memory_is_refused():
 def test_capabilities_follow_the_dialect():
     """SQLite has one writer; others take four batches at once; creating is not idempotent."""
     assert plugin.capabilities(configured("sqlite:///a.db")).concurrency == 1
+    assert not plugin.capabilities(configured("sqlite:///a.db")).strays
     able = plugin.capabilities(configured("postgresql://db/ops", batch_size=50))
     assert (able.concurrency, able.batch_size, able.addresses) == (4, 50, "match")
     assert able.operations - able.idempotent == {"create"}
