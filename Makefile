@@ -27,7 +27,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm sweep soak sandbox lock clean
+.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -70,6 +70,9 @@ test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and
 
 test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SCALE=1: 150,000 customers)
 	TAILRACE_TPCH_SCALE=$(TPCH_SCALE) $(BIN)/python -m pytest tests/e2e/test_tpch.py $(ARGS)
+
+fuzz: $(STAMP)  ## the laws and the stateful walks on examples that nobody has tried yet, heavy ones among them
+	TAILRACE_WALK=random $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m hypothesis tests $(ARGS)
 
 sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
 	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -o timeout=0 -m sweep tests/sweep $(ARGS)

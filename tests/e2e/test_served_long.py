@@ -41,6 +41,9 @@ WARM = max(110, RUNS // 4)
 GROWTH_KIB = 64
 """Memory that a run may leave behind, on the average: what a library keeps grows in steps."""
 
+POOLS = 16
+"""Threads that libraries may start late: theirs are as many as the processor has cores, not as there are runs."""
+
 
 class Clock:
     """The time, moved by hand."""
@@ -74,7 +77,9 @@ def sizes(root):
         "rows": rows,
         "files": files,
         "memory": memory,
-        "threads": sorted(thread.name for thread in threading.enumerate()),
+        # One that a library started has a name of this kind from its first call into Python on, whenever that is.
+        "threads": sorted(thread.name for thread in threading.enumerate() if not thread.name.startswith("Dummy-")),
+        "tasks": len(os.listdir("/proc/self/task")),  # noqa: PTH208 - as with the handles
         "handles": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - one would be the look itself
     }
 
@@ -115,5 +120,6 @@ def test_hundreds_of_runs_leave_nothing_behind(workspace, monkeypatch):
     assert last["bytes"] <= first["bytes"] * 1.25, seen
     assert last["files"] <= first["files"] * 1.25 + 20, seen
     assert len(last["threads"]) <= len(first["threads"]), seen
+    assert last["tasks"] <= first["tasks"] + POOLS, seen
     assert last["handles"] <= first["handles"] + 2, seen
     assert last["memory"] <= first["memory"] + GROWTH_KIB * (RUNS - WARM), seen

@@ -53,6 +53,7 @@ def machine(name: str, of: type[Machine] = Machine) -> type[Machine]:
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", KINDS)
 def test_the_snapshot_is_what_was_acknowledged_whatever_happens(name):
     """Nothing lost, nothing doubled, and the records agree after each of very many steps."""

@@ -143,7 +143,9 @@ class _Narrowed(Diff):
     def _twins(self) -> Hashes:
         """The places of stored rows that share a match value with each other, if there may be any."""
         spec, partial = self._spec, self._partial
-        if self._narrowing is None or not spec.match or not (partial.shared or partial.folds != spec.fold_match):
+        if self._narrowing is None:  # all are here
+            return super()._twins()
+        if not spec.match or not (partial.shared or partial.folds != spec.fold_match):
             return np.empty(0, np.uint64)
         desk, table, manifest = self._narrowing.desk, self._narrowing.table, self._narrowing.manifest
         twins = read_twins(desk, table, manifest, self._matches, self._folds)

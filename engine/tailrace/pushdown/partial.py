@@ -17,6 +17,7 @@ from tailrace.pushdown.tables import UNKNOWN
 if TYPE_CHECKING:
     from tailrace.diff.hashset import Hashes
     from tailrace.pushdown.manifest import Manifest
+    from tailrace.rowset import Step
     from tailrace.values import LogicalType
 
 _ORDER = "kmf"
@@ -110,6 +111,14 @@ class Partial:
         if new:
             rows = rows.with_columns(pl.col("unknown").list.set_union(pl.lit(new, dtype=UNKNOWN)))
         return rows.with_columns(nothing).select(*wanted, "record_id", "unknown", "loc")
+
+    def repeated(self, columns: Sequence[str], digest: Step) -> Hashes:
+        """The places of the rows that are here whose `digest` another one of them has as well."""
+        rows = self.fetch(self.live_places(), columns)
+        places = rows.select("loc").collect().to_series()
+        digests = digest(rows.select(*columns)).collect().to_series()
+        found: Hashes = np.sort(places.filter(digests.is_duplicated() & digests.is_not_null()).to_numpy())
+        return found
 
     def converts(self, column: str, target: LogicalType) -> bool:
         """Whether every value that is here can be had under another type."""
