@@ -47,6 +47,7 @@ def own_secrets(monkeypatch):
     """What one test reveals must not be blanked out of another test's texts."""
     monkeypatch.setattr(redact, "_forms", set())
     monkeypatch.setattr(redact, "_pattern", None)
+    monkeypatch.setattr(redact, "_tokens", {})
 
 
 @pytest.fixture(scope="session")
