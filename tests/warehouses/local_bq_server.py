@@ -1,7 +1,7 @@
 """local-bigquery's server on plain DuckDB in memory, with what keeps it from running Tailrace's own statements mended.
 
 As shipped it loads extensions from the network: for DuckLake, which keeps tables, and for geography. What is mended:
-texts beyond ASCII become bytes; whole decimals of more than 20 digits have room, for BIGNUMERIC is a DECIMAL of 38 digits
+texts beyond ASCII become bytes; decimals of more than 20 digits before the point have room, as BIGNUMERIC is DECIMAL(38, 18)
 there. Beside, it lets service accounts in. Run by the Python of an environment of its own. Prints its port.
 """
 
