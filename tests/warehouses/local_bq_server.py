@@ -1,8 +1,9 @@
 """local-bigquery's server on plain DuckDB in memory, with what keeps it from running Tailrace's own statements mended.
 
 As shipped it loads extensions from the network: for DuckLake, which keeps tables, and for geography. What is mended:
-texts beyond ASCII become bytes; decimals of more than 20 digits before the point have room, as BIGNUMERIC is DECIMAL(38, 18)
-there. Beside, it lets service accounts in. Run by the Python of an environment of its own. Prints its port.
+texts beyond ASCII become bytes, and decimals have room for more digits before the point than 20, as BIGNUMERIC is
+DECIMAL(38, 18) there. Beside, it lets service accounts in. Run by the Python of an environment of its own; prints its
+port.
 """
 
 from __future__ import annotations

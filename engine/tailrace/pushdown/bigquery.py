@@ -118,7 +118,7 @@ class BigQueryDesk:
         """The rows of a query, batch by batch; as Arrow, but where only values tell what a column is."""
         with self._told("comparing in the warehouse failed"):
             job, rows = self._ran(sql, parameters, batch_rows)
-            types = [known.get(at) or arrow_type(field) for at, field in enumerate(rows.schema)]
+            types = [known.get(at) or arrow_type(rows.schema[at]) for at in range(len(names))]
             if None in types:
                 chunks = iter(partial(_chunk, iter(rows), batch_rows), [])
                 yield from batches(each(chunks, job.cancel), names, types)
