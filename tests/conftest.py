@@ -129,6 +129,15 @@ def snowflake_server():
         yield running
 
 
+@pytest.fixture(scope="session")
+def local_bigquery_server():
+    """A server of local-bigquery, for Google's own client."""
+    from tests.warehouses.local_bq import local_bigquery_server  # noqa: PLC0415 - few tests need it
+
+    with local_bigquery_server() as running:
+        yield running
+
+
 def _answering(path, process, log):
     """Wait until a server that was started answers at a socket."""
     while True:

@@ -21,7 +21,6 @@ _REASONS: Final = {
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
     "databricks": f"Databricks {_NO_TRANSACTION}",
-    "bigquery": "BigQuery holds what a killed run has begun until its session ends, and refuses all others meanwhile",
     "mssql": "that has not been tried with SQL Server",
 }
 _OFFERED: Final = {
@@ -32,6 +31,7 @@ _OFFERED: Final = {
     ("snowflake", ""),
     ("snowflake", "snowflake"),
     ("redshift", "redshift_connector"),
+    ("bigquery", ""),
 }
 _HINT: Final = "leave `snapshots: warehouse` out of tailrace.yml, and they are kept in a folder"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tailrace.pushdown.tables import has_schema
 from tailrace.pushdown.words import quoted
 
 if TYPE_CHECKING:
+    from tailrace.pushdown.bigquery import BigQueryDesk
     from tailrace.pushdown.desk import Desk
 
 
@@ -22,7 +22,7 @@ def missing(desk: Desk, schema: str) -> list[str]:
 
 def _postgres(desk: Desk, schema: str) -> list[str]:
     who = quoted(desk.rows("SELECT current_user")[0][0])
-    if not has_schema(desk, schema):
+    if not desk.has_schema(schema):
         may = desk.rows("SELECT has_database_privilege(current_database(), 'CREATE')")[0][0]
         return [] if may else [f"CREATE SCHEMA {quoted(schema)} AUTHORIZATION {who};"]
     found = [
@@ -70,6 +70,10 @@ def _mysql(desk: Desk, schema: str) -> list[str]:
 _MYSQL_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "INDEX")
 
 
+def _bigquery(desk: Desk, schema: str) -> list[str]:
+    return cast("BigQueryDesk", desk).lacking(schema)
+
+
 def _files(found: Iterable[str]) -> list[str]:
     paths = [Path(path) for path in found]
     wanted = [(place, "written") for path in paths if path.exists() for place in (path, path.parent)]
@@ -82,4 +86,5 @@ _LOOKS: Mapping[str, Callable[[Desk, str], list[str]]] = {
     "sqlite": _sqlite,
     "mysql": _mysql,
     "mariadb": _mysql,
+    "bigquery": _bigquery,
 }

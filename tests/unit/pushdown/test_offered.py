@@ -18,6 +18,7 @@ from tailrace.pushdown.words import Sort
         "mariadb+pymysql://u@h/d",
         "snowflake://u:p@a/d",
         "redshift+redshift_connector://h/d",
+        "bigquery://p/d",
     ],
 )
 def test_these_can(url):
@@ -31,7 +32,6 @@ def test_these_can(url):
         ("clickhousedb://h/d", "ClickHouse has no transactions of several statements"),
         ("trino://h/d", "Trino has no transactions of several statements"),
         ("databricks://h", "Databricks has no transactions of several statements"),
-        ("bigquery://p/d", "BigQuery holds what a killed run has begun until its session ends"),
         ("mssql+pymssql://h/d", "that has not been tried with SQL Server"),
         ("redshift+psycopg2://h/d", "that has not been tried with redshift+psycopg2"),
         ("mysql+mysqldb://h/d", "that has not been tried with mysql+mysqldb"),
