@@ -20,7 +20,6 @@ _REASONS: Final = {
     "clickhouse": f"ClickHouse {_NO_TRANSACTION}",
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
-    "databricks": f"Databricks {_NO_TRANSACTION}",
     "mssql": "that has not been tried with SQL Server",
 }
 _OFFERED: Final = {
@@ -32,6 +31,7 @@ _OFFERED: Final = {
     ("snowflake", "snowflake"),
     ("redshift", "redshift_connector"),
     ("bigquery", ""),
+    ("databricks", ""),
 }
 _HINT: Final = "leave `snapshots: warehouse` out of tailrace.yml, and they are kept in a folder"
 

@@ -11,6 +11,7 @@ from tailrace.pushdown.words import quoted
 
 if TYPE_CHECKING:
     from tailrace.pushdown.bigquery import BigQueryDesk
+    from tailrace.pushdown.databricks import DatabricksDesk
     from tailrace.pushdown.desk import Desk
 
 
@@ -74,6 +75,10 @@ def _bigquery(desk: Desk, schema: str) -> list[str]:
     return cast("BigQueryDesk", desk).lacking(schema)
 
 
+def _databricks(desk: Desk, schema: str) -> list[str]:
+    return cast("DatabricksDesk", desk).lacking(schema)
+
+
 def _files(found: Iterable[str]) -> list[str]:
     paths = [Path(path) for path in found]
     wanted = [(place, "written") for path in paths if path.exists() for place in (path, path.parent)]
@@ -87,4 +92,5 @@ _LOOKS: Mapping[str, Callable[[Desk, str], list[str]]] = {
     "mysql": _mysql,
     "mariadb": _mysql,
     "bigquery": _bigquery,
+    "databricks": _databricks,
 }

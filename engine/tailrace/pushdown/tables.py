@@ -103,8 +103,11 @@ def prepare(desk: Desk, schema: Schema, identity: Identity) -> None:
     if not desk.has_table(schema.name, name):
         words, text = desk.words, desk.words.column(TEXT)
         parts = {"name": words.name_type or text, "text": text, "number": words.column(NUMBER)}
-        own = [identity.digest, identity.sync] if words.copy else []
-        desk.run(words.manifests.format(manifests=schema.manifests(identity), **parts), own)
+        own = {"digest": identity.digest, "sync": identity.sync} if words.copy else {}
+        if words.literal is not None:
+            parts |= {name: words.literal(value) for name, value in own.items()}
+            own = {}
+        desk.run(words.manifests.format(manifests=schema.manifests(identity), **parts), list(own.values()))
 
 
 def create(desk: Desk, table: str, manifest: Manifest) -> None:

@@ -136,6 +136,8 @@ class Words:
     """With `copy`: whether a manifest still names a table that is given, beside its revision."""
     staged: bool = False
     """Whether any number of values can be given beside a table that is written to."""
+    literal: Callable[[str], str] | None = None
+    """With `copy`: a text as `manifests` has it in {digest} and {sync}; nothing where parameters serve."""
 
     def named(self, column: str) -> str:
         """A column of ours, quoted where it must be."""

@@ -19,6 +19,7 @@ from tailrace.pushdown.words import Sort
         "snowflake://u:p@a/d",
         "redshift+redshift_connector://h/d",
         "bigquery://p/d",
+        "databricks://token:x@h?http_path=/p",
     ],
 )
 def test_these_can(url):
@@ -31,7 +32,6 @@ def test_these_can(url):
     [
         ("clickhousedb://h/d", "ClickHouse has no transactions of several statements"),
         ("trino://h/d", "Trino has no transactions of several statements"),
-        ("databricks://h", "Databricks has no transactions of several statements"),
         ("mssql+pymssql://h/d", "that has not been tried with SQL Server"),
         ("redshift+psycopg2://h/d", "that has not been tried with redshift+psycopg2"),
         ("mysql+mysqldb://h/d", "that has not been tried with mysql+mysqldb"),
