@@ -75,7 +75,6 @@ DATABRICKS: Final = Words(
     near="(SELECT DISTINCT {named} FROM {given} AS v) AS d JOIN {table} AS s ON {joined}",
     batch=50_000,
     size=2_500_000,  # a statement has 16 MiB at most, and JSON may write one byte with six
-    index=lambda _columns: " USING DELTA",
     commits=True,
     untried="a workspace of Databricks",
     # A shallow clone of a shallow clone is none that Unity Catalog makes.

@@ -144,8 +144,20 @@ def redshift(postgres_url):
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def databricks():
+    """Databricks' statements on DuckDB."""
+    for name in ("databricks.sql", "databricks.sqlalchemy"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    from tests.unit.pushdown.delta import Duck, Warehouse  # noqa: PLC0415 - not without the connector
+
+    session = Duck()
+    yield Warehouse(session)
+    session.close()
+
+
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
-SLOW = {name: name for name in ("snowflake", "bigquery")}
+SLOW = {name: name for name in ("snowflake", "bigquery", "databricks")}
 """Emulators, which take long to install, and for each statement."""
 
 

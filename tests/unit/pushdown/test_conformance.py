@@ -63,8 +63,9 @@ LISTS = {
     "redshift": "list",
     "snowflake": '"list"',
     "bigquery": "list",
+    "databricks": "FROM_JSON(list, 'ARRAY<STRING>') AS list",
 }
-SCHEMAS = {"bigquery": "own_schema"}
+SCHEMAS = dict.fromkeys(("bigquery", "databricks"), "own_schema")
 """Names of schemas of ours where one may not have a blank."""
 KEYS = st.tuples(st.sampled_from(["", "a", "a ", "'"]), st.integers(0, 3))
 PAYLOAD = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in FIELDS.items()})
