@@ -156,8 +156,20 @@ def databricks():
     session.close()
 
 
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    """Databricks' statements on Apache Spark, which is no part of the project: none runs where it is not installed."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    from tests.unit.pushdown.delta import Warehouse  # noqa: PLC0415 - as above
+    from tests.unit.pushdown.spark import Spark  # noqa: PLC0415 - as above
+
+    session = Spark(tmp_path_factory.mktemp("spark"))
+    yield Warehouse(session)
+    session.close()
+
+
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
-SLOW = {name: name for name in ("snowflake", "bigquery", "databricks")}
+SLOW = {name: name for name in ("snowflake", "bigquery", "databricks", "spark")}
 """Emulators, which take long to install, and for each statement."""
 
 

@@ -5,6 +5,7 @@
 
 import datetime as dt
 import itertools
+import json
 import os
 import re
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import sqlglot
+from databricks.sql.exc import ServerOperationError
 from google.cloud.bigquery import QueryJobConfig, SchemaField
 from sqlglot import exp
+from tests.unit.pushdown.delta import Connection
 from tests.unit.pushdown.google import Client
 from tests.unit.pushdown.test_audit import record
 from tests.unit.pushdown.test_words import Bench
@@ -25,6 +28,7 @@ from tests.unit.pushdown.test_words import Bench
 from tailrace.changes import DiffSpec
 from tailrace.pushdown import audit, tables
 from tailrace.pushdown.bigquery import BigQueryDesk
+from tailrace.pushdown.databricks import DatabricksDesk
 from tailrace.pushdown.dbapi import ending
 from tailrace.pushdown.mysql import MySQLDesk
 from tailrace.pushdown.redshift import RedshiftDesk
@@ -147,6 +151,34 @@ class BigQueryServer(Server):
         yield BigQueryDesk(self.client, None, self.dialect, None, QueryJobConfig, write=write)
 
 
+class DatabricksServer(Server):
+    """The same behind Databricks' connector, whose cursor gives Arrow."""
+
+    def __init__(self):
+        super().__init__(None, Dialect("databricks", quoted("`")), ())
+
+    def _asked(self, sql, parameters):
+        self.said.append(sql)
+        if sql.startswith("DESCRIBE QUERY "):
+            return pa.table({"col_name": DATABRICKS, "data_type": DATABRICKS})
+        if sql.startswith("DESCRIBE ") and not self.there:
+            raise ServerOperationError("[TABLE_OR_VIEW_NOT_FOUND] There is none.")
+        if sql.startswith(("INSERT", "MERGE", "UPDATE", "DELETE")):
+            self.answer(sql, parameters)
+            given = json.loads(parameters[0]) if sql.startswith("INSERT") and parameters else [None]
+            return pa.table({"num_affected_rows": [len(given)]})
+        rows = [("main",)] if sql == "SELECT CURRENT_CATALOG()" else self.answer(sql, parameters)
+        if "information_schema" in sql:
+            rows = [(f"snapshot_{IDENTITY.digest}_0ld", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))]
+        number = len(sqlglot.parse_one(sql, dialect="databricks").selects) if sql.startswith("SELECT") else 0
+        return pa.table({f"c{at}": [row[at] for row in rows] for at in range(number)})
+
+    @contextmanager
+    def desk(self, *, write):
+        raw = Connection(SimpleNamespace(answer=self._asked))
+        yield DatabricksDesk(raw, self.dialect, None, write=write)
+
+
 def quoted(mark):
     """Names as SQLAlchemy would write those that need no quotes."""
     return lambda name: name if name.isidentifier() else f"{mark}{name}{mark}"
@@ -156,8 +188,10 @@ SNOWFLAKE = [(2, 0), (0, 0), (2, 0), (1, 0), (3, 0), (2, 0), (0, 2)]
 REDSHIFT = [(1043, 0), (20, 0), (1043, 0), (701, 0), (1082, 0), (1043, 0), (1700, None)]
 MYSQL = [(253, 0), (8, 0), (253, 0), (5, 0), (10, 0), (253, 0), (246, 2)]
 BIGQUERY = ["STRING", "INTEGER", "STRING", "FLOAT", "DATE", "STRING", "BIGNUMERIC"]
+DATABRICKS = ["string", "bigint", "string", "double", "date", "string", "decimal(38,2)"]
 SERVERS = {
     "bigquery": BigQueryServer,
+    "databricks": DatabricksServer,
     "snowflake": lambda: Server(SnowflakeDesk, Dialect("snowflake", quoted('"')), SNOWFLAKE),
     "redshift": lambda: Server(RedshiftDesk, Dialect("redshift", quoted('"')), REDSHIFT),
     "mysql": lambda: Server(MySQLDesk, Dialect("mysql", quoted("`")), MYSQL, "8.4.0"),
@@ -260,7 +294,8 @@ def test_statements_are_read_by_their_dialect(told):
             continue
         # Nor has it one for the character set of what is read from JSON.
         plain = re.sub(r"(t\d+ LONGTEXT) CHARACTER SET utf8mb4 COLLATE \w+ PATH", r"\1 PATH", sql.replace("%s", "?"))
-        plain = plain.removeprefix("DECLARE tailrace_stream CURSOR FOR ")
+        plain = plain.removeprefix("DECLARE tailrace_stream CURSOR FOR ").removeprefix("DESCRIBE QUERY ")
+        plain = plain.replace(" DEEP CLONE ", " CLONE ")  # by Databricks' own words the same
         (tree,) = sqlglot.parse(plain, dialect=dialect)
         assert not isinstance(tree, exp.Command), sql
 
@@ -268,7 +303,7 @@ def test_statements_are_read_by_their_dialect(told):
 def test_none_makes_a_table_within_a_transaction(told):
     """It would end it, and make known what is half done; nor is any row of ours written outside of one."""
     name, said = told
-    if name == "bigquery":
+    if name in {"bigquery", "databricks"}:
         pytest.skip("there are none")
     for chapter, statements in said.items():
         begun = False
@@ -287,10 +322,13 @@ def test_none_makes_a_table_within_a_transaction(told):
 CHANGES = ["a first run", "a column is of another type", "rows are taken out", "moved there"]
 
 
+@pytest.mark.parametrize("server", [BigQueryServer, DatabricksServer])
 @pytest.mark.parametrize("chapter", CHANGES)
-def test_bigquery_writes_to_tables_that_nobody_knows_of(chapter, tmp_path, monkeypatch):
+def test_where_there_are_no_transactions_tables_are_written_that_nobody_knows_of(
+    chapter, server, tmp_path, monkeypatch
+):
     """All rows go to a table that was made for this change; one statement after them makes it known."""
-    said = story(BigQueryServer(), tmp_path, monkeypatch)[chapter]
+    said = story(server(), tmp_path, monkeypatch)[chapter]
     made = {match[1] for sql in said if (match := re.match(r"CREATE TABLE (`values`\.snapshot_\w+)", sql))}
     written = [(at, match[2]) for at, sql in enumerate(said) if (match := WRITES.match(sql))]
     moves = [at for at, sql in enumerate(said) if sql.startswith("UPDATE `values`.tailrace_snapshots_")]
@@ -298,7 +336,7 @@ def test_bigquery_writes_to_tables_that_nobody_knows_of(chapter, tmp_path, monke
     assert {table for _, table in written} <= made
     assert len(moves) == 1
     assert max(at for at, _ in written) < moves[0]
-    assert not any("BEGIN" in sql or "MERGE" in sql for sql in said)
+    assert not any("BEGIN" in sql for sql in said)
 
 
-WRITES = re.compile(r"(INSERT INTO|DELETE FROM) (`values`\.snapshot_\w+)")
+WRITES = re.compile(r"(INSERT INTO|DELETE FROM|MERGE INTO) (`values`\.snapshot_\w+)")

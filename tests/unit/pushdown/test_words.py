@@ -123,6 +123,28 @@ OTHER = {
         ("['a']", "cast(null as array<string>)"),
         ("struct(1 as a, 'x' as b)", "struct(1 as a, 'y' as b)"),
     ],
+    "databricks": [
+        ("'a'", "'A'"),
+        ("'a'", "'a '"),
+        ("'e'", "'é'"),
+        ("cast(null as string)", "''"),
+        ("cast(1.25 as decimal(5,2))", "cast(1.3 as decimal(5,1))"),
+        ("cast(1.3 as decimal(5,1))", "cast(1.25 as decimal(5,2))"),
+        ("cast('12345678901234567890' as decimal(38,2))", "cast('0.0000000001' as decimal(20,10))"),
+        ("9223372036854775807", "9223372036854775806"),
+        ("9007199254740993", "cast(9007199254740992 as decimal(20,2))"),
+        ("cast('1.5' as double)", "cast('1.5000000000000002' as double)"),
+        ("cast('nan' as double)", "cast('1' as double)"),
+        ("cast('2026-01-01 00:00:00.000001' as timestamp_ntz)", "cast('2026-01-01 00:00:00.000002' as timestamp_ntz)"),
+        ("cast('2026-01-01 00:00:00.000001Z' as timestamp)", "cast('2026-01-01 00:00:00.000002Z' as timestamp)"),
+        ("cast(null as timestamp)", "cast('1970-01-01 00:00:00Z' as timestamp)"),
+        ("unhex('00')", "unhex('0000')"),
+        ("true", "false"),
+        ("array('a', 'b')", "array('b', 'a')"),
+        ("array('9007199254740993')", "array(9007199254740993)"),
+        ("array('a')", "cast(null as array<string>)"),
+        ("array('a', null)", "array('a', 'null')"),
+    ],
 }
 """Values of which the second is another one."""
 SAME = {
@@ -232,6 +254,27 @@ SAME = {
         ("[true]", "[true]"),
         ("cast(null as array<string>)", "cast([] as array<string>)"),
     ],
+    "databricks": [
+        ("cast('nan' as double)", "cast('nan' as double)"),
+        ("cast('inf' as double)", "cast('inf' as double)"),
+        ("cast('-0.0' as double)", "cast('0' as double)"),
+        ("cast('1.5' as float)", "cast('1.5' as double)"),
+        ("cast(7 as smallint)", "cast(7 as bigint)"),
+        ("7", "cast(7 as decimal(10,2))"),
+        ("cast(1.5 as decimal(10,2))", "cast(1.5 as decimal(10,1))"),
+        ("cast(null as string)", "cast(null as string)"),
+        ("cast(null as timestamp)", "cast(null as timestamp)"),
+        ("cast('2026-01-01 12:00:00.5+02:00' as timestamp)", "cast('2026-01-01 10:00:00.500Z' as timestamp)"),
+        ("cast('2026-01-01 10:00:00.5' as timestamp_ntz)", "cast('2026-01-01 10:00:00.500' as timestamp_ntz)"),
+        ("cast('2026-01-01' as date)", "cast('2026-01-01' as date)"),
+        ("unhex('00ff')", "unhex('00FF')"),
+        ("'é\u212a'", "'é\u212a'"),
+        ("'1'", "1"),
+        ("true", "true"),
+        ("array('a', '\"é', null)", "array('a', '\"é', null)"),
+        ("array(1, 9007199254740993)", "array(1, 9007199254740993)"),
+        ("array(true)", "array(true)"),
+    ],
 }
 """Values that are the same, be it of another type; they stay in the warehouse."""
 
@@ -339,6 +382,7 @@ def test_only_what_concerns_a_change_comes_out(bench, kind):
         "snowflake": "SELECT seq4() AS id, 'n' || seq4() AS v FROM table(generator(rowcount => 1000))",
         "mariadb": "SELECT seq AS id, concat('n', seq) AS v FROM seq_0_to_999",
         "bigquery": "SELECT i AS id, concat('n', cast(i as string)) AS v FROM unnest(generate_array(0, 999)) AS i",
+        "databricks": "SELECT i AS id, concat('n', i) AS v FROM (SELECT explode(sequence(0, 999)) AS i)",
     }[kind]
     bench.run(thousand)
     fields = "CASE WHEN id = 5 THEN 5000 ELSE id END AS id, CASE WHEN id = 7 THEN 'x' ELSE v END AS v"
