@@ -18,6 +18,8 @@ from tailrace.pushdown.words import Sort
         "mariadb+pymysql://u@h/d",
         "snowflake://u:p@a/d",
         "redshift+redshift_connector://h/d",
+        "mssql+pymssql://h/d",
+        "mssql+pyodbc://h/d",
     ],
 )
 def test_these_can(url):
@@ -32,7 +34,7 @@ def test_these_can(url):
         ("trino://h/d", "Trino has no transactions of several statements"),
         ("databricks://h", "Databricks has no transactions of several statements"),
         ("bigquery://p/d", "BigQuery holds what a killed run has begun until its session ends"),
-        ("mssql+pymssql://h/d", "that has not been tried with SQL Server"),
+        ("mssql+aioodbc://h/d", "that has not been tried with mssql+aioodbc"),
         ("redshift+psycopg2://h/d", "that has not been tried with redshift+psycopg2"),
         ("mysql+mysqldb://h/d", "that has not been tried with mysql+mysqldb"),
         ("sqlite://", "SQLite in memory"),
