@@ -129,7 +129,18 @@ def redshift(postgres_url):
         opened.close()
 
 
-WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
+@pytest.fixture(scope="module")
+def mssql(tmp_path_factory):
+    """SQL Server's statements in DuckDB's words."""
+    pytest.importorskip("pymssql", reason="pymssql is not installed")
+    from tests.unit.pushdown.tsql import MSSQLOnDuckDB  # noqa: PLC0415 - it needs the driver
+
+    opened = MSSQLOnDuckDB(tmp_path_factory.mktemp("mssql") / "main.duckdb")
+    yield opened
+    opened.close()
+
+
+WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift", "mssql")} | {"duckdb": "duck"}
 SLOW = {"snowflake": "snowflake"}
 """Emulators, which take long to install, and for each statement."""
 
