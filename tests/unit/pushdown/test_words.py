@@ -323,6 +323,14 @@ def test_what_is_the_same_stays_there(bench, kind):
     assert looked == []
 
 
+def test_a_null_among_values_stays_there(bench):
+    """It is what is stored, as no other value is."""
+    model = "SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, NULL"
+    bench.run(model)
+    found, out = bench.compare(model)
+    assert (sum(found.counts.values()), found.unchanged, out) == (0, 2, 0)
+
+
 def test_only_what_concerns_a_change_comes_out(bench, kind):
     """Of a thousand rows one changes, one leaves and one is new: two stored rows are looked at."""
     thousand = {
