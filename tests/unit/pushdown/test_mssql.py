@@ -13,10 +13,12 @@ from tests.unit.pushdown.test_golden import IDENTITY, MODEL, SERVERS, SPEC
 from tests.unit.pushdown.test_words import Bench, delivered
 
 from tailrace.errors import SnapshotError, WarehouseError
+from tailrace.pushdown import tables
 from tailrace.pushdown.dbapi import ending
 from tailrace.pushdown.mssql import WORDS, MSSQLDesk, sort
 from tailrace.pushdown.rights import missing
 from tailrace.pushdown.words import OTHER, Sort
+from tailrace.running.check import _writable
 from tailrace.values import LogicalType
 
 pymssql = pytest.importorskip("pymssql", reason="pymssql is not installed")
@@ -199,6 +201,34 @@ def test_values_reach_the_server_whole(server):
         "-0.0000000000000000e+00",
         "5.0000000000000003e+300",
     ]
+
+
+def test_numbers_that_no_column_holds_count_as_unknown():
+    """As only a destination can have them; zero is none of them."""
+    values = [
+        0.0,
+        -0.0,
+        2.2250738585072014e-308,
+        -1.5,
+        None,
+        2.2250738585072009e-308,
+        -5e-324,
+        float("nan"),
+        float("inf"),
+    ]
+    frame = pl.DataFrame(
+        {"f:v": values, "unknown": [[]] * len(values)}, schema={"f:v": pl.Float64, "unknown": tables.UNKNOWN}
+    )
+    kept = tables._without_odd(frame, ["f:v"], WORDS["pymssql"])
+    assert kept["f:v"].to_list() == [*values[:5], None, None, None, None]
+    assert kept["unknown"].to_list() == [[]] * 5 + [["v"]] * 4
+
+
+def test_check_says_that_it_was_never_tried(server):
+    """Whoever keeps snapshots there is told."""
+    server.answer = lambda sql, parameters: [("etl",)] if "USER_NAME" in sql else [(1,)]
+    session = SimpleNamespace(warehouse=lambda _name: server, schema="tailrace")
+    assert _writable(session, "main") == "snapshots can be kept there (not tried on a SQL Server yet)"
 
 
 class Error(Exception):
