@@ -51,7 +51,7 @@ def _fold() -> str:
     The sign that blanks become is taken out too. The last of them is none that a length leaves out.
     """
     blanks = BLANKS.replace(" ", "")
-    plain = f"TRANSLATE({{0}} {_BINARY}, {_characters(f' {blanks}')}, REPLICATE(N'!', {len(blanks) + 1}))"
+    plain = f"TRANSLATE({{0}} {_BINARY}, {_characters(f' {blanks}')}, N'{'!' * (len(blanks) + 1)}')"
     plain = f"REPLACE(REPLACE({plain}, N'!', N''), NCHAR(8490), N'k')"
     # Without a percent sign: drivers that put parameters in by it would have to be told of each.
     strange = "NCHAR(37) + N'[^!-~]' + NCHAR(37)"
@@ -126,7 +126,7 @@ def _words(mark: str, uuid: str) -> Words:
             "binary": "VARBINARY(MAX)",
             "date": "DATE",
             "time": "TIME(6)",
-            # In UTC, as pyodbc cannot read what has an offset.
+            # In UTC, as drivers tell of an offset each in its own way.
             **dict.fromkeys(("timestamp", "timestamptz"), "DATETIME2(6)"),
         },
         equal=_equal(uuid),

@@ -124,8 +124,7 @@ def like(node):
 
 def called(node):
     """A function that DuckDB calls otherwise."""
-    names = {"NCHAR": "chr", "REPLICATE": "repeat"}
-    return function(names.get(node.name.upper(), node.name), *node.expressions)
+    return function({"NCHAR": "chr"}.get(node.name.upper(), node.name), *node.expressions)
 
 
 def opened(node):
