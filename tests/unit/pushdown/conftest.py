@@ -7,6 +7,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from tests.unit.pushdown.startup import Door
+from tests.unit.pushdown.tsql import Server
 
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
@@ -131,13 +132,13 @@ def redshift(postgres_url):
 
 @pytest.fixture(scope="module")
 def mssql(tmp_path_factory):
-    """SQL Server's statements in DuckDB's words."""
+    """SQL Server's statements, from pymssql, on DuckDB."""
     pytest.importorskip("pymssql", reason="pymssql is not installed")
-    from tests.unit.pushdown.tsql import MSSQLOnDuckDB  # noqa: PLC0415 - it needs the driver
-
-    opened = MSSQLOnDuckDB(tmp_path_factory.mktemp("mssql") / "main.duckdb")
+    server = Server(tmp_path_factory.mktemp("mssql") / "main.duckdb")
+    opened = open_warehouse("ms", by_url(server.url), tmp_path_factory.mktemp("ms"))
     yield opened
     opened.close()
+    server.close()
 
 
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift", "mssql")} | {"duckdb": "duck"}

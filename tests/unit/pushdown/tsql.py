@@ -2,28 +2,21 @@
 
 That shows whether the statements do what they are meant to, and not that SQL Server takes them for what sqlglot does.
 Two of its habits are put on: texts compare without case, and `=` takes blanks at the end of a text, and zeros at the
-end of bytes, for nothing. Parameters are put in by pymssql's own code.
+end of bytes, for nothing. They come by the protocol, from pymssql.
 """
 
 import re
-from contextlib import closing, contextmanager
 
 import duckdb
 import sqlglot
-from pymssql import _mssql
-from pymssql.exceptions import OperationalError
-from sqlalchemy.dialects.mssql.pymssql import MSDialect_pymssql
 from sqlglot import exp
+from tests.unit.pushdown import tds
 
-from tailrace.errors import WarehouseError
-from tailrace.pushdown.dbapi import ending
-from tailrace.pushdown.mssql import MSSQLDesk
-from tailrace.warehouses.dialects import sqlalchemy_dialect
-from tailrace.warehouses.projection import compile_projection, known_types
-from tailrace.warehouses.rows import batches
-
+_SETTINGS = ("SET TimeZone = 'UTC'", "SET default_collation = 'nocase'")
 _WITHOUT = ("SET ", "EXEC sp_getapplock")
 """What has no meaning there; these are read by the tests of golden files."""
+_ASKED = {"select @@version": "Microsoft SQL Server 2017 - 14.0.1000.169", "SELECT schema_name()": "main"}
+"""What SQLAlchemy asks first."""
 _TYPES = {
     "BIT": "BOOLEAN",
     "NVARCHAR": "VARCHAR",
@@ -54,6 +47,21 @@ _NAMES = {
     "UUID": "uniqueidentifier",
 }
 """What SQL Server calls a column of a type of DuckDB's."""
+_SENT = {
+    "BOOLEAN": "BIT",
+    "BLOB": "VARBINARY",
+    "DOUBLE": "FLOAT",
+    "FLOAT": "REAL",
+    "BIGINT": "BIGINT",
+    "HUGEINT": "BIGINT",
+    "INTEGER": "INT",
+    "DATE": "DATE",
+    "TIME": "TIME",
+    "TIMESTAMP": "DATETIME2",
+    "TIMESTAMP WITH TIME ZONE": "DATETIMEOFFSET",
+    "UUID": "UNIQUEIDENTIFIER",
+}
+"""How its values go over the wire; all others as text."""
 _CATALOGUE = (
     "CREATE SCHEMA sys",
     "CREATE VIEW sys.schemas AS SELECT oid AS schema_id, schema_name AS name FROM duckdb_schemas()",
@@ -175,95 +183,56 @@ def in_duckdb(sql):
     return tree.this.sql(dialect="duckdb")
 
 
-class Cursor:
-    """As pymssql's."""
+def sent(name):
+    """How a type of DuckDB's goes over the wire."""
+    scale = re.fullmatch(r"DECIMAL\(\d+,(\d+)\)", name)
+    return tds.decimal(int(scale[1])) if scale else tds.TYPES[_SENT.get(name, "NVARCHAR")]
 
-    def __init__(self, connection):
-        self._connection = connection
-        self._found, self.description, self.rowcount = None, None, -1
 
-    def execute(self, sql, parameters=()):
+class Session:
+    """Answers the statements of one connection."""
+
+    def __init__(self, database):
+        self._cursor = database.cursor()
+        for setting in _SETTINGS:
+            self._cursor.execute(setting)
+
+    def __call__(self, sql):
+        """The answer, in the protocol's form."""
         if sql.startswith(_WITHOUT):
-            return
+            return tds.done()
+        if sql in _ASKED:
+            return tds.answered([("", tds.TYPES["NVARCHAR"])], [(_ASKED[sql],)])
         try:
-            self._run(_mssql.substitute_params(sql, tuple(parameters)).decode() if parameters else sql)
+            return self._answer(sql)
         except duckdb.Error as error:
-            raise OperationalError(str(error)) from error
+            return tds.failed(str(error))
 
-    def _run(self, sql):
+    def _answer(self, sql):
         described = re.match(r"SELECT d\.system_type_name.*CAST\(0x(\w+) AS", sql)
         if described:
-            sql = in_duckdb(bytes.fromhex(described[1]).decode("utf-16-le"))
-            kinds = [str(each) for each in self._connection.sql(sql).types]
-            self._found = duckdb.values([duckdb.ConstantExpression(1)]) if not kinds else None
-            self.rows = [(_NAMES.get(each, each.lower().replace(" ", "")), None) for each in kinds]
-            self.description = [("name",), ("wrong",)]
-            return
-        self.rows = None
-        self._found = self._connection.execute(in_duckdb(sql))
-        self.description = self._found.description
+            kinds = map(str, self._cursor.sql(in_duckdb(bytes.fromhex(described[1]).decode("utf-16-le"))).types)
+            rows = [(_NAMES.get(each, each.lower().replace(" ", "")), None) for each in kinds]
+            return tds.answered([(name, tds.TYPES["NVARCHAR"]) for name in ("system_type_name", "error_message")], rows)
+        found = self._cursor.execute(in_duckdb(sql))
         if sql.startswith(("INSERT", "UPDATE", "DELETE")):
-            self.rowcount, self.description = self._found.fetchone()[0], None
-        elif not sql.startswith("SELECT"):
-            self.description = None
-
-    def fetchall(self):
-        return self._found.fetchall() if self.rows is None else self.rows
-
-    def fetchmany(self, size):
-        return self._found.fetchmany(size)
-
-    def close(self):
-        """Nothing is held."""
+            return tds.done(tds.COUNT, found.fetchone()[0])
+        if not sql.startswith("SELECT"):
+            return tds.done()
+        return tds.answered([(each[0], sent(str(each[1]))) for each in found.description], found.fetchall())
 
 
-class Connection:
-    """As pymssql's, in a mode that begins no transactions by itself."""
-
-    def __init__(self, connection):
-        self._connection = connection
-
-    def autocommit(self, on):
-        assert on
-
-    def cursor(self):
-        return Cursor(self._connection)
-
-
-class MSSQLOnDuckDB:
-    """A warehouse whose desk is SQL Server's."""
+class Server:
+    """A server of a DuckDB file, at a port of its own."""
 
     def __init__(self, path):
         self._database = duckdb.connect(str(path))
-        for statement in ("SET TimeZone = 'UTC'", "SET default_collation = 'nocase'", *_CATALOGUE):
+        for statement in (*_SETTINGS, *_CATALOGUE):
             self._database.execute(statement)
-        self._dialect = sqlalchemy_dialect(MSDialect_pymssql())
-
-    @contextmanager
-    def desk(self, *, write):
-        """A transaction."""
-        with self._database.cursor() as cursor:
-            cursor.execute("SET TimeZone = 'UTC'")
-            cursor.execute("SET default_collation = 'nocase'")
-            desk = MSSQLDesk(Connection(cursor), self._dialect, _fault, driver="pymssql", write=write)
-            with ending(desk):
-                yield desk
-
-    @contextmanager
-    def read(self, projection, *, batch_rows=65_536):
-        """A model as SQLAlchemy's warehouses read it: under the types of its values."""
-        with self._database.cursor() as cursor:
-            cursor.execute("SET TimeZone = 'UTC'")
-            with closing(Connection(cursor).cursor()) as found:
-                found.execute(compile_projection(projection, self._dialect))
-                known = known_types(projection)
-                types = [known.get(at) for at in range(len(projection.names))]
-                yield batches(iter(lambda: found.fetchmany(batch_rows), []), projection.names, types)
+        self._listening = tds.Server(lambda: Session(self._database))
+        self.url = f"mssql+pymssql://user:password@127.0.0.1:{self._listening.port}/"
 
     def close(self):
-        """Let the file go."""
+        """Let the port and the file go."""
+        self._listening.close()
         self._database.close()
-
-
-def _fault(what, error):
-    return WarehouseError(f"{what}: {error}")
