@@ -96,6 +96,7 @@ OTHER = {
         ("CAST('2026-01-01' AS DATE)", "CAST('2026-01-02' AS DATE)"),
         ("0x00", "0x0000"),
         ("0x4141", "0x414100"),
+        ("N'a'", "N'a' + NCHAR(0)"),
         ("CAST(1 AS BIT)", "CAST(0 AS BIT)"),
         ("CAST(NULL AS BIT)", "CAST(0 AS BIT)"),
     ],
@@ -193,6 +194,7 @@ SAME = {
     "mssql": [
         ("'a'", "N'a'"),
         ("N'é '", "N'é '"),
+        ("N'a' + NCHAR(0) + N'\\ '' %s 😀'", "N'a' + NCHAR(0) + N'\\ '' %s 😀'"),
         ("'1'", "1"),
         ("7", "CAST(7 AS BIGINT)"),
         ("7", "CAST(7 AS DECIMAL(10, 2))"),
