@@ -13,7 +13,7 @@ from sqlglot import exp
 from tests.unit.pushdown import tds
 
 _SETTINGS = ("SET TimeZone = 'UTC'", "SET default_collation = 'nocase'")
-_WITHOUT = ("SET ", "EXEC sp_getapplock")
+_WITHOUT = ("SET ", "EXEC sp_getapplock", "use ")
 """What has no meaning there; these are read by the tests of golden files."""
 _ASKED = {"select @@version": "Microsoft SQL Server 2017 - 14.0.1000.169", "SELECT schema_name()": "main"}
 """What SQLAlchemy asks first."""
@@ -65,6 +65,10 @@ _SENT = {
 _CATALOGUE = (
     "CREATE SCHEMA sys",
     "CREATE VIEW sys.schemas AS SELECT oid AS schema_id, schema_name AS name FROM duckdb_schemas()",
+    "CREATE MACRO user_name() AS 'dbo'",
+    "CREATE MACRO db_name() AS 'main'",
+    "CREATE MACRO quotename(name) AS '[' || name || ']'",
+    "CREATE MACRO has_perms_by_name(place, kind, permission) AS 1",
     "CREATE VIEW sys.tables AS SELECT schema_oid AS schema_id, table_name AS name FROM duckdb_tables()",
 )
 
@@ -230,7 +234,13 @@ class Server:
         for statement in (*_SETTINGS, *_CATALOGUE):
             self._database.execute(statement)
         self._listening = tds.Server(lambda: Session(self._database))
-        self.url = f"mssql+pymssql://user:password@127.0.0.1:{self._listening.port}/"
+        self.port = self._listening.port
+        self.url = f"mssql+pymssql://user:password@127.0.0.1:{self.port}/"
+
+    def run(self, *statements):
+        """Run DuckDB's own statements; gives the rows of the last."""
+        with self._database.cursor() as cursor:
+            return [cursor.execute(statement).fetchall() for statement in statements][-1]
 
     def close(self):
         """Let the port and the file go."""
