@@ -47,6 +47,7 @@ def own_secrets(monkeypatch):
     """What one test reveals must not be blanked out of another test's texts."""
     monkeypatch.setattr(redact, "_forms", set())
     monkeypatch.setattr(redact, "_pattern", None)
+    monkeypatch.setattr(redact, "_tokens", {})
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +126,15 @@ def snowflake_server():
     from tests.warehouses.emulator import snowflake_server  # noqa: PLC0415 - few tests need it
 
     with snowflake_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def local_bigquery_server():
+    """A server of local-bigquery, for Google's own client."""
+    from tests.warehouses.local_bq import local_bigquery_server  # noqa: PLC0415 - few tests need it
+
+    with local_bigquery_server() as running:
         yield running
 
 

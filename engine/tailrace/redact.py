@@ -25,18 +25,29 @@ _SHORTEST_DERIVED = 6
 _SHORTEST_LINE = 16
 """Characters a line of a multi-line secret, such as a private key, must have to be registered alone."""
 MASK = "***"
+PASSING = 64
+"""Tokens that are remembered: a process that signs in anew for weeks must not grow by every one it was ever given."""
 
 _lock = threading.Lock()
 _forms: set[str] = set()
 _pattern: re.Pattern[str] | None = None
+_tokens: dict[str, re.Pattern[str]] = {}
+"""The latest `PASSING` tokens, the newest last, each with a pattern of its forms. Replaced, never changed."""
 
 
-def register(value: str) -> None:
-    """Have `redact` replace this value from now on; values under `SHORTEST` characters are ignored."""
-    global _pattern  # noqa: PLW0603  the one registry of this process
+def register(value: str, *, passing: bool = False) -> None:
+    """Have `redact` replace this value from now on; values under `SHORTEST` characters are ignored.
+
+    One that is `passing`, such as a token that a vendor gives for an hour, is replaced until `PASSING` others came.
+    """
+    global _pattern, _tokens  # noqa: PLW0603  the one registry of this process
     if len(value) < SHORTEST:
         return
     with _lock:
+        if passing:
+            kept = [known for known in _tokens.items() if known[0] != value][1 - PASSING :]
+            _tokens = dict([*kept, (value, _tokens.get(value) or _any_of(set(_disguises(value))))])
+            return
         new = set(_disguises(value)) - _forms
         if new:
             _forms.update(new)
@@ -45,6 +56,8 @@ def register(value: str) -> None:
 
 def redact(text: str) -> str:
     """The text with every registered value, in any of its forms, replaced by `***`."""
+    for token in _tokens.values():  # before shorter values: what is left of a token would tell of it
+        text = token.sub(MASK, text)
     pattern = _pattern or (_compile() if _forms else None)
     return pattern.sub(MASK, text) if pattern else text
 
@@ -53,9 +66,13 @@ def _compile() -> re.Pattern[str]:
     """Compile the forms that are registered by now, once for all texts until the next one comes."""
     global _pattern  # noqa: PLW0603  the one registry of this process
     with _lock:
-        longest_first = sorted(_forms, key=lambda form: (-len(form), form))
-        _pattern = compiled = re.compile("|".join(re.escape(form) for form in longest_first))
+        _pattern = compiled = _any_of(_forms)
     return compiled
+
+
+def _any_of(forms: set[str]) -> re.Pattern[str]:
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile("|".join(re.escape(form) for form in longest_first))
 
 
 def _disguises(value: str) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """Warehouses of which tests change the tables themselves."""
 
+import contextlib
 import json
 
 import duckdb
 import snowflake.connector
 import sqlalchemy as sa
+from google.cloud import bigquery
 
 
 class Duck:
@@ -42,6 +44,27 @@ class Red(Postgres):
         self.run(
             "CREATE FUNCTION to_varbyte(text, text) RETURNS bytea IMMUTABLE LANGUAGE sql AS 'SELECT convert_to($1, $2)'"
         )
+
+
+class Big:
+    """A project of local-bigquery's server."""
+
+    columns = "(id INT64, name STRING, email STRING, spent NUMERIC(12, 2))"
+    schema_tables = "SELECT JSON_VALUE(body, '$.table') FROM `tailrace.tailrace_snapshots_*`"
+
+    def __init__(self, server, project, workspace):
+        self.project = project
+        workspace.write("key.json", server.credentials())
+        parts = {"project": project, "dataset": "marts", "credentials_path": "key.json"}
+        self.config = json.dumps({"type": "bigquery", **parts})
+        self.key = workspace.root / "key.json"
+        self.run("CREATE SCHEMA marts")
+
+    def run(self, *statements):
+        how = bigquery.QueryJobConfig(default_dataset=f"{self.project}.marts")
+        client = bigquery.Client.from_service_account_json(self.key, project=self.project, default_query_job_config=how)
+        with contextlib.closing(client):
+            return [[tuple(row) for row in client.query(statement).result()] for statement in statements][-1]
 
 
 class Snow:

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.sources import Duck, Postgres, Red, Snow
+from tests.e2e.sources import Big, Duck, Postgres, Red, Snow
 from tests.unit.pushdown.startup import Door
 
 CONFIG = """\
@@ -84,7 +84,7 @@ class Lab:
         ]
         self.source.run(
             "DROP TABLE IF EXISTS people",
-            f"CREATE TABLE people {COLUMNS}",
+            f"CREATE TABLE people {getattr(self.source, 'columns', COLUMNS)}",
             *([f"INSERT INTO people VALUES {', '.join(lines)}"] if lines else []),
         )
 
@@ -148,7 +148,10 @@ def red(postgres_database, tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(
-    params=["duckdb", "postgres", "sqlite", "mariadb", "redshift", pytest.param("snowflake", marks=pytest.mark.slow)]
+    params=[
+        *("duckdb", "postgres", "sqlite", "mariadb", "redshift"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("snowflake", "bigquery")),
+    ]
 )
 def lab(request, workspace, monkeypatch):
     """The project over each warehouse that can run here."""
@@ -159,6 +162,10 @@ def lab(request, workspace, monkeypatch):
     if request.param == "snowflake":
         monkeypatch.setenv("SNOWFLAKE_PASSWORD", "x")
         return Lab(workspace, Snow(request.getfixturevalue("snowflake_server"), f"LAB{next(NUMBERS)}"))
+    if request.param == "bigquery":
+        server = request.getfixturevalue("local_bigquery_server")
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.host)
+        return Lab(workspace, Big(server, f"lab{next(NUMBERS)}", workspace))
     if request.param == "mariadb":
         return Lab(workspace, Maria(request.getfixturevalue("mariadb_database")))
     if request.param == "redshift":
@@ -319,7 +326,7 @@ def test_what_runs_did_can_be_asked_for_by_sql(lab):
 def test_check_says_what_may_be_kept_there(lab):
     """With all rights, that it can be; of what was never tried for real, that it was not."""
     lab.people(FIRST)
-    names = {Snow: "account of Snowflake", Red: "cluster of Redshift"}
+    names = {Snow: "account of Snowflake", Red: "cluster of Redshift", Big: "project of BigQuery"}
     name = names.get(type(lab.source))
     untried = f" (not tried on a live {name} yet)" if name else "\n"
     assert f"snapshots can be kept there{untried}" in lab.workspace.run("check").out

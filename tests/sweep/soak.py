@@ -228,7 +228,7 @@ class Soak:
         out = self._root.parent / "serve.txt"
         code = (
             "from tests.sweep.mutants import apply; from tailrace.cli import main; "
-            f"apply({BRIEF_GRACE!r}); main(['serve', '--tick', '0.2'])"
+            f"apply({BRIEF_GRACE!r}); main(['serve', '--tick', '0.2', '--port', '0'])"
         )
         with out.open("w") as file:
             # The project's folder is not that of the tests, which the child imports as well.
@@ -238,7 +238,8 @@ class Soak:
             try:
                 yield process
                 if process.poll() is not None:
-                    self.told.faults.append(f"serve ended by itself, with exit code {process.returncode}")
+                    said = out.read_text(errors="replace")[-2000:]
+                    self.told.faults.append(f"serve ended by itself, with exit code {process.returncode}: {said}")
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=60)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import subprocess
-import sys
 import urllib.request
-import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,34 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from tests.warehouses.environments import python
 
 from tailrace.project.types import Secret
 from tailrace.project.warehouses import WarehouseConfig
 
 HERE = Path(__file__).parent
-HOME = HERE.parents[1] / ".venv-fakesnow"
 REQUIREMENTS = HERE / "fakesnow-requirements.txt"
 SERVER = HERE / "fakesnow_server.py"
-
-
-def python() -> Path:
-    """The Python of the environment, made first where it is not what the requirements ask for."""
-    HOME.mkdir(exist_ok=True)
-    found = HOME / "env" / "bin" / "python"
-    made, wanted = HOME / "made", hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    with (HOME / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may want it at once
-        if not made.exists() or made.read_text() != wanted:
-            venv.create(HOME / "env", clear=True, with_pip=True)
-            _install(found)
-            made.write_text(wanted)
-    return found
-
-
-def _install(found: Path) -> None:
-    command = [found, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", REQUIREMENTS]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, f"fakesnow cannot be installed:\n{done.stderr[-2000:]}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +53,7 @@ class Snowflake:
 @contextmanager
 def snowflake_server() -> Iterator[Snowflake]:
     """A server without a table, until the block ends."""
-    command = [python(), SERVER]
+    command = [python("fakesnow", REQUIREMENTS), SERVER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

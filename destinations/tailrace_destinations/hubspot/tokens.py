@@ -92,10 +92,10 @@ class Tokens:
         access, lasts = reply.body.get("access_token"), reply.body.get("expires_in")
         if not isinstance(access, str) or not access:
             raise AccessDenied("HubSpot's answer to the refresh token has no access token.", hint="Check base_url.")
-        register(access)
+        register(access, passing=True)
         fresh = reply.body.get("refresh_token")
         if isinstance(fresh, str) and fresh and fresh != used:
-            register(fresh)
+            register(fresh, passing=True)
             self._rotated = fresh
         seconds = float(lasts) if isinstance(lasts, int | float) else _EARLY
         self._access, self._ends = access, self._clock() + max(_SHORTEST, seconds - _EARLY)

@@ -44,7 +44,7 @@ def sign_in(config: SalesforceConfig, session: requests.Session, rotation: Rotat
         raise
     except _BAD_ANSWER as error:
         raise _strange(error) from None
-    register(str(token))
+    register(str(token), passing=True)
     return str(token), str(host).rstrip("/")
 
 

@@ -47,10 +47,10 @@ def refresh(auth: RefreshToken, session: requests.Session, rotation: Rotation) -
     answer: Any = response.json()
     if "error" in answer:
         raise _refused(str(answer["error"]), str(answer.get("error_description") or "no reason given"))
-    register(str(answer["access_token"]))
+    register(str(answer["access_token"]), passing=True)
     fresh = answer.get("refresh_token")
     if fresh and fresh != data["refresh_token"]:
-        register(str(fresh))
+        register(str(fresh), passing=True)
         rotation.token = str(fresh)
     return str(answer["access_token"]), str(answer["instance_url"]).partition("://")[2]
 

@@ -6,11 +6,12 @@ import gc
 import json
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
 
 import typer
 
@@ -33,6 +34,10 @@ Key = Annotated[
     list[str] | None,
     typer.Option("--key", help="The row's key: VALUE, or COLUMN=VALUE for each column.", show_default=False),
 ]
+
+
+AGAIN_S: Final = 2.0
+"""Seconds after which a run that still sends is told once more to stop at once; what it then does takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +183,17 @@ def graceful() -> Iterator[Stop]:
     The second signal stops at once, and the next run recovers.
     """
     stop = Stop()
+    hurried = threading.Event()
+
+    def hurry() -> NoReturn:
+        # What a handler raises is lost where an object is just being finalized: again, then, while the run still sends.
+        hurried.set()
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
+        raise StopNow
 
     def asked(number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
-            raise StopNow
+            hurry()
         stop.exit_code = 128 + number
         stop.set()
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
@@ -193,8 +205,9 @@ def graceful() -> Iterator[Stop]:
 
     def over(_number: int, _frame: FrameType | None) -> None:
         if stop.phase == "sending":
-            stderr.put(f"batches in flight did not end within {GRACE_S:g} s")
-            raise StopNow
+            if not hurried.is_set():
+                stderr.put(f"batches in flight did not end within {GRACE_S:g} s")
+            hurry()
 
     handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGALRM: over}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}

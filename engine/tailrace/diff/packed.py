@@ -149,10 +149,9 @@ def members_of(hashes: Hashes) -> Members:
 
 def _count(prefixes: Hashes, numbers: NDArray[np.uint16]) -> None:
     """Add how often each of some ascending prefixes is there, one place behind it."""
-    firsts = np.flatnonzero(np.diff(prefixes, prepend=~prefixes[:1]))
-    counts = np.diff(firsts, append=prefixes.size)
-    at = prefixes[firsts].view(np.int64) + 1
-    numbers[at] = _short(numbers[at] + counts)
+    counts = np.bincount((prefixes - prefixes[0]).view(np.int64))
+    first = int(prefixes[0]) + 1
+    numbers[first : first + counts.size] = _short(numbers[first : first + counts.size] + counts)
 
 
 def _summed(numbers: NDArray[np.uint16]) -> Positions:

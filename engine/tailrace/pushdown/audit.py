@@ -31,11 +31,11 @@ TABLES: Final = {"tailrace_runs": RUNS, "tailrace_rows": ROWS}
 
 def write(desk: Desk, schema: str, run: pl.DataFrame, rows: Iterator[pl.DataFrame]) -> None:
     """Write one run and its rows, in place of what there may be of it already."""
-    if not all(tables.exists(desk, schema, name) for name in TABLES):
+    if not all(desk.has_table(schema, name) for name in TABLES):
         tables.make_schema(desk, schema)
     run_id, words = run["run_id"][0], desk.words
     for name, columns in TABLES.items():
-        if not tables.exists(desk, schema, name):
+        if not desk.has_table(schema, name):
             made = ", ".join(f"{words.named(column)} {words.column(kind)}" for column, kind in columns.items())
             desk.run(f"CREATE TABLE{words.unless} {words.place(schema, name)} ({made})")
     desk.begin()

@@ -66,19 +66,28 @@ class Commit:
         self._matches = [f"m:{name}" for name in delivered.spec.match]
         self._taken = _Taken()
         self._wide: Manifest | None = None
-        """What the table that was prepared holds; None where none was."""
+        """What the table that was prepared is for; None where none was."""
+        self._copied = False
+        """Whether that table has the rows that there are."""
 
     def prepare(self, desk: Desk) -> None:
         """Make a table of another shape where rows need one, before the transaction; nobody knows of it until its end.
 
-        It has a column for each field that may get a value, as none can be added on the way.
+        It has a column for each field that may get a value, as none can be added on the way. Where rows never change
+        in their table, there is one in any case.
         """
         manifest, types = self._manifest, self._delivered.types
         wide = manifest.typed(self._retyped())
         wide = wide.typed({name: types[name] for name in self._valued() if name not in wide.types})
-        if wide.columns != manifest.columns or wide.types != manifest.types:
-            self._wide = replace(wide, table=fresh_name(self._before.identity))
-            tables.create(desk, self._before.schema.rows(self._before.identity, self._wide), self._wide)
+        alike = wide.columns == manifest.columns and wide.types == manifest.types
+        if alike and not (desk.words.copy and wide.columns):
+            return
+        before, self._copied = self._before, alike
+        self._wide = replace(wide, table=fresh_name(before.identity))
+        if alike:
+            tables.copy(desk, before.schema, before.table, before.identity, self._wide)
+        else:
+            tables.create(desk, before.schema.rows(before.identity, self._wide), self._wide)
 
     def run(self, desk: Desk) -> Manifest:
         """Take all changes in; gives the manifest that follows, still without number and date."""
@@ -127,6 +136,8 @@ class Commit:
         before, old = self._manifest, self._table
         stored = self._converted(retyped) if retyped and before.columns else None
         self._manifest, self._table = wide, self._before.schema.rows(self._before.identity, wide)
+        if self._copied:
+            return
         if stored is not None:
             self._keep(stored)
         elif before.columns:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tailrace.canonical.text import text
 from tailrace.canonical.types import dtype
+from tailrace.pushdown.catalogue import Catalogued
 from tailrace.pushdown.slices import sliced
 from tailrace.pushdown.words import Sort, Words
 from tailrace.warehouses.projection import compile_projection
@@ -33,7 +34,7 @@ LOADED = 8_192
 """Rows written by one statement at most."""
 
 
-class DBAPIDesk:
+class DBAPIDesk(Catalogued):
     """One transaction of a connection of its own; it begins with the desk, unless tables may have to be made first."""
 
     begins: ClassVar[Mapping[bool, Sequence[str]]] = {False: ("BEGIN",), True: ("BEGIN",)}
@@ -111,7 +112,7 @@ class DBAPIDesk:
             return self._run(sql, parameters)
 
     @contextmanager
-    def values(self, frame: pl.DataFrame, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    def values(self, frame: pl.DataFrame, columns: Columns, beside: str = "") -> Iterator[tuple[str, list[Any]]]:  # noqa: ARG002 - given by value
         """Canonical values as a table to select from."""
         yield self._given(list(columns.values()), self.words.mark), [given_text(frame, columns)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 import polars as pl
@@ -26,6 +27,15 @@ class Desk(Protocol):
 
         Only where statements about tables end transactions is there a time before, in which to make those statements.
         """
+
+    def has_schema(self, schema: str) -> bool:
+        """Whether there is such a schema."""
+
+    def has_table(self, schema: str, table: str) -> bool:
+        """Whether a schema has such a table."""
+
+    def listed(self, schema: str, beginning: str) -> Mapping[str, datetime | None]:
+        """Tables whose names begin so, and since when they are there, where that is told."""
 
     def compiled(self, projection: Projection) -> str:
         """A projected model as a query, whose columns are c0, c1 and so on."""
@@ -52,8 +62,13 @@ class Desk(Protocol):
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement; gives how many rows it wrote."""
 
-    def values(self, frame: pl.DataFrame, columns: Columns) -> AbstractContextManager[tuple[str, list[Any]]]:
-        """Canonical values as a table to select from, v0, v1 … in the order of the columns, and its parameters."""
+    def values(
+        self, frame: pl.DataFrame, columns: Columns, beside: str = ""
+    ) -> AbstractContextManager[tuple[str, list[Any]]]:
+        """Canonical values as a table to select from, v0, v1 … in the order of the columns, and its parameters.
+
+        `beside` is a table of ours that is about to be written to: many values may be put down next to it.
+        """
 
     def load(self, table: str, names: Sequence[str], frame: pl.DataFrame, columns: Columns) -> None:
         """Append canonical values to columns of a table; `columns` has the frame's names, `names` the table's."""

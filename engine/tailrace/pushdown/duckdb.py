@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from tailrace.canonical.types import dtype
+from tailrace.pushdown.catalogue import Catalogued
 from tailrace.pushdown.words import DUCKDB, OTHER, Sort
 from tailrace.warehouses.dialects import duckdb_dialect
 from tailrace.warehouses.interrupt import interruptibly
@@ -43,7 +44,7 @@ _LIST = re.compile(r"(BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT
 _DECIMAL = re.compile(r"DECIMAL\(\d+,\s*(\d+)\)")
 
 
-class DuckDBDesk:
+class DuckDBDesk(Catalogued):
     """One transaction of a connection of its own."""
 
     words = DUCKDB
@@ -90,7 +91,7 @@ class DuckDBDesk:
         return int(found[0][0]) if found and isinstance(found[0][0], int) else 0
 
     @contextmanager
-    def values(self, frame: pl.DataFrame, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    def values(self, frame: pl.DataFrame, columns: Columns, beside: str = "") -> Iterator[tuple[str, list[Any]]]:  # noqa: ARG002 - given by value
         """Canonical values as a table to select from."""
         name = f"tailrace_values_{next(self._numbers)}"
         table = _arrow(frame, columns).rename_columns([f"v{at}" for at in range(len(columns))])

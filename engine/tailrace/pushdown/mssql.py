@@ -232,7 +232,7 @@ class MSSQLDesk(DBAPIDesk):
             return [OTHER] * len(self._columns(cursor))
 
     @contextmanager
-    def values(self, frame: pl.DataFrame, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    def values(self, frame: pl.DataFrame, columns: Columns, beside: str = "") -> Iterator[tuple[str, list[Any]]]:  # noqa: ARG002 - given by value
         """Canonical values as a table to select from."""
         yield given(list(columns.values()), self.words.mark), [given_text(frame, columns, _written)]
 

@@ -21,7 +21,6 @@ _REASONS: Final = {
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
     "databricks": f"Databricks {_NO_TRANSACTION}",
-    "bigquery": "BigQuery holds what a killed run has begun until its session ends, and refuses all others meanwhile",
 }
 _OFFERED: Final = {
     ("sqlite", ""),
@@ -34,6 +33,7 @@ _OFFERED: Final = {
     ("mssql", ""),
     ("mssql", "pymssql"),
     ("mssql", "pyodbc"),
+    ("bigquery", ""),
 }
 _HINT: Final = "leave `snapshots: warehouse` out of tailrace.yml, and they are kept in a folder"
 

@@ -12,6 +12,7 @@ import polars as pl
 from tailrace.canonical.python import python_values
 from tailrace.canonical.text import text
 from tailrace.canonical.types import dtype
+from tailrace.pushdown.catalogue import Catalogued
 from tailrace.pushdown.words import OTHER, POSTGRES, Sort
 from tailrace.warehouses.projection import compile_projection
 from tailrace.warehouses.rows import batches
@@ -66,7 +67,7 @@ _ARRAYS = {
 }
 
 
-class PostgresDesk:
+class PostgresDesk(Catalogued):
     """One transaction of a connection of its own."""
 
     words = POSTGRES
@@ -122,7 +123,7 @@ class PostgresDesk:
             return max(int(cursor.rowcount), 0)
 
     @contextmanager
-    def values(self, frame: pl.DataFrame, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    def values(self, frame: pl.DataFrame, columns: Columns, beside: str = "") -> Iterator[tuple[str, list[Any]]]:  # noqa: ARG002 - given by value
         """Canonical values as a table to select from."""
         arrays = [_plain(frame[name], kind) for name, kind in columns.items()]
         marks = ", ".join(f"%s::{_ARRAYS.get(kind.kind, 'text[]')}" for kind in columns.values())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tailrace.pushdown.tables import has_schema
 from tailrace.pushdown.words import quoted
 
 if TYPE_CHECKING:
+    from tailrace.pushdown.bigquery import BigQueryDesk
     from tailrace.pushdown.desk import Desk
 
 
@@ -22,7 +22,7 @@ def missing(desk: Desk, schema: str) -> list[str]:
 
 def _postgres(desk: Desk, schema: str) -> list[str]:
     who = quoted(desk.rows("SELECT current_user")[0][0])
-    if not has_schema(desk, schema):
+    if not desk.has_schema(schema):
         may = desk.rows("SELECT has_database_privilege(current_database(), 'CREATE')")[0][0]
         return [] if may else [f"CREATE SCHEMA {quoted(schema)} AUTHORIZATION {who};"]
     found = [
@@ -74,7 +74,7 @@ def _mssql(desk: Desk, schema: str) -> list[str]:
     """What the server says of each right; a schema of which the user has none at all is not seen."""
     quote, mark = desk.words.quote, desk.words.mark
     who, place = quote(desk.rows("SELECT USER_NAME()")[0][0]), quote(schema)
-    there = has_schema(desk, schema)
+    there = desk.has_schema(schema)
     makes = ("CREATE TABLE",) if there else ("CREATE TABLE", "CREATE SCHEMA")
     database = f"SELECT HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', {mark})"
     within = f"SELECT HAS_PERMS_BY_NAME({mark}, N'SCHEMA', {mark})"
@@ -90,6 +90,10 @@ def _mssql(desk: Desk, schema: str) -> list[str]:
 _MSSQL_RIGHTS = ("ALTER", "SELECT", "INSERT", "UPDATE", "DELETE")
 
 
+def _bigquery(desk: Desk, schema: str) -> list[str]:
+    return cast("BigQueryDesk", desk).lacking(schema)
+
+
 def _files(found: Iterable[str]) -> list[str]:
     paths = [Path(path) for path in found]
     wanted = [(place, "written") for path in paths if path.exists() for place in (path, path.parent)]
@@ -103,4 +107,5 @@ _LOOKS: Mapping[str, Callable[[Desk, str], list[str]]] = {
     "mysql": _mysql,
     "mariadb": _mysql,
     "mssql": _mssql,
+    "bigquery": _bigquery,
 }

@@ -94,7 +94,7 @@ class SQLiteDesk(DBAPIDesk):
         return [_SORTS.get(seen or 0, OTHER) for seen in looked[0]]
 
     @contextmanager
-    def values(self, frame: pl.DataFrame, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    def values(self, frame: pl.DataFrame, columns: Columns, beside: str = "") -> Iterator[tuple[str, list[Any]]]:  # noqa: ARG002 - given by value
         """Canonical values as a temporary table, in which rows are found by all of its columns."""
         name = f"tailrace_values_{next(self._numbers)}"
         made = ", ".join(f"v{at} {self.words.column(kind)}" for at, kind in enumerate(columns.values()))

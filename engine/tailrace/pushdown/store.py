@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tailrace.snapshot.identity import Identity
     from tailrace.snapshot.store import Delivered
     from tailrace.values import LogicalType
+
+
+STALE: Final = timedelta(days=1)
+"""How long an attempt to change a snapshot may take; a table of its that is older, and not known, is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -117,18 +121,17 @@ class WarehouseStore:
 
     def _look(self, desk: Desk, identity: Identity) -> WarehouseSnapshot:
         schema = self._schema(desk)
-        empty = WarehouseSnapshot(identity, self._warehouse, schema)
-        if not tables.exists(desk, schema.name, tables.MANIFESTS):
+        empty, manifests = WarehouseSnapshot(identity, self._warehouse, schema), schema.manifests(identity)
+        if not desk.has_table(schema.name, schema.manifest_name(identity)):
             return empty
-        mark = desk.words.mark
-        sql = f"SELECT revision, body FROM {schema.manifests} WHERE digest = {mark}"  # noqa: S608
+        sql = f"SELECT revision, body FROM {manifests} WHERE digest = {desk.words.mark}"  # noqa: S608
         found = desk.rows(sql, [identity.digest])
         if not found:
             return empty
         revision, body = found[0]
         if not body:
             return empty  # held by a run that has yet to write, or broke off
-        return replace(empty, manifest=parse(body, schema.manifests, identity), revision=int(revision))
+        return replace(empty, manifest=parse(body, manifests, identity), revision=int(revision))
 
     def commit(
         self, snapshot: WarehouseSnapshot, delivered: Delivered, run_id: str, *, digests: Digests | None = None
@@ -150,10 +153,31 @@ class WarehouseStore:
 
     def _swept(self, before: WarehouseSnapshot, now: WarehouseSnapshot) -> None:
         """Drop tables that a commit has left behind, where it could not do so by itself."""
-        if now.schema.words.commits and now.table != before.table:
-            with self._warehouse.desk(write=True) as desk:
-                for table in tables.left_over(desk, now.schema, now.identity, now.table):
-                    desk.run(f"DROP TABLE IF EXISTS {table}")
+        if not now.schema.words.commits or now.table == before.table:
+            return
+        with self._warehouse.desk(write=True) as desk:
+            if now.schema.words.copy:
+                self._retired(desk, before, now)
+                return
+            for table in tables.left_over(desk, now.schema, now.identity, now.table):
+                desk.run(f"DROP TABLE IF EXISTS {table}")
+
+    def _retired(self, desk: Desk, before: WarehouseSnapshot, now: WarehouseSnapshot) -> None:
+        """Have the table go that was before, which others may be reading, and what attempts that failed have made.
+
+        Nothing that another run is about to make known, or has made known since: it is young, or is what is known.
+        """
+        known = {now.table}
+        if before.manifest is not None and before.manifest.table:
+            known.add(before.table)
+            desk.run(desk.words.retire.format(table=before.table))
+        stale = tables.abandoned(desk, now.schema, now.identity, self._clock() - STALE)
+        if known.issuperset(stale):
+            return
+        known.add(self._look(desk, now.identity).table)
+        for table in stale:
+            if table not in known:
+                desk.run(f"DROP TABLE IF EXISTS {table}")
 
     def without(
         self, snapshot: WarehouseSnapshot, keys: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str
@@ -161,13 +185,27 @@ class WarehouseStore:
         """Save the next generation without the rows that have one of these keys."""
         if snapshot.manifest is None or not snapshot.rows:
             return snapshot
-        with self.moving(snapshot) as desk:
-            gone = tables.remove(desk, snapshot.table, snapshot.manifest, keys, types)
+        left, copy = self._copied(snapshot)
+        table = snapshot.schema.rows(snapshot.identity, left)
+        with self.moving(snapshot, copy) as desk:
+            gone = tables.remove(desk, table, left, keys, types)
             if not gone:
+                if copy is not None:
+                    desk.run(f"DROP TABLE IF EXISTS {table}")
                 return snapshot
-            left = replace(snapshot.manifest, rows=snapshot.rows - gone)
+            left = replace(left, rows=snapshot.rows - gone)
             saved = replace(left, generation=left.generation + 1, run_id=run_id, saved_at=self._clock())
-            return self.save(desk, snapshot, saved)
+            done = self.save(desk, snapshot, saved)
+        self._swept(snapshot, done)
+        return done
+
+    def _copied(self, snapshot: WarehouseSnapshot) -> tuple[Manifest, Callable[[Desk], None] | None]:
+        """The manifest of a copy of the rows, and what makes the copy; of the rows themselves where they may change."""
+        assert snapshot.manifest is not None  # noqa: S101 - there is something to change
+        if not snapshot.schema.words.copy:
+            return snapshot.manifest, None
+        manifest = replace(snapshot.manifest, table=tables.fresh_name(snapshot.identity))
+        return manifest, lambda desk: tables.copy(desk, snapshot.schema, snapshot.table, snapshot.identity, manifest)
 
     def fill(self, snapshot: WarehouseSnapshot, manifest: Manifest, rows: Iterator[pl.DataFrame]) -> None:
         """Put a whole snapshot that was elsewhere in place of what is here, in one transaction."""
@@ -210,9 +248,12 @@ class WarehouseStore:
         """Remove a snapshot; nothing happens when there is none."""
         with self._warehouse.desk(write=True) as desk:
             schema = self._schema(desk)
-            if tables.exists(desk, schema.name, tables.MANIFESTS):
-                sql = f"DELETE FROM {schema.manifests} WHERE digest = {desk.words.mark}"  # noqa: S608
-                desk.run(sql, [identity.digest])
+            if desk.has_table(schema.name, schema.manifest_name(identity)):
+                manifests = schema.manifests(identity)
+                if desk.words.copy:
+                    desk.run(f"DROP TABLE IF EXISTS {manifests}")
+                else:
+                    desk.run(f"DELETE FROM {manifests} WHERE digest = {desk.words.mark}", [identity.digest])  # noqa: S608
                 for table in (schema.rows(identity), *tables.left_over(desk, schema, identity, schema.rows(identity))):
                     desk.run(f"DROP TABLE IF EXISTS {table}")
 
@@ -220,10 +261,7 @@ class WarehouseStore:
         """Identities this sync had before, whose snapshots are still there."""
         with self._warehouse.desk(write=False) as desk:
             schema = self._schema(desk)
-            if not tables.exists(desk, schema.name, tables.MANIFESTS):
-                return ()
-            sql = f"SELECT body FROM {schema.manifests} WHERE sync = {desk.words.mark}"  # noqa: S608
-            found = [tables.identity_in(body) for (body,) in desk.rows(sql, [identity.sync])]
+            found = [tables.identity_in(body) for body in tables.bodies(desk, schema, identity)]
         return tuple(sorted((item for item in found if item and item != identity), key=lambda item: item.digest))
 
     @contextmanager
@@ -235,8 +273,8 @@ class WarehouseStore:
         """
         with self._warehouse.desk(write=True) as desk:
             schema = self._schema(desk)
-            tables.prepare(desk, schema)
-            if make is not None and desk.words.commits:
+            tables.prepare(desk, schema, snapshot.identity)
+            if make is not None and desk.words.commits and not desk.words.copy:
                 make(desk)
             desk.begin()
             tables.claim(desk, schema, snapshot.identity)
@@ -244,6 +282,8 @@ class WarehouseStore:
             # Not the number alone: after a reset another snapshot may have got so far.
             if (latest.revision, latest.manifest) != (snapshot.revision, snapshot.manifest):
                 raise _overtaken(snapshot, latest.revision)
+            if make is not None and desk.words.copy:
+                make(desk)
             yield desk
 
     def _begun(self, snapshot: WarehouseSnapshot, run_id: str) -> WarehouseSnapshot:
@@ -256,9 +296,11 @@ class WarehouseStore:
     def save(self, desk: Desk, snapshot: WarehouseSnapshot, manifest: Manifest) -> WarehouseSnapshot:
         """Put a manifest in place of the one that is there."""
         mark, identity, revision = desk.words.mark, snapshot.identity, snapshot.revision + 1
-        at = f"UPDATE {snapshot.schema.manifests} SET revision = {mark}, body = {mark}"  # noqa: S608
-        values: Sequence[object] = [revision, manifest.to_json(), identity.digest, snapshot.revision]
-        if desk.run(f"{at} WHERE digest = {mark} AND revision = {mark}", values) != 1:
+        at = f"UPDATE {snapshot.schema.manifests(identity)} SET revision = {mark}, body = {mark}"  # noqa: S608
+        values: list[object] = [revision, manifest.to_json(), identity.digest, snapshot.revision]
+        if desk.words.unmoved:
+            values.append(snapshot.manifest.table if snapshot.manifest is not None else "")
+        if desk.run(f"{at} WHERE digest = {mark} AND revision = {mark}{desk.words.unmoved}", values) != 1:
             raise _overtaken(snapshot, None)
         reach("manifest.ready")
         return replace(snapshot, manifest=manifest, revision=revision)

@@ -7,11 +7,13 @@ row, which the manifest has) and `revision` (that wrote it).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -43,10 +45,13 @@ class Schema:
     name: str
     words: Words = field(repr=False)
 
-    @property
-    def manifests(self) -> str:
-        """The table of manifests."""
-        return self.words.place(self.name, MANIFESTS)
+    def manifests(self, identity: Identity) -> str:
+        """The table of manifests; of this one alone where each has its own."""
+        return self.words.place(self.name, self.manifest_name(identity))
+
+    def manifest_name(self, identity: Identity) -> str:
+        """Its name within the schema."""
+        return f"{manifests_of(identity.sync)}{identity.digest}" if self.words.copy else MANIFESTS
 
     def rows(self, identity: Identity, manifest: Manifest | None = None) -> str:
         """The table of a snapshot's rows."""
@@ -59,6 +64,11 @@ def table_name(identity: Identity) -> str:
     return f"snapshot_{identity.digest}"
 
 
+def manifests_of(sync: str) -> str:
+    """What the names of a sync's manifests begin with, where each is a table."""
+    return f"{MANIFESTS}_{hashlib.sha256(sync.encode()).hexdigest()[:8]}_"
+
+
 def fresh_name(identity: Identity) -> str:
     """A name for a table of its rows that no other attempt has made."""
     return f"{table_name(identity)}_{secrets.token_hex(4)}"
@@ -66,41 +76,36 @@ def fresh_name(identity: Identity) -> str:
 
 def left_over(desk: Desk, schema: Schema, identity: Identity, current: str) -> list[str]:
     """Tables of a snapshot's rows but for the current one: what was before, and what attempts that failed have made."""
-    if not desk.words.find_tables:
-        return []
-    own = table_name(identity)
-    found = [row[0] for row in desk.rows(desk.words.find_tables, [schema.name, f"{own}%"])]
-    places = (schema.words.place(schema.name, name.lower()) for name in found if name.lower().startswith(own))
+    found = desk.listed(schema.name, table_name(identity))
+    places = (schema.words.place(schema.name, name.lower()) for name in found)
     return [place for place in places if place != current]
 
 
-def exists(desk: Desk, schema: str, table: str) -> bool:
-    """Whether there is such a table."""
-    return bool(desk.rows(desk.words.find_table, [schema, table]))
-
-
-def has_schema(desk: Desk, schema: str) -> bool:
-    """Whether there is such a schema."""
-    return not desk.words.find_schema or bool(desk.rows(desk.words.find_schema, [schema]))
+def abandoned(desk: Desk, schema: Schema, identity: Identity, before: datetime) -> list[str]:
+    """Tables for a snapshot's rows that were made before that moment."""
+    found = desk.listed(schema.name, table_name(identity))
+    return [schema.words.place(schema.name, name) for name, made in found.items() if made is not None and made < before]
 
 
 def make_schema(desk: Desk, schema: str) -> None:
     """Make the schema where it is not there yet; until the transaction ends nobody else makes it, or tables in it."""
     if desk.words.alone:
         desk.rows(desk.words.alone)  # else two that make the same thing at the same time would fail
-    if not has_schema(desk, schema):
+    if not desk.has_schema(schema):
         desk.run(f"CREATE SCHEMA{desk.words.unless} {desk.words.quote(schema)}")
 
 
-def prepare(desk: Desk, schema: Schema) -> None:
+def prepare(desk: Desk, schema: Schema, identity: Identity) -> None:
     """Make the schema and the table of manifests where they are not there yet."""
-    if exists(desk, schema.name, MANIFESTS):
+    name = schema.manifest_name(identity)
+    if desk.has_table(schema.name, name):
         return
     make_schema(desk, schema.name)
-    if not exists(desk, schema.name, MANIFESTS):
+    if not desk.has_table(schema.name, name):
         words, text = desk.words, desk.words.column(TEXT)
         parts = {"name": words.name_type or text, "text": text, "number": words.column(NUMBER), "unless": words.unless}
-        desk.run(words.manifests.format(manifests=schema.manifests, **parts))
+        own = [identity.digest, identity.sync] if words.copy else []
+        desk.run(words.manifests.format(manifests=schema.manifests(identity), **parts), own)
 
 
 def create(desk: Desk, table: str, manifest: Manifest) -> None:
@@ -111,6 +116,11 @@ def create(desk: Desk, table: str, manifest: Manifest) -> None:
     fixed = [f"record_id {text}", f"layout {number} NOT NULL", f"revision {number} NOT NULL"]
     sought = [(column, manifest.types[name]) for name, column in manifest.columns.items() if name[:2] in {"k:", "m:"}]
     desk.run(f"CREATE TABLE {table} ({', '.join([*columns, *fixed])}{words.index(sought)})")
+
+
+def copy(desk: Desk, schema: Schema, table: str, identity: Identity, fresh: Manifest) -> None:
+    """Make the table of the manifest `fresh` as another one is."""
+    desk.run(desk.words.copy.format(fresh=schema.rows(identity, fresh), table=table))
 
 
 def widen(desk: Desk, table: str, before: Manifest, after: Manifest) -> None:
@@ -293,9 +303,10 @@ def claim(desk: Desk, schema: Schema, identity: Identity) -> None:
     """Hold a snapshot's row among the manifests until the transaction ends; where there is none, make an empty one."""
     mark, values = desk.words.mark, {"digest": identity.digest, "sync": identity.sync}
     for statement, names in desk.words.claim:
-        desk.run(statement.format(manifests=schema.manifests, mark=mark), [values[name] for name in names])
+        desk.run(statement.format(manifests=schema.manifests(identity), mark=mark), [values[name] for name in names])
     if desk.words.locks:
-        desk.rows(f"SELECT 1 FROM {schema.manifests} WHERE digest = {mark} FOR UPDATE", [identity.digest])  # noqa: S608
+        held = f"SELECT 1 FROM {schema.manifests(identity)} WHERE digest = {mark} FOR UPDATE"  # noqa: S608 - our names
+        desk.rows(held, [identity.digest])
 
 
 def remove(desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types: Mapping[str, LogicalType]) -> int:
@@ -313,11 +324,24 @@ def remove(desk: Desk, table: str, manifest: Manifest, keys: pl.DataFrame, types
 
 
 def _remove(desk: Desk, table: str, values: pl.DataFrame, columns: Mapping[str, LogicalType], equal: str) -> int:
-    gone = 0
-    for part in sliced(values, desk.words.batch, desk.words.size):
-        with desk.values(part, columns) as (given, parameters):
-            gone += desk.run(desk.words.delete.format(table=table, given=given, equal=equal), parameters)
+    gone, words = 0, desk.words
+    for part in [values] if words.staged else sliced(values, words.batch, words.size):
+        with desk.values(part, columns, table) as (given, parameters):
+            gone += desk.run(words.delete.format(table=table, given=given, equal=equal), parameters)
     return gone
+
+
+def bodies(desk: Desk, schema: Schema, identity: Identity) -> list[str]:
+    """What is said of a sync's snapshots; where each has a table of its own, of others than this one."""
+    if not desk.words.copy:
+        if not desk.has_table(schema.name, MANIFESTS):
+            return []
+        sql = f"SELECT body FROM {schema.manifests(identity)} WHERE sync = {desk.words.mark}"  # noqa: S608
+        return [body for (body,) in desk.rows(sql, [identity.sync])]
+    own = schema.manifest_name(identity)
+    names = sorted(name for name in desk.listed(schema.name, manifests_of(identity.sync)) if name != own)
+    tables = [schema.words.place(schema.name, name) for name in names]
+    return [body for table in tables for (body,) in desk.rows(f"SELECT body FROM {table}")]  # noqa: S608
 
 
 def identity_in(body: str) -> Identity | None:

@@ -132,6 +132,16 @@ class Words:
     """Of what kind it was never tried for real, such as "a live account"; nothing where it was."""
     find_tables: str = ""
     """Query of the names of tables in a schema that are like a pattern; needed with `commits`."""
+    copy: str = ""
+    """Makes the table `fresh` as `table` is, in one step. Where this is given there are no transactions: a table that
+    holds a snapshot is never written to. Each change fills a copy that nobody knows of, which the manifest then names
+    by one statement; and a manifest has a table of its own, so that no sync is in another's way."""
+    retire: str = ""
+    """With `copy`: has a table go by itself, when those who read it will have done so."""
+    unmoved: str = ""
+    """With `copy`: whether a manifest still names a table that is given, beside its revision."""
+    staged: bool = False
+    """Whether any number of values can be given beside a table that is written to."""
 
     def named(self, column: str) -> str:
         """A column of ours, quoted where it must be."""

@@ -18,6 +18,7 @@ from tailrace.serving.patience import Patience
 from tailrace.serving.places import Place, Places, ready
 from tailrace.serving.wishes import carry_out, recover
 from tailrace.stopping import GRACE_S, RunStop, Stop, StopNow
+from tailrace.tuning import give_back
 
 if TYPE_CHECKING:
     from tailrace.api import Project
@@ -294,6 +295,7 @@ class Scheduler:
             self._lookout.note()
             self._places.leave(place)
             self._keeper.drop(place.project)
+            give_back()
             self._wake.set()
 
     def _done(self, place: Place, result: RunResult | None, results: list[RunResult] | None) -> None:

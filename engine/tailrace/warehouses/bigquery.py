@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from tailrace.errors import WarehouseError
 from tailrace.tagging import billed
 from tailrace.warehouses.arrow import pieced
 from tailrace.warehouses.driven import DrivenWarehouse, each
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tailrace.project.clouds import BigQueryConfig
+    from tailrace.pushdown.desk import Desk
     from tailrace.warehouses.base import Projection
 
-_STREAMS: Final = 4
+STREAMS: Final = 4
 """Streams of the Storage API at once: each keeps a piece of the result in memory."""
 _MAX_DIGITS: Final = 38
 _SCALARS: Final[dict[str, pa.DataType]] = {
@@ -73,6 +75,25 @@ class BigQueryWarehouse(DrivenWarehouse):
             billed(job.total_bytes_billed)
             yield self._arrow(raw, job, rows, projection, batch_rows)
 
+    @contextmanager
+    def desk(self, *, write: bool) -> Iterator[Desk]:
+        """Statements one by one, of which the last that a block may write makes the others' work known."""
+        from tailrace.pushdown.bigquery import BigQueryDesk  # noqa: PLC0415 - only for snapshots in the warehouse
+
+        with self._driver() as raw:
+            storage = raw._bqstorage_client  # noqa: SLF001 - no other way
+            yield BigQueryDesk(_client(raw), storage, self._dialect, self._told, self._job, write=write)
+
+    def _told(self, what: str, error: Exception) -> WarehouseError:
+        """The error for a failure of the client; one for want of rights says where to find out which."""
+        reasons = {said.get("reason") for said in getattr(error, "errors", ()) if isinstance(said, dict)}
+        if "accessDenied" not in reasons:
+            return super()._told(what, error)
+        return WarehouseError(
+            f"warehouse {self._name!r}: {what}: {error}",
+            hint="`tailrace check` prints the statements that grant what snapshots there need",
+        )
+
     def _arrow(
         self, raw: Any, job: Any, rows: Any, projection: Projection, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
@@ -84,7 +105,7 @@ class BigQueryWarehouse(DrivenWarehouse):
                 yield from batches(each(chunks, job.cancel), projection.names, types)
                 return
             # By the Storage API, of which the connection has a client where the package is installed.
-            pieces = rows.to_arrow_iterable(raw._bqstorage_client, max_stream_count=_STREAMS)  # noqa: SLF001 - no other way
+            pieces = rows.to_arrow_iterable(raw._bqstorage_client, max_stream_count=STREAMS)  # noqa: SLF001 - no other way
             yield from pieced(each(iter(pieces), job.cancel), projection.names, types, batch_rows)
 
     def _probe(self, sql: str) -> None:

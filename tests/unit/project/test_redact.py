@@ -15,6 +15,7 @@ def fresh(monkeypatch):
     """Each test starts with nothing registered."""
     monkeypatch.setattr(redact, "_forms", set())
     monkeypatch.setattr(redact, "_pattern", None)
+    monkeypatch.setattr(redact, "_tokens", {})
 
 
 SECRET = 's3cr/t+"wört\\\n#x'
@@ -53,6 +54,26 @@ def test_base64_is_found_inside_longer_texts(secret, before, after):
     redact.register(secret)
     encoded = base64.b64encode(before.encode() + secret.encode() + after.encode()).decode()
     assert "***" in redact.redact(encoded)
+
+
+@pytest.mark.parametrize("disguise", [str, lambda token: base64.b64encode(b"user:" + token.encode()).decode()])
+def test_tokens_are_found_until_many_others_came(disguise):
+    """They come and go for as long as the program runs, which must not grow by them."""
+    tokens = [f"00D5e000001A!{number:06}.AQ4fz" for number in range(3 * redact.PASSING)]
+    for number, token in enumerate(tokens):
+        redact.register(token, passing=True)
+        redact.register(tokens[0], passing=True)  # still in use
+        latest = [tokens[0], *tokens[max(1, number - redact.PASSING + 2) : number + 1]]
+        assert not any(disguise(each) in redact.redact(f"<{disguise(each)}>") for each in latest)
+        assert len(redact._tokens) == min(redact.PASSING, number + 1)
+    assert redact.redact(tokens[1]) == tokens[1]
+
+
+def test_a_secret_within_a_token_leaves_nothing_of_it():
+    """The token goes as a whole, whichever was known first."""
+    redact.register("AQ4fz")
+    redact.register("00D5e000001A!AQ4fz.tail", passing=True)
+    assert redact.redact("token 00D5e000001A!AQ4fz.tail, secret AQ4fz") == "token ***, secret ***"
 
 
 def test_lines_of_a_private_key_are_found_alone():

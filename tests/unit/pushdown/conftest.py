@@ -10,7 +10,7 @@ from tests.unit.pushdown.startup import Door
 from tests.unit.pushdown.tsql import Server
 
 from tailrace.project.types import SecretUrl
-from tailrace.project.warehouses import DuckDBConfig, PostgresConfig, SQLAlchemyConfig
+from tailrace.project.warehouses import BigQueryConfig, DuckDBConfig, PostgresConfig, SQLAlchemyConfig
 from tailrace.pushdown.dbapi import ending
 from tailrace.pushdown.offered import holds
 from tailrace.pushdown.redshift import RedshiftDesk
@@ -80,6 +80,21 @@ def snowflake(snowflake_server, tmp_path_factory):
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def bigquery(local_bigquery_server, tmp_path_factory):
+    """Google's own client, against local-bigquery's server."""
+    root = tmp_path_factory.mktemp("bq")
+    (root / "key.json").write_text(local_bigquery_server.credentials())
+    parts = {"project": "conformance", "dataset": "main_data", "credentials_path": "key.json"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGQUERY_EMULATOR_HOST", local_bigquery_server.host)
+        opened = open_warehouse("bq", BigQueryConfig(type="bigquery", **parts), root)
+        with opened.desk(write=True) as desk:
+            desk.run("CREATE SCHEMA IF NOT EXISTS main_data")
+        yield opened
+        opened.close()
+
+
 class RedshiftOnPostgres(RedshiftWarehouse):
     """Redshift's statements, dialect and connector, on PostgreSQL."""
 
@@ -142,7 +157,7 @@ def mssql(tmp_path_factory):
 
 
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift", "mssql")} | {"duckdb": "duck"}
-SLOW = {"snowflake": "snowflake"}
+SLOW = {name: name for name in ("snowflake", "bigquery")}
 """Emulators, which take long to install, and for each statement."""
 
 

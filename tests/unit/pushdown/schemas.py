@@ -3,7 +3,7 @@
 
 def drop_schema(desk, name):
     """Drop a schema of ours with all that is in it."""
-    if not desk.words.find_schema:
+    if desk.words.name == "sqlite":
         for (table,) in desk.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE ?", [f"{name}.%"]):
             desk.run(f"DROP TABLE {desk.words.quote(table)}")
         return

@@ -64,7 +64,10 @@ LISTS = {
     "redshift": "list",
     "mssql": "list",
     "snowflake": '"list"',
+    "bigquery": "list",
 }
+SCHEMAS = {"bigquery": "own_schema"}
+"""Names of schemas of ours where one may not have a blank."""
 KEYS = st.tuples(st.sampled_from(["", "a", "a ", "'"]), st.integers(0, 3))
 PAYLOAD = st.fixed_dictionaries({name: st.none() | values for name, (_, values) in FIELDS.items()})
 MATCHES = st.sampled_from([*"pqrstuvwxyzPQ", " p", "p ", "\u212a", "k"])
@@ -157,13 +160,14 @@ class World:
 
     def __init__(self, warehouse, root, **options):
         self.warehouse, self.root = warehouse, Path(root)
-        self.store = WarehouseStore(warehouse, "own schema", work=self.root / "work")
         self.options = Options(**options)
         self.frame, self.types, self.runs = None, {}, 0
         self.left = 0
         """Rows that were left in the warehouse."""
         with warehouse.desk(write=True) as desk:
-            drop_schema(desk, "own schema")
+            schema = SCHEMAS.get(desk.words.name, "own schema")
+            self.store = WarehouseStore(warehouse, schema, work=self.root / "work")
+            drop_schema(desk, schema)
             columns = ", ".join(f"{desk.words.quote(name)} {desk.words.column(kind)}" for name, kind in COLUMNS.items())
             desk.run("DROP TABLE IF EXISTS source")
             desk.run(f"CREATE TABLE source ({columns})")
@@ -174,7 +178,7 @@ class World:
         schema = {name: tables.dtype(kind) for name, kind in COLUMNS.items()}
         frame = pl.DataFrame(records, schema=schema, orient="row", strict=False)
         with self.warehouse.desk(write=True) as desk:
-            desk.run("DELETE FROM source")
+            desk.run("DELETE FROM source WHERE 1 = 1")
             desk.load("source", [desk.words.quote(name) for name in COLUMNS], held(frame, desk.words), COLUMNS)
 
     def projection(self, spec):

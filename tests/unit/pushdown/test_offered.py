@@ -20,6 +20,7 @@ from tailrace.pushdown.words import Sort
         "redshift+redshift_connector://h/d",
         "mssql+pymssql://h/d",
         "mssql+pyodbc://h/d",
+        "bigquery://p/d",
     ],
 )
 def test_these_can(url):
@@ -33,7 +34,6 @@ def test_these_can(url):
         ("clickhousedb://h/d", "ClickHouse has no transactions of several statements"),
         ("trino://h/d", "Trino has no transactions of several statements"),
         ("databricks://h", "Databricks has no transactions of several statements"),
-        ("bigquery://p/d", "BigQuery holds what a killed run has begun until its session ends"),
         ("mssql+aioodbc://h/d", "that has not been tried with mssql+aioodbc"),
         ("redshift+psycopg2://h/d", "that has not been tried with redshift+psycopg2"),
         ("mysql+mysqldb://h/d", "that has not been tried with mysql+mysqldb"),

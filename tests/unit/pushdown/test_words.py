@@ -118,6 +118,31 @@ OTHER = {
         ("to_binary('00', 'HEX')", "to_binary('0000', 'HEX')"),
         ("true", "false"),
     ],
+    "bigquery": [
+        ("'a'", "'A'"),
+        ("'a'", "'a '"),
+        ("'e'", "'é'"),
+        ("'a\\0'", "'a'"),
+        ("cast(null as string)", "''"),
+        ("numeric '1.25'", "numeric '1.250000001'"),
+        ("numeric '12345678901234567890.5'", "bignumeric '0.0000000000000001'"),
+        ("bignumeric '1.25'", "bignumeric '1.250000000000000001'"),
+        ("9223372036854775807", "9223372036854775806"),
+        ("9007199254740993", "cast(9007199254740992 as numeric)"),
+        ("1.5e0", "1.5000000000000002e0"),
+        ("cast('nan' as float64)", "1e0"),
+        ("datetime '2026-01-01 00:00:00.000001'", "datetime '2026-01-01 00:00:00.000002'"),
+        ("timestamp '2026-01-01 00:00:00.000001+00'", "timestamp '2026-01-01 00:00:00.000002+00'"),
+        ("cast(null as timestamp)", "timestamp '1970-01-01 00:00:00+00'"),
+        ("time '12:30:00'", "time '12:30:00.000001'"),
+        ("b'\\x00'", "b'\\x00\\x00'"),
+        ("true", "false"),
+        ("['a', 'b']", "['b', 'a']"),
+        ("['9007199254740993']", "[9007199254740993]"),
+        ("[1]", "cast([] as array<int64>)"),
+        ("['a']", "cast(null as array<string>)"),
+        ("struct(1 as a, 'x' as b)", "struct(1 as a, 'y' as b)"),
+    ],
 }
 """Values of which the second is another one."""
 SAME = {
@@ -225,6 +250,27 @@ SAME = {
         ("to_binary('00ff', 'HEX')", "to_binary('00FF', 'HEX')"),
         ("'é'", "'é'"),
         ("true", "true"),
+    ],
+    "bigquery": [
+        ("cast('nan' as float64)", "cast('nan' as float64)"),
+        ("cast('inf' as float64)", "cast('inf' as float64)"),
+        ("cast('-0.0' as float64)", "0e0"),
+        ("7", "cast(7 as numeric)"),
+        ("numeric '1.5'", "numeric '1.50'"),
+        ("cast(null as string)", "cast(null as string)"),
+        ("cast(null as timestamp)", "cast(null as timestamp)"),
+        ("timestamp '2026-01-01 12:00:00.5+02'", "timestamp '2026-01-01 10:00:00.500+00'"),
+        ("datetime '2026-01-01 10:00:00.5'", "datetime '2026-01-01 10:00:00.500'"),
+        ("date '2026-01-01'", "date '2026-01-01'"),
+        ("time '12:30:00.5'", "time '12:30:00.500'"),
+        ("b'\\x00\\xff'", "b'\\x00\\xff'"),
+        ("'é\\0\u212a'", "'é\\0\u212a'"),
+        ("'1'", "1"),
+        ("true", "true"),
+        ("['a', '\"é\\n']", "['a', '\"é\\n']"),
+        ("[1, 9007199254740993]", "[1, 9007199254740993]"),
+        ("[true]", "[true]"),
+        ("cast(null as array<string>)", "cast([] as array<string>)"),
     ],
 }
 """Values that are the same, be it of another type; they stay in the warehouse."""
@@ -345,6 +391,7 @@ def test_only_what_concerns_a_change_comes_out(bench, kind):
         "mariadb": "SELECT seq AS id, concat('n', seq) AS v FROM seq_0_to_999",
         "mssql": f"SELECT id, N'n' + CAST(id AS NVARCHAR(9)) AS v FROM (SELECT a.n + 10 * b.n + 100 * c.n AS id "
         f"FROM {DIGITS} AS a(n) CROSS JOIN {DIGITS} AS b(n) CROSS JOIN {DIGITS} AS c(n)) AS r",
+        "bigquery": "SELECT i AS id, concat('n', cast(i as string)) AS v FROM unnest(generate_array(0, 999)) AS i",
     }[kind]
     bench.run(thousand)
     fields = "CASE WHEN id = 5 THEN 5000 ELSE id END AS id, CASE WHEN id = 7 THEN 'x' ELSE v END AS v"
