@@ -1,7 +1,7 @@
 """Ten thousand steps of what may happen to a sync, and after each one the destination is asked who is right.
 
 A failure prints the steps that lead to it, as code. The walks are the same each time, so that whoever meets a failure
-has made it; with `TAILRACE_WALK=random` they are others each time, which is how to look for more.
+has made it; with `TAILRACE_WALK=random`, as in `make fuzz`, they are others each time, which is how to look for more.
 """
 
 from __future__ import annotations

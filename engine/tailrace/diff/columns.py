@@ -8,7 +8,7 @@ import polars as pl
 
 from tailrace.changes import DiffSpec
 
-_BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """Unicode's white space, spelled out: what else counts as blank differs between Python and Polars."""
 
 
@@ -19,7 +19,7 @@ def role(prefix: str, names: Iterable[str]) -> list[str]:
 
 def fold_text(text: str) -> str:
     """A match value without what some destinations overlook: case and outer blanks."""
-    return text.strip(_BLANKS).lower()
+    return text.strip(BLANKS).lower()
 
 
 def match_values(prefix: str, match: Sequence[str], fold: Collection[str], schema: pl.Schema) -> list[pl.Expr]:
@@ -34,4 +34,4 @@ def folded(prefix: str, spec: DiffSpec, schema: pl.Schema) -> list[pl.Expr]:
 
 def _folded(column: str, schema: pl.Schema) -> pl.Expr:
     text = schema[column] == pl.String
-    return pl.col(column).str.strip_chars(_BLANKS).str.to_lowercase() if text else pl.col(column)
+    return pl.col(column).str.strip_chars(BLANKS).str.to_lowercase() if text else pl.col(column)

@@ -37,7 +37,7 @@ def write(desk: Desk, schema: str, run: pl.DataFrame, rows: Iterator[pl.DataFram
     for name, columns in TABLES.items():
         if not desk.has_table(schema, name):
             made = ", ".join(f"{words.named(column)} {words.column(kind)}" for column, kind in columns.items())
-            desk.run(f"CREATE TABLE IF NOT EXISTS {words.place(schema, name)} ({made})")
+            desk.run(f"CREATE TABLE{words.unless} {words.place(schema, name)} ({made})")
     desk.begin()
     for name in TABLES:
         desk.run(f"DELETE FROM {words.place(schema, name)} WHERE run_id = {words.mark}", [run_id])  # noqa: S608

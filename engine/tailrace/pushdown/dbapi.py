@@ -158,9 +158,11 @@ class DBAPIDesk(Catalogued):
 _OF_TABLES = ("CREATE", "ALTER", "DROP")
 
 
-def given_text(frame: pl.DataFrame, columns: Columns) -> str:
+def given_text(
+    frame: pl.DataFrame, columns: Columns, written: Callable[[pl.Series, LogicalType], pl.Series] = text
+) -> str:
     """Canonical values as a JSON list with a list of texts, or null, for each row; bytes are hexadecimal."""
-    texts = [text(frame[name].cast(dtype(kind)), kind).to_list() for name, kind in columns.items()]
+    texts = [written(frame[name].cast(dtype(kind)), kind).to_list() for name, kind in columns.items()]
     return json.dumps(list(zip(*texts, strict=True)), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -177,7 +179,7 @@ def ending(desk: DBAPIDesk) -> Iterator[DBAPIDesk]:
 
 def _execute(cursor: Any, sql: str, parameters: Sequence[Any]) -> None:
     if parameters:
-        cursor.execute(sql, list(parameters))
+        cursor.execute(sql, tuple(parameters))
     else:
         cursor.execute(sql)  # else drivers would look for parameters in the model's own SQL
 

@@ -135,7 +135,7 @@ class Narrowing:
         nothing = ", ".join(["NULL"] * (len(self.projection.names) + 1))
         there, found = self._looked_up([stored for _, stored in terms])
         return (
-            f"WITH m AS (SELECT TRUE AS here, p.*, {keys} FROM (\n{self.sql}\n) AS p) "  # noqa: S608
+            f"WITH m AS (SELECT {self._words.yes} AS here, p.*, {keys} FROM (\n{self.sql}\n) AS p) "  # noqa: S608
             f"{self._query(f'm LEFT JOIN {self.table} AS s ON {equal}', untrue)} "
             f"UNION ALL SELECT {nothing}, {selected(self.manifest)} "
             f"FROM {self.table} AS s LEFT JOIN (SELECT DISTINCT {there} FROM m) AS d ON {found} WHERE d.j0 IS NULL"
@@ -168,7 +168,8 @@ class Narrowing:
 
     def _both(self, join: str) -> str:
         equal = " AND ".join(str(self._strict(f"k:{name}")) for name in self.spec.key)
-        return f"(SELECT TRUE AS here, p.* FROM (\n{self.sql}\n) AS p) AS m {join} {self.table} AS s ON {equal}"  # noqa: S608
+        model = f"(SELECT {self._words.yes} AS here, p.* FROM (\n{self.sql}\n) AS p) AS m"  # noqa: S608 - bracketed
+        return f"{model} {join} {self.table} AS s ON {equal}"
 
     def _hit(self) -> str:
         """Whether a row of the model is what is stored, so that nothing needs to be done."""
@@ -176,7 +177,7 @@ class Narrowing:
         known = "s.layout IS NOT NULL"
         if len(layouts) < len(self.manifest.layouts):
             known = f"s.layout IN ({', '.join(map(str, layouts))})"
-        parts = ["m.here", known]
+        parts = ["m.here IS NOT NULL", known]
         parts += [str(self._strict(f"m:{name}")) for name in self.spec.match]
         parts += [text for name in self.spec.fields if (text := self._field(name))]
         return " AND ".join(f"({part})" for part in parts)

@@ -20,7 +20,6 @@ _REASONS: Final = {
     "clickhouse": f"ClickHouse {_NO_TRANSACTION}",
     "clickhousedb": f"ClickHouse {_NO_TRANSACTION}",
     "trino": f"Trino {_NO_TRANSACTION}",
-    "mssql": "that has not been tried with SQL Server",
 }
 _OFFERED: Final = {
     ("sqlite", ""),
@@ -30,6 +29,9 @@ _OFFERED: Final = {
     ("snowflake", ""),
     ("snowflake", "snowflake"),
     ("redshift", "redshift_connector"),
+    ("mssql", ""),
+    ("mssql", "pymssql"),
+    ("mssql", "pyodbc"),
     ("bigquery", ""),
     ("databricks", ""),
 }
@@ -47,7 +49,9 @@ def holds(name: str, url: URL) -> None:
 
 
 @contextmanager
-def opened(backend: str, connection: Any, dialect: Dialect, fault: Fault, *, write: bool) -> Iterator[DBAPIDesk]:
+def opened(
+    backend: str, driver: str, connection: Any, dialect: Dialect, fault: Fault, *, write: bool
+) -> Iterator[DBAPIDesk]:
     """The desk over a driver's connection, of a warehouse that can hold snapshots."""
     desk: DBAPIDesk
     if backend == "sqlite":
@@ -62,6 +66,10 @@ def opened(backend: str, connection: Any, dialect: Dialect, fault: Fault, *, wri
         from tailrace.pushdown.redshift import RedshiftDesk  # noqa: PLC0415 - as above
 
         desk = RedshiftDesk(connection, dialect, fault, write=write)
+    elif backend == "mssql":
+        from tailrace.pushdown.mssql import MSSQLDesk  # noqa: PLC0415 - as above
+
+        desk = MSSQLDesk(connection, dialect, fault, driver=driver, write=write)
     else:
         from tailrace.pushdown.mysql import MySQLDesk  # noqa: PLC0415 - as above
 

@@ -71,6 +71,26 @@ def _mysql(desk: Desk, schema: str) -> list[str]:
 _MYSQL_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "INDEX")
 
 
+def _mssql(desk: Desk, schema: str) -> list[str]:
+    """What the server says of each right; a schema of which the user has none at all is not seen."""
+    quote, mark = desk.words.quote, desk.words.mark
+    who, place = quote(desk.rows("SELECT USER_NAME()")[0][0]), quote(schema)
+    there = desk.has_schema(schema)
+    makes = ("CREATE TABLE",) if there else ("CREATE TABLE", "CREATE SCHEMA")
+    database = f"SELECT HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), N'DATABASE', {mark})"
+    within = f"SELECT HAS_PERMS_BY_NAME({mark}, N'SCHEMA', {mark})"
+    found = {
+        "": [right for right in makes if not desk.rows(database, [right])[0][0]],
+        f" ON SCHEMA::{place}": [
+            right for right in _MSSQL_RIGHTS if there and not desk.rows(within, [place, right])[0][0]
+        ],
+    }
+    return [f"GRANT {', '.join(lacking)}{where} TO {who};" for where, lacking in found.items() if lacking]
+
+
+_MSSQL_RIGHTS = ("ALTER", "SELECT", "INSERT", "UPDATE", "DELETE")
+
+
 def _bigquery(desk: Desk, schema: str) -> list[str]:
     return cast("BigQueryDesk", desk).lacking(schema)
 
@@ -91,6 +111,7 @@ _LOOKS: Mapping[str, Callable[[Desk, str], list[str]]] = {
     "sqlite": _sqlite,
     "mysql": _mysql,
     "mariadb": _mysql,
+    "mssql": _mssql,
     "bigquery": _bigquery,
     "databricks": _databricks,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,7 +92,7 @@ def make_schema(desk: Desk, schema: str) -> None:
     if desk.words.alone:
         desk.rows(desk.words.alone)  # else two that make the same thing at the same time would fail
     if not desk.has_schema(schema):
-        desk.run(f"CREATE SCHEMA IF NOT EXISTS {desk.words.quote(schema)}")
+        desk.run(f"CREATE SCHEMA{desk.words.unless} {desk.words.quote(schema)}")
 
 
 def prepare(desk: Desk, schema: Schema, identity: Identity) -> None:
@@ -102,7 +103,7 @@ def prepare(desk: Desk, schema: Schema, identity: Identity) -> None:
     make_schema(desk, schema.name)
     if not desk.has_table(schema.name, name):
         words, text = desk.words, desk.words.column(TEXT)
-        parts = {"name": words.name_type or text, "text": text, "number": words.column(NUMBER)}
+        parts = {"name": words.name_type or text, "text": text, "number": words.column(NUMBER), "unless": words.unless}
         own = {"digest": identity.digest, "sync": identity.sync} if words.copy else {}
         if words.literal is not None:
             parts |= {name: words.literal(value) for name, value in own.items()}
@@ -282,6 +283,8 @@ def _odd(values: pl.Series, words: Words) -> pl.Series | None:
         return values.str.contains("\0", literal=True).fill_null(value=False)
     if values.dtype == pl.Float64 and words.odd_floats:
         odd = values.is_nan() | values.is_infinite() if "infinite" in words.odd_floats else values.is_nan()
+        if "subnormal" in words.odd_floats:
+            odd |= (values != 0) & (values.abs() < sys.float_info.min)
         return odd.fill_null(value=False)
     return None
 

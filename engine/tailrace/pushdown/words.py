@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SortKind: TypeAlias = Literal[
-    "bool", "int", "decimal", "float", "text", "char", "bytes", "date", "time", "timestamp", "timestamptz",
-    "nanoseconds", "list", "other",
+    "bool", "int", "decimal", "float", "text", "char", "uuid", "bytes", "date", "time", "timestamp", "timestamptz",
+    "milliseconds", "nanoseconds", "list", "other",
 ]  # fmt: skip
 
 
@@ -81,10 +81,12 @@ class Words:
     """A table of ours in a schema."""
     reserved: frozenset[str] = frozenset()
     """Names of columns of ours that are words of the language there."""
+    unless: str = " IF NOT EXISTS"
+    """What has a statement make nothing that is there; nothing where `alone` has all others wait meanwhile."""
     name_type: str = ""
     """What the manifests' key is stored as; nothing where any text serves."""
     manifests: str = (
-        "CREATE TABLE IF NOT EXISTS {manifests} (digest {name} NOT NULL PRIMARY KEY, sync {text} NOT NULL, "
+        "CREATE TABLE{unless} {manifests} (digest {name} NOT NULL PRIMARY KEY, sync {text} NOT NULL, "
         "revision {number} NOT NULL, body {text} NOT NULL)"
     )
     """Makes the table of manifests."""
@@ -94,6 +96,10 @@ class Words:
     """Statements, with their parameters, after which a snapshot has a row among the manifests."""
     exact: str = "{0}"
     """Template: a text of ours, stored or given, as what is equal only to the same bytes."""
+    exact_bytes: str = "{0}"
+    """Template: the same for bytes of ours."""
+    yes: str = "TRUE"
+    """A value that is no NULL."""
     alike: str = "{0} IS NOT DISTINCT FROM {1}"
     """Whether two terms are equal, or both NULL; nothing where it takes a longer way."""
     untrue: str = "({0}) IS NOT TRUE"
@@ -117,7 +123,7 @@ class Words:
     size: int = 0
     """About how many bytes of values may be given at once; 0 is any number."""
     odd_floats: frozenset[str] = frozenset()
-    """Floats that no column there can hold, of "nan" and "infinite"."""
+    """Floats that no column there can hold, of "nan", "infinite" and "subnormal"."""
     index: Callable[[Sequence[tuple[str, LogicalType]]], str] = lambda _columns: ""
     """What a table's definition ends in, so that rows are found by those columns."""
     commits: bool = False
@@ -145,21 +151,23 @@ class Words:
 
     def compared(self, term: str, logical: LogicalType) -> str:
         """A stored or given value as what is equal to the same value alone."""
-        return self.exact.replace("{0}", term) if logical.kind in {"string", "json"} else term
+        if logical.kind in {"string", "json"}:
+            return self.exact.replace("{0}", term)
+        return self.exact_bytes.replace("{0}", term) if logical.kind == "binary" else term
 
     def column(self, logical: LogicalType) -> str:
         """The type of a stored column."""
         return self.types[logical.kind].format(logical.scale or 0)
 
     def same(self, model: str, sort: Sort, stored: str, logical: LogicalType) -> str:
-        """Whether a value of the model is what is stored; NULL is NULL."""
+        """Whether a value of the model is what is stored, or NULL as that is; may be NULL where it is not."""
         terms = self.equal(model, sort, stored, logical)
         both_null = f"({model} IS NULL AND {stored} IS NULL)"
         if terms is None:
             return both_null
         if terms.total and self.alike:
             return self.alike.format(terms.model, terms.stored)
-        return f"({both_null} OR COALESCE({terms.model} = {terms.stored}, FALSE))"
+        return f"({both_null} OR {terms.model} = {terms.stored})"
 
     def strict(self, model: str, sort: Sort, stored: str, logical: LogicalType) -> str | None:
         """The same where a NULL is equal to nothing; None where nothing can be told."""

@@ -74,7 +74,8 @@ class SQLAlchemyWarehouse:
         holds(self._name, self._engine.url)
         with self._connect() as connection:
             raw: Any = connection.connection.driver_connection
-            with opened(self._engine.dialect.name, raw, self._dialect, self._told, write=write) as desk:
+            known = self._engine.dialect
+            with opened(known.name, known.driver, raw, self._dialect, self._told, write=write) as desk:
                 yield desk
 
     @contextmanager

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from tests.unit.pushdown.startup import Door
+from tests.unit.pushdown.tsql import Server
 
 from tailrace.project.types import SecretUrl
 from tailrace.project.warehouses import BigQueryConfig, DuckDBConfig, PostgresConfig, SQLAlchemyConfig
@@ -157,19 +158,18 @@ def databricks():
 
 
 @pytest.fixture(scope="module")
-def spark(tmp_path_factory):
-    """Databricks' statements on Apache Spark, which is no part of the project: none runs where it is not installed."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed")
-    from tests.unit.pushdown.delta import Warehouse  # noqa: PLC0415 - as above
-    from tests.unit.pushdown.spark import Spark  # noqa: PLC0415 - as above
+def mssql(tmp_path_factory):
+    """SQL Server's statements, from pymssql, on DuckDB."""
+    pytest.importorskip("pymssql", reason="pymssql is not installed")
+    server = Server(tmp_path_factory.mktemp("mssql") / "main.duckdb")
+    opened = open_warehouse("ms", by_url(server.url), tmp_path_factory.mktemp("ms"))
+    yield opened
+    opened.close()
+    server.close()
 
-    session = Spark(tmp_path_factory.mktemp("spark"))
-    yield Warehouse(session)
-    session.close()
 
-
-WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift")} | {"duckdb": "duck"}
-SLOW = {name: name for name in ("snowflake", "bigquery", "databricks", "spark")}
+WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift", "mssql")} | {"duckdb": "duck"}
+SLOW = {name: name for name in ("snowflake", "bigquery", "databricks")}
 """Emulators, which take long to install, and for each statement."""
 
 

@@ -5,6 +5,7 @@ The rows come out of the warehouse itself for the exact one, so that both see th
 
 import datetime as dt
 import math
+import sys
 import tempfile
 from dataclasses import replace
 from decimal import Decimal
@@ -61,6 +62,7 @@ LISTS = {
     "sqlite": "list",
     "mariadb": "list",
     "redshift": "list",
+    "mssql": "list",
     "snowflake": '"list"',
     "bigquery": "list",
     "databricks": "FROM_JSON(list, 'ARRAY<STRING>') AS list",
@@ -149,6 +151,8 @@ def held(frame, words):
     odd = pl.col("float").is_nan()
     if "infinite" in words.odd_floats:
         odd |= pl.col("float").is_infinite()
+    if "subnormal" in words.odd_floats:
+        odd |= pl.col("float").abs().is_between(0, sys.float_info.min, closed="none")
     return frame.with_columns(pl.when(odd).then(None).otherwise("float").alias("float")) if words.odd_floats else frame
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,7 @@ from tailrace.pushdown import audit, tables
 from tailrace.pushdown.bigquery import BigQueryDesk
 from tailrace.pushdown.databricks import DatabricksDesk
 from tailrace.pushdown.dbapi import ending
+from tailrace.pushdown.mssql import MSSQLDesk
 from tailrace.pushdown.mysql import MySQLDesk
 from tailrace.pushdown.redshift import RedshiftDesk
 from tailrace.pushdown.snowflake import SnowflakeDesk
@@ -95,15 +97,17 @@ class Server:
         self.manifest, self.there = (0, ""), False
 
     def answer(self, sql, parameters):
-        if "CREATE TABLE IF NOT EXISTS" in sql:
+        if sql.startswith("CREATE TABLE") and "snapshot_" not in sql:
             self.there = True
         if sql.startswith("UPDATE") and len(parameters) > 1:
             self.manifest = tuple(parameters[:2])
-        if sql.startswith(("SELECT 1 FROM information_schema", "SELECT 1 FROM pg_catalog")):
+        if sql.startswith(("SELECT 1 FROM information_schema", "SELECT 1 FROM pg_catalog", "SELECT 1 FROM sys.")):
             return [(1,)] if self.there else []
         if sql.startswith("SELECT revision, body"):
             return [self.manifest]
-        if sql.startswith(("SELECT table_name", "SELECT tablename")):
+        if sql.startswith("SELECT d.system_type_name"):
+            return self.codes
+        if sql.startswith(("SELECT table_name", "SELECT tablename", "SELECT t.name")):
             return [("snapshot_" + IDENTITY.digest + "_0",)]
         if "coalesce(sum(n)" in sql:
             return [(0, 0, 0)]
@@ -186,6 +190,9 @@ def quoted(mark):
 
 SNOWFLAKE = [(2, 0), (0, 0), (2, 0), (1, 0), (3, 0), (2, 0), (0, 2)]
 REDSHIFT = [(1043, 0), (20, 0), (1043, 0), (701, 0), (1082, 0), (1043, 0), (1700, None)]
+MSSQL = [
+    (name, None) for name in ("nvarchar(50)", "bigint", "varchar(max)", "float", "date", "nchar(9)", "numeric(9,2)")
+]
 MYSQL = [(253, 0), (8, 0), (253, 0), (5, 0), (10, 0), (253, 0), (246, 2)]
 BIGQUERY = ["STRING", "INTEGER", "STRING", "FLOAT", "DATE", "STRING", "BIGNUMERIC"]
 DATABRICKS = ["string", "bigint", "string", "double", "date", "string", "decimal(38,2)"]
@@ -194,6 +201,9 @@ SERVERS = {
     "databricks": DatabricksServer,
     "snowflake": lambda: Server(SnowflakeDesk, Dialect("snowflake", quoted('"')), SNOWFLAKE),
     "redshift": lambda: Server(RedshiftDesk, Dialect("redshift", quoted('"')), REDSHIFT),
+    "mssql": lambda: Server(
+        partial(MSSQLDesk, driver="pymssql"), Dialect("mssql", lambda name: name, booleans=False), MSSQL
+    ),
     "mysql": lambda: Server(MySQLDesk, Dialect("mysql", quoted("`")), MYSQL, "8.4.0"),
     "mariadb": lambda: Server(MySQLDesk, Dialect("mysql", quoted("`")), MYSQL, "11.4.2-MariaDB"),
 }
@@ -286,7 +296,7 @@ UNREAD = {
 def test_statements_are_read_by_their_dialect(told):
     """None is so strange to it that only its first word is understood; the drivers' marks stand for values."""
     name, said = told
-    dialect = "mysql" if name == "mariadb" else name
+    dialect = {"mariadb": "mysql", "mssql": "tsql"}.get(name, name)
     statements = [sql for each in said.values() for sql in each]
     assert len(statements) > 40
     for sql in statements:
@@ -296,8 +306,9 @@ def test_statements_are_read_by_their_dialect(told):
         plain = re.sub(r"(t\d+ LONGTEXT) CHARACTER SET utf8mb4 COLLATE \w+ PATH", r"\1 PATH", sql.replace("%s", "?"))
         plain = plain.removeprefix("DECLARE tailrace_stream CURSOR FOR ").removeprefix("DESCRIBE QUERY ")
         plain = plain.replace(" DEEP CLONE ", " CLONE ")  # by Databricks' own words the same
-        (tree,) = sqlglot.parse(plain, dialect=dialect)
-        assert not isinstance(tree, exp.Command), sql
+        trees = sqlglot.parse(plain, dialect=dialect)
+        assert len(trees) == 1 + (plain.count(";") if plain.startswith("SET ") else 0), sql
+        assert not [found for tree in trees for found in tree.find_all(exp.Command)], sql
 
 
 def test_none_makes_a_table_within_a_transaction(told):

@@ -18,6 +18,8 @@ from tailrace.pushdown.words import Sort
         "mariadb+pymysql://u@h/d",
         "snowflake://u:p@a/d",
         "redshift+redshift_connector://h/d",
+        "mssql+pymssql://h/d",
+        "mssql+pyodbc://h/d",
         "bigquery://p/d",
         "databricks://token:x@h?http_path=/p",
     ],
@@ -32,7 +34,7 @@ def test_these_can(url):
     [
         ("clickhousedb://h/d", "ClickHouse has no transactions of several statements"),
         ("trino://h/d", "Trino has no transactions of several statements"),
-        ("mssql+pymssql://h/d", "that has not been tried with SQL Server"),
+        ("mssql+aioodbc://h/d", "that has not been tried with mssql+aioodbc"),
         ("redshift+psycopg2://h/d", "that has not been tried with redshift+psycopg2"),
         ("mysql+mysqldb://h/d", "that has not been tried with mysql+mysqldb"),
         ("sqlite://", "SQLite in memory"),

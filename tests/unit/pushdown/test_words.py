@@ -80,6 +80,26 @@ OTHER = {
         ("time '12:30:00'", "time '12:30:00.000001'"),
         ("true", "false"),
     ],
+    "mssql": [
+        ("'a'", "'A'"),
+        ("'a'", "'a '"),
+        ("N'e'", "N'é'"),
+        ("CAST(NULL AS NVARCHAR(9))", "''"),
+        ("CAST(1.25 AS DECIMAL(5, 2))", "CAST(1.3 AS DECIMAL(5, 1))"),
+        ("CAST(1.3 AS DECIMAL(5, 1))", "CAST(1.25 AS DECIMAL(5, 2))"),
+        ("CAST(12345678901234567890 AS DECIMAL(38, 2))", "CAST(0.0000000001 AS DECIMAL(20, 10))"),
+        ("CAST(9223372036854775807 AS BIGINT)", "CAST(9223372036854775806 AS BIGINT)"),
+        ("CAST('1.5' AS FLOAT)", "CAST('1.5000000000000002' AS FLOAT)"),
+        ("CAST('2026-01-01 00:00:00.000001' AS DATETIME2)", "CAST('2026-01-01 00:00:00.000002' AS DATETIME2)"),
+        ("CAST('2026-01-01 00:00:00.000001Z' AS DATETIMEOFFSET)", "CAST('2026-01-01 00:00:00Z' AS DATETIMEOFFSET)"),
+        ("CAST('12:30:00' AS TIME)", "CAST('12:30:00.000001' AS TIME)"),
+        ("CAST('2026-01-01' AS DATE)", "CAST('2026-01-02' AS DATE)"),
+        ("0x00", "0x0000"),
+        ("0x4141", "0x414100"),
+        ("N'a'", "N'a' + NCHAR(0)"),
+        ("CAST(1 AS BIT)", "CAST(0 AS BIT)"),
+        ("CAST(NULL AS BIT)", "CAST(0 AS BIT)"),
+    ],
     "snowflake": [
         ("'a'", "'A'"),
         ("'a'", "'a '"),
@@ -218,6 +238,26 @@ SAME = {
         ("time '12:30:00.5'", "time '12:30:00.5'"),
         ("true", "true"),
     ],
+    "mssql": [
+        ("'a'", "N'a'"),
+        ("N'é '", "N'é '"),
+        ("N'a' + NCHAR(0) + N'\\ '' %s 😀'", "N'a' + NCHAR(0) + N'\\ '' %s 😀'"),
+        ("'1'", "1"),
+        ("7", "CAST(7 AS BIGINT)"),
+        ("7", "CAST(7 AS DECIMAL(10, 2))"),
+        ("CAST(1.5 AS DECIMAL(10, 2))", "CAST(1.5 AS DECIMAL(10, 1))"),
+        ("CAST(NULL AS NVARCHAR(9))", "CAST(NULL AS NVARCHAR(9))"),
+        ("CAST('0.1' AS FLOAT)", "CAST('0.1' AS FLOAT)"),
+        ("CAST('-0.0' AS FLOAT)", "CAST('0.0' AS FLOAT)"),
+        ("CAST('2.2250738585072014e-308' AS FLOAT)", "CAST('2.2250738585072014e-308' AS FLOAT)"),
+        ("CAST('2026-01-01 10:00:00.5' AS DATETIME2)", "CAST('2026-01-01 10:00:00.500' AS DATETIME2)"),
+        ("CAST('2026-01-01 12:00+02:00' AS DATETIMEOFFSET)", "CAST('2026-01-01 10:00Z' AS DATETIMEOFFSET)"),
+        ("CAST('12:30:00.5' AS TIME)", "CAST('12:30:00.500' AS TIME)"),
+        ("CAST('2026-01-01' AS DATE)", "CAST('2026-01-01' AS DATE)"),
+        ("0x00ff", "0x00FF"),
+        ("CAST(1 AS BIT)", "CAST(1 AS BIT)"),
+        ("CAST('6F9619FF-8B86-D011-B42D-00C04FC964FF' AS UNIQUEIDENTIFIER)", "'6f9619ff-8b86-d011-b42d-00c04fc964ff'"),
+    ],
     "snowflake": [
         ("'nan'::float", "'nan'::float"),
         ("'-0.0'::float", "'0.0'::float"),
@@ -277,6 +317,9 @@ SAME = {
     ],
 }
 """Values that are the same, be it of another type; they stay in the warehouse."""
+
+
+DIGITS = f"(VALUES {', '.join(f'({digit})' for digit in range(10))})"
 
 
 class Bench:
@@ -371,6 +414,14 @@ def test_what_is_the_same_stays_there(bench, kind):
     assert looked == []
 
 
+def test_a_null_among_values_stays_there(bench):
+    """It is what is stored, as no other value is."""
+    model = "SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, NULL"
+    bench.run(model)
+    found, out = bench.compare(model)
+    assert (sum(found.counts.values()), found.unchanged, out) == (0, 2, 0)
+
+
 def test_only_what_concerns_a_change_comes_out(bench, kind):
     """Of a thousand rows one changes, one leaves and one is new: two stored rows are looked at."""
     thousand = {
@@ -381,6 +432,8 @@ def test_only_what_concerns_a_change_comes_out(bench, kind):
         "SELECT i AS id, 'n' || i AS v FROM r",
         "snowflake": "SELECT seq4() AS id, 'n' || seq4() AS v FROM table(generator(rowcount => 1000))",
         "mariadb": "SELECT seq AS id, concat('n', seq) AS v FROM seq_0_to_999",
+        "mssql": f"SELECT id, N'n' + CAST(id AS NVARCHAR(9)) AS v FROM (SELECT a.n + 10 * b.n + 100 * c.n AS id "
+        f"FROM {DIGITS} AS a(n) CROSS JOIN {DIGITS} AS b(n) CROSS JOIN {DIGITS} AS c(n)) AS r",
         "bigquery": "SELECT i AS id, concat('n', cast(i as string)) AS v FROM unnest(generate_array(0, 999)) AS i",
         "databricks": "SELECT i AS id, concat('n', i) AS v FROM (SELECT explode(sequence(0, 999)) AS i)",
     }[kind]

@@ -49,7 +49,7 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BYTES) = CAST(s.k0 AS BYTES) AND m.c1 = s.k1 WHERE ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS NOT TRUE;
+) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BYTES) = CAST(s.k0 AS BYTES) AND m.c1 = s.k1 WHERE ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS NOT TRUE;
 
 
 -- a key comes twice, and then all is fetched
@@ -82,9 +82,9 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BYTES) = CAST(s.k0 AS BYTES) AND m.c1 = s.k1 WHERE ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS NOT TRUE;
+) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BYTES) = CAST(s.k0 AS BYTES) AND m.c1 = s.k1 WHERE ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS NOT TRUE;
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BYTES) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BYTES) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,
@@ -131,9 +131,9 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BYTES) = CAST(s.k0 AS BYTES) AND m.c1 = s.k1 WHERE ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS NOT TRUE;
+) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BYTES) = CAST(s.k0 AS BYTES) AND m.c1 = s.k1 WHERE ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS NOT TRUE;
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BYTES) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BYTES) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BYTES) = CAST(s.m0 AS BYTES)) AND (m.c3 IS NOT DISTINCT FROM s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BYTES) IS NOT DISTINCT FROM CAST(s.f1 AS BYTES)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,

@@ -81,7 +81,7 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BINARY) = CAST(s.k0 AS BINARY) AND m.c1 = s.k1 WHERE ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS NOT TRUE;
+) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BINARY) = CAST(s.k0 AS BINARY) AND m.c1 = s.k1 WHERE ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS NOT TRUE;
 
 
 -- a key comes twice, and then all is fetched
@@ -128,9 +128,9 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BINARY) = CAST(s.k0 AS BINARY) AND m.c1 = s.k1 WHERE ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS NOT TRUE;
+) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BINARY) = CAST(s.k0 AS BINARY) AND m.c1 = s.k1 WHERE ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS NOT TRUE;
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BINARY) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BINARY) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,
@@ -191,9 +191,9 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BINARY) = CAST(s.k0 AS BINARY) AND m.c1 = s.k1 WHERE ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS NOT TRUE;
+) AS p) AS m FULL JOIN `values`.snapshot_439929f4f66506ff_0 AS s ON CAST(m.c0 AS BINARY) = CAST(s.k0 AS BINARY) AND m.c1 = s.k1 WHERE ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS NOT TRUE;
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BINARY) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT CAST(s.k0 AS BINARY) AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN ((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (CAST(m.c2 AS BINARY) = CAST(s.m0 AS BINARY)) AND (CAST(m.c3 AS DOUBLE) <=> s.f0) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR CAST(m.c5 AS BINARY) <=> CAST(s.f1 AS BINARY)) AND (m.c6 IS NULL)) IS TRUE THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,

@@ -101,7 +101,7 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) SELECT m.c0, m.c1, m.c2, m.c3, m.c4, m.c5, m.c6, m.here, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM m LEFT JOIN "values".snapshot_439929f4f66506ff_0 AS s ON m.j0 = TO_VARBYTE(s.k0, 'utf8') AND m.j1 = s.k1 WHERE NOT COALESCE((m.here) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR COALESCE(m.c3 = s.f0, FALSE))) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR COALESCE(TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'), FALSE))) AND (m.c6 IS NULL), FALSE) UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapshot_439929f4f66506ff_0 AS s LEFT JOIN (SELECT DISTINCT j0, j1 FROM m) AS d ON d.j0 = TO_VARBYTE(s.k0, 'utf8') AND d.j1 = s.k1 WHERE d.j0 IS NULL;
+) AS p) SELECT m.c0, m.c1, m.c2, m.c3, m.c4, m.c5, m.c6, m.here, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM m LEFT JOIN "values".snapshot_439929f4f66506ff_0 AS s ON m.j0 = TO_VARBYTE(s.k0, 'utf8') AND m.j1 = s.k1 WHERE NOT COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR m.c3 = s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'))) AND (m.c6 IS NULL), FALSE) UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapshot_439929f4f66506ff_0 AS s LEFT JOIN (SELECT DISTINCT j0, j1 FROM m) AS d ON d.j0 = TO_VARBYTE(s.k0, 'utf8') AND d.j1 = s.k1 WHERE d.j0 IS NULL;
 
 FETCH FORWARD 65536 FROM tailrace_stream;
 
@@ -162,13 +162,13 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) SELECT m.c0, m.c1, m.c2, m.c3, m.c4, m.c5, m.c6, m.here, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM m LEFT JOIN "values".snapshot_439929f4f66506ff_0 AS s ON m.j0 = TO_VARBYTE(s.k0, 'utf8') AND m.j1 = s.k1 WHERE NOT COALESCE((m.here) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR COALESCE(m.c3 = s.f0, FALSE))) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR COALESCE(TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'), FALSE))) AND (m.c6 IS NULL), FALSE) UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapshot_439929f4f66506ff_0 AS s LEFT JOIN (SELECT DISTINCT j0, j1 FROM m) AS d ON d.j0 = TO_VARBYTE(s.k0, 'utf8') AND d.j1 = s.k1 WHERE d.j0 IS NULL;
+) AS p) SELECT m.c0, m.c1, m.c2, m.c3, m.c4, m.c5, m.c6, m.here, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM m LEFT JOIN "values".snapshot_439929f4f66506ff_0 AS s ON m.j0 = TO_VARBYTE(s.k0, 'utf8') AND m.j1 = s.k1 WHERE NOT COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR m.c3 = s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'))) AND (m.c6 IS NULL), FALSE) UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapshot_439929f4f66506ff_0 AS s LEFT JOIN (SELECT DISTINCT j0, j1 FROM m) AS d ON d.j0 = TO_VARBYTE(s.k0, 'utf8') AND d.j1 = s.k1 WHERE d.j0 IS NULL;
 
 FETCH FORWARD 65536 FROM tailrace_stream;
 
 CLOSE tailrace_stream;
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT TO_VARBYTE(s.k0, 'utf8') AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR COALESCE(m.c3 = s.f0, FALSE))) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR COALESCE(TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'), FALSE))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT TO_VARBYTE(s.k0, 'utf8') AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR m.c3 = s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,
@@ -243,13 +243,13 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) SELECT m.c0, m.c1, m.c2, m.c3, m.c4, m.c5, m.c6, m.here, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM m LEFT JOIN "values".snapshot_439929f4f66506ff_0 AS s ON m.j0 = TO_VARBYTE(s.k0, 'utf8') AND m.j1 = s.k1 WHERE NOT COALESCE((m.here) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR COALESCE(m.c3 = s.f0, FALSE))) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR COALESCE(TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'), FALSE))) AND (m.c6 IS NULL), FALSE) UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapshot_439929f4f66506ff_0 AS s LEFT JOIN (SELECT DISTINCT j0, j1 FROM m) AS d ON d.j0 = TO_VARBYTE(s.k0, 'utf8') AND d.j1 = s.k1 WHERE d.j0 IS NULL;
+) AS p) SELECT m.c0, m.c1, m.c2, m.c3, m.c4, m.c5, m.c6, m.here, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM m LEFT JOIN "values".snapshot_439929f4f66506ff_0 AS s ON m.j0 = TO_VARBYTE(s.k0, 'utf8') AND m.j1 = s.k1 WHERE NOT COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR m.c3 = s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'))) AND (m.c6 IS NULL), FALSE) UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapshot_439929f4f66506ff_0 AS s LEFT JOIN (SELECT DISTINCT j0, j1 FROM m) AS d ON d.j0 = TO_VARBYTE(s.k0, 'utf8') AND d.j1 = s.k1 WHERE d.j0 IS NULL;
 
 FETCH FORWARD 65536 FROM tailrace_stream;
 
 CLOSE tailrace_stream;
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT TO_VARBYTE(s.k0, 'utf8') AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR COALESCE(m.c3 = s.f0, FALSE))) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR COALESCE(TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'), FALSE))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT TO_VARBYTE(s.k0, 'utf8') AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (TO_VARBYTE(m.c2, 'utf8') = TO_VARBYTE(s.m0, 'utf8')) AND (((m.c3 IS NULL AND s.f0 IS NULL) OR m.c3 = s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR ((m.c5 IS NULL AND s.f1 IS NULL) OR TO_VARBYTE(m.c5, 'utf8') = TO_VARBYTE(s.f1, 'utf8'))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,

@@ -101,7 +101,7 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN "values".snapshot_439929f4f66506ff_0 AS s ON COLLATE(m.c0, '') = COLLATE(s.k0, '') AND m.c1 = s.k1 WHERE NOT COALESCE((m.here) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE);
+) AS p) AS m FULL JOIN "values".snapshot_439929f4f66506ff_0 AS s ON COLLATE(m.c0, '') = COLLATE(s.k0, '') AND m.c1 = s.k1 WHERE NOT COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE);
 
 ROLLBACK;
 
@@ -158,9 +158,9 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN "values".snapshot_439929f4f66506ff_0 AS s ON COLLATE(m.c0, '') = COLLATE(s.k0, '') AND m.c1 = s.k1 WHERE NOT COALESCE((m.here) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE);
+) AS p) AS m FULL JOIN "values".snapshot_439929f4f66506ff_0 AS s ON COLLATE(m.c0, '') = COLLATE(s.k0, '') AND m.c1 = s.k1 WHERE NOT COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE);
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT s.k0 AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT s.k0 AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,
@@ -231,9 +231,9 @@ SELECT
 FROM (
 SELECT id, no, mail, age, born, name, pay FROM people -- theirs
 ) AS model
-) AS p) AS m FULL JOIN "values".snapshot_439929f4f66506ff_0 AS s ON COLLATE(m.c0, '') = COLLATE(s.k0, '') AND m.c1 = s.k1 WHERE NOT COALESCE((m.here) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE);
+) AS p) AS m FULL JOIN "values".snapshot_439929f4f66506ff_0 AS s ON COLLATE(m.c0, '') = COLLATE(s.k0, '') AND m.c1 = s.k1 WHERE NOT COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE);
 
-SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT s.k0 AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
+SELECT count(*), coalesce(sum(n), 0), coalesce(sum(hits), 0) FROM (SELECT s.k0 AS d0, s.k1 AS d1, count(*) AS n, sum(CASE WHEN COALESCE((m.here IS NOT NULL) AND (s.layout IS NOT NULL) AND (COLLATE(m.c2, '') = COLLATE(s.m0, '')) AND (EQUAL_NULL(m.c3, s.f0)) AND (m.c4 IS NULL) AND (m.c5 IS NULL OR EQUAL_NULL(COLLATE(m.c5, ''), COLLATE(s.f1, ''))) AND (m.c6 IS NULL), FALSE) THEN 1 ELSE 0 END) AS hits FROM (SELECT TRUE AS here, p.* FROM (
 SELECT
   model.id AS c0,
   model.no AS c1,
