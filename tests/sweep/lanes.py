@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from tests.sweep.process import Nursery
 from tests.sweep.sweep import Sweep, Tally
@@ -120,8 +121,15 @@ def one(kind: type[World], order: Order, mutant: str = "") -> Tally:
 
 
 @contextmanager
-def ready(kind: type[World], order: Order, mutant: str = "", *, settle: float | None = None) -> Iterator[Sweep]:
-    """A world to be swept, with all it needs."""
+def ready(
+    kind: type[World],
+    order: Order,
+    mutant: str = "",
+    *,
+    settle: float | None = None,
+    run_in: Literal["process", "thread"] = "process",
+) -> Iterator[Sweep]:
+    """A world to be swept, with all it needs; its vendor is a process, or a thread, which a test can change."""
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-sweep-")))
         world = kind(root, random.Random(order.seed))  # noqa: S311 - a seed that can be given again is what is wanted
@@ -133,7 +141,7 @@ def ready(kind: type[World], order: Order, mutant: str = "", *, settle: float | 
             world.build(order.postgres or "")
         else:
             server = stack.enter_context(
-                SandboxServer(salesforce=issubclass(kind, Mirror), hubspot=not issubclass(kind, Mirror))
+                SandboxServer(salesforce=issubclass(kind, Mirror), hubspot=not issubclass(kind, Mirror), run_in=run_in)
             )
             url = server.salesforce_url if issubclass(kind, Mirror) else server.hubspot_url
             proxy = stack.enter_context(FaultProxy(url))

@@ -245,7 +245,7 @@ class Soak:
                 process.wait(timeout=60)
         text = out.read_text(errors="replace")
         if "Traceback" in text:
-            self.told.faults.append(f"serve told of a fault of the program: {text[text.index('Traceback') :][:2000]}")
+            self.told.faults.append(f"serve told of a fault of the program: {text[text.index('Traceback') :][:8000]}")
 
     def _write(self, name: str, text: str) -> None:
         path = self._root / name

@@ -9,6 +9,7 @@ from tests.sweep.report import table
 from tests.sweep.worlds import Append, Insert, Postgres, Upsert, World
 
 from tailrace.failpoints import POINTS
+from tailrace.sandbox.hubspot.records import Store
 
 SEED = int(os.environ.get("TAILRACE_SEED") or secrets.randbelow(10_000))
 POINTS_EACH = int(os.environ.get("TAILRACE_SWEEP_POINTS", "2"))
@@ -39,7 +40,7 @@ def test_no_kill_loses_a_row_or_doubles_one(postgres_database, record_property):
 
 def found(kind: type[World], mutant: str, points, times: int, *, settle: float | None = None) -> list[str]:
     """What a sweep finds in a program that has a fault."""
-    with ready(kind, Order(times, 0, SEED), mutant, settle=settle) as made:
+    with ready(kind, Order(times, 0, SEED), mutant, settle=settle, run_in="thread") as made:
         for _ in range(4):
             made.at_points(times, points)
             made.look()
@@ -49,6 +50,15 @@ def found(kind: type[World], mutant: str, points, times: int, *, settle: float |
         return made.tally.faults
 
 
+@pytest.fixture
+def lenient(monkeypatch):
+    """A vendor that lets two records have one value: only the program itself keeps it from making the second.
+
+    It must be a thread of this process.
+    """
+    monkeypatch.setattr(Store, "owner", lambda *_: None)
+
+
 @pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.parametrize(
@@ -56,9 +66,8 @@ def found(kind: type[World], mutant: str, points, times: int, *, settle: float |
     [
         (Upsert, "settled too early", ("batch.intended",), "is lost"),
         (Append, "forgetful", ("batch.sent",), "records of key"),
-        (Insert, "forgetful", ("batch.sent",), "records of key"),
     ],
-    ids=["settled too early", "appends not recovered", "creates not recovered"],
+    ids=["settled too early", "appends not recovered"],
 )
 def test_the_sweep_finds_a_faulty_program(kind, mutant, points, words):
     """Outcomes saved before the send, and batches in flight that nobody looks for."""
@@ -67,6 +76,7 @@ def test_the_sweep_finds_a_faulty_program(kind, mutant, points, words):
 
 @pytest.mark.slow
 @pytest.mark.sweep
+@pytest.mark.usefixtures("lenient")
 def test_the_sweep_finds_a_hasty_look_up():
     """Looked up at once, a record that lands a moment later is made twice."""
     faults = found(Insert, "", ("batch.intended", "batch.sent"), 6, settle=0.0)
