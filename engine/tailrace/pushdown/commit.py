@@ -99,8 +99,11 @@ class Commit:
             self._cede()
         reach("segment.published")
         spec = self._delivered.spec
-        folds = self._manifest.folds if self._origin is None else spec.fold_match
-        shared = self._share() or (self._origin.shared if self._origin is not None else self._manifest.shared)
+        if self._origin is None:  # nobody has looked whether rows that differ are one by what told them apart before
+            folds = self._manifest.folds
+            shared = self._share() or self._manifest.shared or folds != spec.fold_match
+        else:
+            folds, shared = spec.fold_match, self._share() or self._origin.shared
         # Counted, not summed up: should somebody have written to the table, the next comparison must not be led astray.
         count = f"SELECT count(*) FROM {self._table}"  # noqa: S608 - our own name
         rows = int(self._desk.rows(count)[0][0]) if self._manifest.columns else 0

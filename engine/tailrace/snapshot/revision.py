@@ -51,7 +51,9 @@ def committed(snapshot: Snapshot, delivered: Delivered, moved: Moved, work: Path
         naming=naming,
         values="clear" if digests is None else "hashed",
         secret=secret_tag(digests.key) if digests is not None else "",
-        shared=moved.shared or (origin.shared if origin is not None else old.shared),
+        # Without an origin nobody has looked whether rows that differ are one by what told them apart before.
+        shared=moved.shared
+        or (origin.shared if origin is not None else old.shared or snapshot.folds != delivered.spec.fold_match),
     )
 
 

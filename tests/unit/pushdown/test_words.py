@@ -490,6 +490,23 @@ def test_rows_whose_match_values_became_one_are_found_after_a_full_run(warehouse
     assert sum(found.counts.values()) == 0
 
 
+def test_rows_that_were_two_when_a_dead_run_was_recovered_are_found(warehouse, tmp_path):
+    """What recovery commits knows of no comparison: that the two are one for today's spec, the next run finds out."""
+    exact = DiffSpec(("id",), ("mail",), ("v",))
+    bench = Bench(warehouse, tmp_path, exact, Identity("died", "crm", "00D1", "Contact", ("id",), ("mail",)))
+    bench.spec = replace(exact, fold_match=frozenset({"mail"}))
+    one = "SELECT 1 AS id, 'k@x.io' AS mail, 'a' AS v"
+    bench.run(one)
+    bench.spec = exact
+    found, _ = bench.compare(f"{one} UNION ALL SELECT 2, 'K@x.io', 'b'")
+    recovered = replace(delivered(found, exact), origin=None)
+    bench.store.commit(bench.store.open(bench.identity), recovered, "recovered")
+    bench.spec = replace(exact, fold_match=frozenset({"mail"}))
+    found, _ = bench.compare(f"{one} UNION ALL SELECT 2, 'K@x.io', 'c'")
+    assert [(group.reason, group.rows) for group in found.invalid] == [("duplicate_match", 2)]
+    assert sum(found.counts.values()) == 0
+
+
 def test_a_model_that_gives_other_rows_each_time_is_compared_whole(bench, kind, monkeypatch):
     """Rows that do not add up are not trusted: everything comes out."""
     bench.run("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, 'b'")
