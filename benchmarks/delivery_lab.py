@@ -9,8 +9,8 @@ from pathlib import Path
 from unittest import mock
 
 from tailrace import Project
+from tailrace.actions import operation
 from tailrace.delivery import DeliveryReport, Job
-from tailrace.delivery.rows import operation
 from tailrace.project import load_project
 from tailrace.rowset import Rows
 from tailrace.running import runner, session
