@@ -38,10 +38,11 @@ _tokens: dict[str, re.Pattern[str]] = {}
 def register(value: str, *, passing: bool = False) -> None:
     """Have `redact` replace this value from now on; values under `SHORTEST` characters are ignored.
 
-    One that is `passing`, such as a token that a vendor gives for an hour, is replaced until `PASSING` others came.
+    One that is `passing`, such as a token that a vendor gives for an hour, is replaced until `PASSING` others came: who
+    uses it registers it each time.
     """
     global _pattern, _tokens  # noqa: PLW0603  the one registry of this process
-    if len(value) < SHORTEST:
+    if len(value) < SHORTEST or (passing and value == next(reversed(_tokens), None)):
         return
     with _lock:
         if passing:

@@ -67,6 +67,7 @@ class Tokens:
             if self._access is None or self._clock() >= self._ends:
                 self._refresh(auth)
             assert self._access is not None  # noqa: S101  refreshed or raised
+            register(self._access, passing=True)
             return self._access
 
     def forget(self, token: str) -> bool:
@@ -80,6 +81,7 @@ class Tokens:
 
     def _refresh(self, auth: RefreshToken) -> None:
         used = self._rotated or usable(auth.refresh_token.reveal(), "auth.refresh_token")
+        register(used, passing=True)
         form = {
             "grant_type": "refresh_token",
             "client_id": auth.client_id,
@@ -92,7 +94,6 @@ class Tokens:
         access, lasts = reply.body.get("access_token"), reply.body.get("expires_in")
         if not isinstance(access, str) or not access:
             raise AccessDenied("HubSpot's answer to the refresh token has no access token.", hint="Check base_url.")
-        register(access, passing=True)
         fresh = reply.body.get("refresh_token")
         if isinstance(fresh, str) and fresh and fresh != used:
             register(fresh, passing=True)

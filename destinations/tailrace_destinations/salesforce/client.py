@@ -19,7 +19,7 @@ from simple_salesforce.api import Salesforce
 from urllib3.exceptions import NewConnectionError
 
 from tailrace.errors import AccessDenied, AnswerLost, DestinationError, Retriable, SessionExpired, StopRun
-from tailrace.redact import redact
+from tailrace.redact import redact, register
 from tailrace_destinations.plain import HTTP_OK, innermost
 from tailrace_destinations.salesforce.errors import fault
 from tailrace_destinations.salesforce.login import sign_in
@@ -148,6 +148,7 @@ class Client:
             if self._org is None:
                 token, host = sign_in(self._config, self._transport, self.rotation)
                 self._org = _org(token, host, self._config.api_version, self._transport)
+            register(str(self._org.session_id), passing=True)
             return self._org
 
     def _forget(self, org: Salesforce) -> None:

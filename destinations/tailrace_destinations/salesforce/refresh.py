@@ -36,11 +36,9 @@ def refresh(auth: RefreshToken, session: requests.Session, rotation: Rotation) -
 
     A new refresh token in the answer is kept in `rotation`, and used when this session has ended.
     """
-    data = {
-        "grant_type": "refresh_token",
-        "client_id": auth.client_id,
-        "refresh_token": rotation.token or auth.refresh_token.reveal(),
-    }
+    used = rotation.token or auth.refresh_token.reveal()
+    register(used, passing=True)
+    data = {"grant_type": "refresh_token", "client_id": auth.client_id, "refresh_token": used}
     if auth.client_secret is not None:
         data["client_secret"] = auth.client_secret.reveal()
     response = session.post(f"{auth.login_url}/services/oauth2/token", data=data)
@@ -49,7 +47,7 @@ def refresh(auth: RefreshToken, session: requests.Session, rotation: Rotation) -
         raise _refused(str(answer["error"]), str(answer.get("error_description") or "no reason given"))
     register(str(answer["access_token"]), passing=True)
     fresh = answer.get("refresh_token")
-    if fresh and fresh != data["refresh_token"]:
+    if fresh and fresh != used:
         register(str(fresh), passing=True)
         rotation.token = str(fresh)
     return str(answer["access_token"]), str(answer["instance_url"]).partition("://")[2]

@@ -82,6 +82,7 @@ class _Tokens:
         with self._lock:
             if time.monotonic() > self._ends - _EARLY_S:
                 self._fetch()
+            register(self._token, passing=True)
             return {"Authorization": f"Bearer {self._token}"}
 
     def _fetch(self) -> None:
@@ -101,4 +102,3 @@ class _Tokens:
                 f"Databricks gives the service principal no token: {error}",
                 hint="check client_id and client_secret, and that host is the workspace's own",
             ) from error
-        register(self._token, passing=True)

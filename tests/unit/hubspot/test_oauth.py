@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from tailrace import redact
 from tailrace.destination import Rate
 from tailrace.errors import AccessDenied, Retriable, SessionExpired
 from tailrace.project.types import Secret
@@ -126,6 +127,25 @@ def test_a_token_is_renewed_before_it_ends():
     assert tokens.current() == "t2"
     assert tokens.forget("t2")
     assert tokens.current() == "t3"
+
+
+def test_tokens_in_use_are_redacted_however_many_others_came():
+    """Each use says that they are secrets: of tokens only the latest are remembered."""
+    given = {"access_token": "access-in-use", "refresh_token": "refresh-in-use", "expires_in": 1800}
+    now, seen = [0.0], []
+
+    def post(form):
+        seen.append(redact.redact(form["refresh_token"]))
+        return Reply(200, given, {})
+
+    tokens = Tokens(HubSpotConfig(type="hubspot", auth=APP), post, lambda: now[0])
+    for _ in range(2):
+        assert redact.redact(tokens.current()) == "***"
+        for number in range(redact.PASSING):
+            redact.register(f"token-{number}", passing=True)
+        now[0] += 1800
+    assert redact.redact(tokens.current()) == "***"
+    assert seen == ["***"] * 3
 
 
 def test_oauth_limits(signed, control, calls):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tailrace import redact
 from tailrace.errors import AccessDenied, Retriable, SessionExpired
 from tailrace.project.types import Secret
 
@@ -116,3 +117,16 @@ def test_passwords_are_told_to_be_legacy(connect, server):
     }
     notes = connect(auth=auth).check().notes
     assert [note for note in notes if "legacy" in note and "client_credentials" in note]
+
+
+def test_a_session_in_use_is_redacted_however_many_others_came(connect):
+    """Each use says that it is a secret: of tokens only the latest are remembered."""
+    crm = connect()
+    crm.check()
+    session = crm._client.session_id
+    assert redact.redact(session) == "***"
+    for number in range(redact.PASSING):
+        redact.register(f"token-{number}", passing=True)
+    assert redact.redact(session) == session
+    crm.describe("Contact")
+    assert redact.redact(session) == "***"
