@@ -6,7 +6,6 @@ import gc
 import json
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,11 +182,12 @@ def graceful() -> Iterator[Stop]:
     The second signal stops at once, and the next run recovers.
     """
     stop = Stop()
-    hurried = threading.Event()
+    hurried = False
 
     def hurry() -> NoReturn:
+        nonlocal hurried
         # What a handler raises is lost where an object is just being finalized: again, then, while the run still sends.
-        hurried.set()
+        hurried = True
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
         raise StopNow
 
@@ -205,7 +205,7 @@ def graceful() -> Iterator[Stop]:
 
     def over(_number: int, _frame: FrameType | None) -> None:
         if stop.phase == "sending":
-            if not hurried.is_set():
+            if not hurried:
                 stderr.put(f"batches in flight did not end within {GRACE_S:g} s")
             hurry()
 
