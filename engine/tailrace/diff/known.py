@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from tailrace.rowset import Rows, Step
 
 
-class Known(Protocol):
+class Apart(Protocol):
+    """What a snapshot says of how its rows are told apart."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether two rows may have one match value."""
+
+    @property
+    def folds(self) -> frozenset[str]:
+        """Match fields that were compared without regard to case when rows were last told apart."""
+
+
+class Known(Apart, Protocol):
     """A snapshot's live rows, as `tailrace.snapshot.reading.Snapshot` has them.
 
     A row's place is a number (`loc`) that holds as long as the snapshot's revision.
@@ -45,14 +57,6 @@ class Known(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Stored columns, `k:`, `m:` and `f:`."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether two rows may have one match value."""
-
-    @property
-    def folds(self) -> frozenset[str]:
-        """Match fields that were compared without regard to case when rows were last told apart."""
 
     def converts(self, column: str, target: LogicalType) -> bool:
         """Whether every live value of a column can be had under another type."""
@@ -106,3 +110,11 @@ class Origin:
     """Stored rows without a change of their own that the model does not have as they are: `loc`, `m:`."""
     touched: Rows
     """Rows that need nothing, but have another name than the snapshot knows: stored columns, `loc`, and `name`."""
+
+
+def may_share(known: Apart, spec: DiffSpec, origin: Origin | None) -> bool:
+    """Whether two of a snapshot's rows may have one match value, as what a commit stood on saw it.
+
+    Without an origin nobody has looked, and rows that differ by the spec may be one by what told them apart before.
+    """
+    return origin.shared if origin is not None else known.shared or known.folds != spec.fold_match

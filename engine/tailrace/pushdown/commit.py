@@ -14,6 +14,7 @@ import polars as pl
 
 from tailrace.canonical.convert import convert_rows
 from tailrace.canonical.types import dtype
+from tailrace.diff.known import may_share
 from tailrace.diff.pinning import Pinning
 from tailrace.failpoints import reach
 from tailrace.pushdown import tables
@@ -99,11 +100,8 @@ class Commit:
             self._cede()
         reach("segment.published")
         spec = self._delivered.spec
-        if self._origin is None:  # nobody has looked whether rows that differ are one by what told them apart before
-            folds = self._manifest.folds
-            shared = self._share() or self._manifest.shared or folds != spec.fold_match
-        else:
-            folds, shared = spec.fold_match, self._share() or self._origin.shared
+        folds = self._manifest.folds if self._origin is None else spec.fold_match
+        shared = self._share() or may_share(self._manifest, spec, self._origin)
         # Counted, not summed up: should somebody have written to the table, the next comparison must not be led astray.
         count = f"SELECT count(*) FROM {self._table}"  # noqa: S608 - our own name
         rows = int(self._desk.rows(count)[0][0]) if self._manifest.columns else 0

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tailrace.canonical.types import dtype
+from tailrace.diff.known import may_share
 from tailrace.diff.pinning import Pinning
 from tailrace.snapshot.compaction import merged
 from tailrace.snapshot.manifest import NAME, Garbage, Manifest, Segment, is_ours
@@ -51,9 +52,7 @@ def committed(snapshot: Snapshot, delivered: Delivered, moved: Moved, work: Path
         naming=naming,
         values="clear" if digests is None else "hashed",
         secret=secret_tag(digests.key) if digests is not None else "",
-        # Without an origin nobody has looked whether rows that differ are one by what told them apart before.
-        shared=moved.shared
-        or (origin.shared if origin is not None else old.shared or snapshot.folds != delivered.spec.fold_match),
+        shared=moved.shared or may_share(snapshot, delivered.spec, origin),
     )
 
 

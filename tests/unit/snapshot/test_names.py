@@ -72,6 +72,18 @@ def test_a_commit_without_its_origin_makes_names_that_serve(sync):
     assert [reader.segment.names is None for reader in sync.open().readers] == [False]
 
 
+def test_rows_that_were_two_when_a_dead_run_was_recovered_are_found(sync):
+    """A commit without its origin knows of no comparison: that two rows are one by now, the next run finds out."""
+    exact = sync.spec
+    folding = replace(exact, fold_match=frozenset({"ext"}))
+    sync.spec = folding
+    sync.run(k_id=[1], m_ext=["x"], f_a=[1], f_b=["p"])
+    sync.spec = exact
+    sync.run(k_id=[1, 2], m_ext=["x", "X"], f_a=[1, 1], f_b=["p", "p"], origin=False)
+    sync.spec = folding
+    assert sync.run(k_id=[1, 2], m_ext=["x", "X"], f_a=[1, 2], f_b=["p", "p"]).said == {}
+
+
 UNKNOWN = 1
 """A row with an unknown field never gets a name from what is stored: it is compared first."""
 
