@@ -145,9 +145,9 @@ def slowed(latency: float) -> Callable[[MemoryDestination, Batch], Iterable[Outc
 SECTION = """\
 ## The journal
 
-Measured by `python -m benchmarks.journal`, {when}. A first run in batches of 100 rows, without any rate limit: the
-whole run from query to snapshot, with the journal and with one that does nothing, in turns in one process. The
-destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
+Measured by `python -m benchmarks.journal --rows {rows}`, {when}. A first run in batches of 100 rows, without any rate
+limit: the whole run from query to snapshot, with the journal and with one that does nothing, in turns in one process.
+The destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
 largest there can be. In the other cases each request takes 20 ms. A ratio is of medians; room is that of the state
 database and its write-ahead log when all is sent.
 
@@ -161,7 +161,7 @@ def section(asked: argparse.Namespace) -> str:
     """All figures, as Markdown."""
     load = os.getloadavg()[0]
     lines = [line(name, once(name, asked)) for name in asked.cases]
-    return SECTION.format(when=report.when(load, asked.rounds, LIBRARIES), lines="\n".join(lines))
+    return SECTION.format(rows=asked.rows, when=report.when(load, asked.rounds, LIBRARIES), lines="\n".join(lines))
 
 
 def line(name: str, found: dict[str, Any]) -> str:

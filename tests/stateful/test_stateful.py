@@ -6,7 +6,6 @@ has made it; with `TAILRACE_WALK=random`, as in `make fuzz`, they are others eac
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -41,7 +40,6 @@ SETTINGS = settings(
     print_blob=True,
     max_examples=40,
     phases=PHASES,
-    derandomize=os.environ.get("TAILRACE_WALK") != "random",
     database=None,
 )
 

@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -25,14 +24,11 @@ from tailrace.canonical.types import dtype
 from tailrace.errors import WarehouseError
 from tailrace.pushdown.bigquery_words import BIGQUERY, given, sort
 from tailrace.pushdown.slices import sliced
-from tailrace.pushdown.words import Sort
+from tailrace.pushdown.words import Sort, insertion
 from tailrace.tagging import billed
-from tailrace.warehouses.arrow import pieced
-from tailrace.warehouses.bigquery import STREAMS, arrow_type
-from tailrace.warehouses.driven import each
+from tailrace.warehouses.bigquery import arrow_batches
 from tailrace.warehouses.interrupt import interruptibly
 from tailrace.warehouses.projection import compile_projection
-from tailrace.warehouses.rows import batches
 from tailrace.warehouses.tags import labels
 
 if TYPE_CHECKING:
@@ -118,13 +114,7 @@ class BigQueryDesk:
         """The rows of a query, batch by batch; as Arrow, but where only values tell what a column is."""
         with self._told("comparing in the warehouse failed"):
             job, rows = self._ran(sql, parameters, batch_rows)
-            types = [known.get(at) or arrow_type(rows.schema[at]) for at in range(len(names))]
-            if None in types:
-                chunks = iter(partial(_chunk, iter(rows), batch_rows), [])
-                yield from batches(each(chunks, job.cancel), names, types)
-                return
-            pieces = rows.to_arrow_iterable(self._storage, max_stream_count=STREAMS)
-            yield from pieced(each(iter(pieces), job.cancel), names, types, batch_rows)
+            yield from arrow_batches(self._storage, job, rows, names, known, batch_rows)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The few rows of a query."""
@@ -161,9 +151,7 @@ class BigQueryDesk:
         parts = [frame] if whole else sliced(frame, self.words.batch, self.words.size)
         for part in parts if frame.height else ():
             with self.values(part, columns, table) as (values, parameters):
-                shown = ", ".join(f"v.v{at}" for at in range(len(columns)))
-                sql = f"INSERT INTO {table} ({', '.join(names)}) SELECT {shown} FROM {values} AS v"  # noqa: S608
-                self.run(sql, parameters)
+                self.run(insertion(table, names, values), parameters)
 
     def lacking(self, schema: str) -> list[str]:
         """What the account must be granted to keep snapshots in a data set; by dry runs, and what tables there say."""
@@ -293,7 +281,3 @@ def _parameter(value: Any) -> Any:
         kind = "STRING" if isinstance(value, str) else "INT64"
         return bigquery.ScalarQueryParameter(None, kind, value)
     return value
-
-
-def _chunk(rows: Iterator[Any], size: int) -> list[Any]:
-    return [row.values() for row in islice(rows, size)]

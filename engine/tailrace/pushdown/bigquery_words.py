@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tailrace.pushdown.words import OTHER, Sort, SortKind, Terms, Words
+from tailrace.pushdown.words import OTHER, Sort, SortKind, Terms, Words, read_back
 from tailrace.values import LogicalType
 from tailrace.warehouses.bigquery import arrow_type
 
@@ -105,7 +105,7 @@ _READ: Final = {
 
 def given(types: Sequence[LogicalType], source: str) -> str:
     """The query of values that a source has as texts t0, t1 and so on."""
-    shown = ", ".join(f"{_READ[kind.kind].format(f'j.t{at}')} AS v{at}" for at, kind in enumerate(types))
+    shown = read_back(_READ, "j.t{0}", types)
     return f"(SELECT {shown} FROM {source} AS j)"  # noqa: S608 - our own names
 
 

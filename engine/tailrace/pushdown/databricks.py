@@ -21,7 +21,7 @@ from tailrace.errors import WarehouseError
 from tailrace.pushdown.databricks_words import DATABRICKS, given, sort
 from tailrace.pushdown.dbapi import DBAPIDesk, Fault
 from tailrace.pushdown.slices import sliced
-from tailrace.pushdown.words import Sort
+from tailrace.pushdown.words import Sort, insertion
 from tailrace.values import LogicalType
 from tailrace.warehouses.arrow import pieced
 from tailrace.warehouses.databricks import fetched
@@ -122,9 +122,7 @@ class DatabricksDesk(DBAPIDesk):
         """Append canonical values to columns of a table."""
         for part in sliced(frame, self.words.batch, self.words.size) if frame.height else ():
             with self.values(part, columns, table) as (values, parameters):
-                shown = ", ".join(f"v.v{at}" for at in range(len(columns)))
-                sql = f"INSERT INTO {table} ({', '.join(names)}) SELECT {shown} FROM {values} AS v"  # noqa: S608
-                wrote = self._wrote(sql, parameters)
+                wrote = self._wrote(insertion(table, names, values), parameters)
             if wrote not in {None, part.height}:
                 raise WarehouseError(f"of {part.height} rows Databricks has written {wrote} to {table}")
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.pushdown.words import OTHER, Sort, SortKind, Terms, Words
+from tailrace.pushdown.words import OTHER, Sort, SortKind, Terms, Words, read_back
 from tailrace.values import LogicalType
 from tailrace.warehouses.dialects import Dialect
 from tailrace.warehouses.syntax import Syntax
@@ -99,9 +99,9 @@ _READ: Final = {
 
 def given(types: Sequence[LogicalType], mark: str) -> str:
     """The query of a JSON list's values; what is none must fail, as it would be taken for no rows otherwise."""
-    shown = [f"{_READ[kind.kind].format(f'j.r[{at}]', kind.scale or 0)} AS v{at}" for at, kind in enumerate(types)]
+    shown = read_back(_READ, "j.r[{0}]", types)
     rows = f"EXPLODE(FROM_JSON({mark}, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST')))"
-    return f"(SELECT {', '.join(shown)} FROM (SELECT {rows} AS r) AS j)"  # noqa: S608 - our own names
+    return f"(SELECT {shown} FROM (SELECT {rows} AS r) AS j)"  # noqa: S608 - our own names
 
 
 _DECIMAL: Final = re.compile(r"decimal\(\d+, ?(\d+)\)")

@@ -16,7 +16,7 @@ from tailrace.canonical.text import text
 from tailrace.canonical.types import dtype
 from tailrace.pushdown.catalogue import Catalogued
 from tailrace.pushdown.slices import sliced
-from tailrace.pushdown.words import Sort, Words
+from tailrace.pushdown.words import Sort, Words, insertion
 from tailrace.warehouses.projection import compile_projection
 from tailrace.warehouses.rows import batches
 
@@ -120,9 +120,7 @@ class DBAPIDesk(Catalogued):
         """Append canonical values to columns of a table."""
         for part in sliced(frame, LOADED, self.words.size) if frame.height else ():
             with self.values(part, columns) as (given, parameters):
-                shown = ", ".join(f"v.v{at}" for at in range(len(columns)))
-                sql = f"INSERT INTO {table} ({', '.join(names)}) SELECT {shown} FROM {given} AS v"  # noqa: S608
-                self.run(sql, parameters)
+                self.run(insertion(table, names, given), parameters)
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with closing(self._cursor()) as cursor:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from tailrace.canonical.text import text
 from tailrace.diff.columns import BLANKS
 from tailrace.pushdown.dbapi import DBAPIDesk, Fault, given_text
-from tailrace.pushdown.words import OTHER, Sort, Terms, Words
+from tailrace.pushdown.words import OTHER, Sort, Terms, Words, read_back
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -177,9 +177,9 @@ _READ = {
 
 def given(types: Sequence[LogicalType], mark: str) -> str:
     """The query of a JSON list's values."""
-    shown = [f"{_READ[kind.kind].format(f'j.t{at}', kind.scale or 0)} AS v{at}" for at, kind in enumerate(types)]
+    shown = read_back(_READ, "j.t{0}", types)
     read = ", ".join(f"t{at} NVARCHAR(MAX) '$[{at}]'" for at in range(len(types)))
-    return f"(SELECT {', '.join(shown)} FROM OPENJSON(CAST({mark} AS NVARCHAR(MAX))) WITH ({read}) AS j)"  # noqa: S608
+    return f"(SELECT {shown} FROM OPENJSON(CAST({mark} AS NVARCHAR(MAX))) WITH ({read}) AS j)"  # noqa: S608
 
 
 def _written(values: pl.Series, logical: LogicalType) -> pl.Series:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from tailrace.pushdown.dbapi import DBAPIDesk, Fault
-from tailrace.pushdown.words import HELD, OTHER, Sort, Terms, Words
+from tailrace.pushdown.words import HELD, OTHER, Sort, Terms, Words, read_back
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ _READ = {
 
 def given(words: Words, types: Sequence[LogicalType], mark: str) -> str:
     """The query of a JSON list's values."""
-    shown = ", ".join(f"{_READ[kind.kind].format(f't{at}', kind.scale or 0)} AS v{at}" for at, kind in enumerate(types))
+    shown = read_back(_READ, "t{0}", types)
     read = ", ".join(f"t{at} LONGTEXT {_collated(words.name)} PATH '$[{at}]'" for at in range(len(types)))
     return f"(SELECT {shown} FROM JSON_TABLE({mark}, '$[*]' COLUMNS ({read})) AS j)"  # noqa: S608 - our own names
 

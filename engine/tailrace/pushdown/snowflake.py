@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tailrace.pushdown.dbapi import DBAPIDesk, Fault
-from tailrace.pushdown.words import OTHER, Sort, Terms, Words, quoted
+from tailrace.pushdown.words import OTHER, Sort, Terms, Words, quoted, read_back
 from tailrace.values import LogicalType
 
 if TYPE_CHECKING:
@@ -96,9 +96,8 @@ _READ = {
 
 def given(types: Sequence[LogicalType], mark: str) -> str:
     """The query of a JSON list's values."""
-    texts = [f"j.value[{at}]::VARCHAR" for at in range(len(types))]
-    shown = [f"{_READ[kind.kind].format(texts[at], kind.scale or 0)} AS v{at}" for at, kind in enumerate(types)]
-    return f"(SELECT {', '.join(shown)} FROM TABLE(FLATTEN(INPUT => PARSE_JSON({mark}))) AS j)"  # noqa: S608
+    shown = read_back(_READ, "j.value[{0}]::VARCHAR", types)
+    return f"(SELECT {shown} FROM TABLE(FLATTEN(INPUT => PARSE_JSON({mark}))) AS j)"  # noqa: S608
 
 
 class SnowflakeDesk(DBAPIDesk):

@@ -175,6 +175,19 @@ class Words:
         return None if terms is None else f"{terms.model} = {terms.stored}"
 
 
+def read_back(forms: Mapping[str, str], place: str, types: Sequence[LogicalType]) -> str:
+    """Given texts as values, v0, v1 and so on: by kind how one is read, and where that of a number stands."""
+    places = [(place.format(at), kind) for at, kind in enumerate(types)]
+    read = [forms[kind.kind].format(text, kind.scale or 0) for text, kind in places]
+    return ", ".join(f"{term} AS v{at}" for at, term in enumerate(read))
+
+
+def insertion(table: str, names: Sequence[str], given: str) -> str:
+    """The statement that appends given values, v0, v1 and so on, to columns of a table."""
+    shown = ", ".join(f"v.v{at}" for at in range(len(names)))
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {shown} FROM {given} AS v"  # noqa: S608 - our own names
+
+
 _WHOLE = frozenset({"int", "decimal"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tailrace.pushdown.desk import Desk
     from tailrace.warehouses.base import Projection
 
-STREAMS: Final = 4
+_STREAMS: Final = 4
 """Streams of the Storage API at once: each keeps a piece of the result in memory."""
 _MAX_DIGITS: Final = 38
 _SCALARS: Final[dict[str, pa.DataType]] = {
@@ -98,15 +98,9 @@ class BigQueryWarehouse(DrivenWarehouse):
         self, raw: Any, job: Any, rows: Any, projection: Projection, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         with self._failing("reading the model failed"):
-            known = known_types(projection)
-            types = [known.get(at) or arrow_type(field) for at, field in enumerate(rows.schema)]
-            if None in types:
-                chunks = iter(partial(_chunk, iter(rows), batch_rows), [])
-                yield from batches(each(chunks, job.cancel), projection.names, types)
-                return
             # By the Storage API, of which the connection has a client where the package is installed.
-            pieces = rows.to_arrow_iterable(raw._bqstorage_client, max_stream_count=STREAMS)  # noqa: SLF001 - no other way
-            yield from pieced(each(iter(pieces), job.cancel), projection.names, types, batch_rows)
+            storage = raw._bqstorage_client  # noqa: SLF001 - no other way
+            yield from arrow_batches(storage, job, rows, projection.names, known_types(projection), batch_rows)
 
     def _probe(self, sql: str) -> None:
         with self._failing("the query fails"):
@@ -133,6 +127,19 @@ class BigQueryWarehouse(DrivenWarehouse):
 
 def _client(raw: Any) -> Any:
     return raw._client  # noqa: SLF001 - the DB-API gives no other way to it
+
+
+def arrow_batches(
+    storage: Any, job: Any, rows: Any, names: Sequence[str], known: Mapping[int, pa.DataType], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a job, batch by batch: as Arrow, but where only values tell what a column is."""
+    types = [known.get(at) or arrow_type(rows.schema[at]) for at in range(len(names))]
+    if None in types:
+        chunks = iter(partial(_chunk, iter(rows), batch_rows), [])
+        yield from batches(each(chunks, job.cancel), names, types)
+        return
+    pieces = rows.to_arrow_iterable(storage, max_stream_count=_STREAMS)
+    yield from pieced(each(iter(pieces), job.cancel), names, types, batch_rows)
 
 
 def arrow_type(field: Any) -> pa.DataType | None:
