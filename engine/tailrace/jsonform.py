@@ -13,8 +13,8 @@ from typing import TypeAlias
 from tailrace.clock import moment
 from tailrace.values import Value
 
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-"""Made once: it is called for each of very many keys."""
+compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""JSON without blanks. Made once: it is called for each of very many keys."""
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -54,7 +54,7 @@ def iso_at(seconds: float | None) -> str | None:
 
 def key_json(key: Mapping[str, Value]) -> str:
     """One text per key, the same whenever the key is the same: compact JSON, names sorted."""
-    return _compact({name: to_json(key[name]) for name in sorted(key)})
+    return compact({name: to_json(key[name]) for name in sorted(key)})
 
 
 def show_key(key: Mapping[str, Value]) -> str:
