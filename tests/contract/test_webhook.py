@@ -81,6 +81,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request to the receiver."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_HEAD(self):
         """Answer a check."""

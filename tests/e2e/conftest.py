@@ -217,6 +217,7 @@ class Hook(ThreadingHTTPServer):
 
 class _Hooked(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_HEAD(self):
         self._answer()

@@ -4,6 +4,7 @@ import csv
 import tempfile
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,12 @@ from tailrace import failpoints
 from tailrace.running import cursor
 from tailrace.testing.plugin import forget_stores, store
 
+CONFIG = """\
+warehouses:
+  main: {type: duckdb, path: main.duckdb}
+destinations:
+  mem: {type: memory, store: first, settle: 0s}
+"""
 MODEL = """\
 select id, name, version
 from read_csv('people.csv', header = true, columns = {'id': 'bigint', 'name': 'varchar', 'version': 'bigint'})
@@ -70,12 +77,14 @@ class Bomb:
 class World:
     """A table whose rows change only with a rising cursor, and the project over it."""
 
-    def __init__(self, beside):
+    def __init__(self, beside, *, there):
         forget_stores()
         workspace = type(beside)(Path(tempfile.mkdtemp(dir=beside.root)))
         workspace.write("models/people.sql", MODEL)
         self.workspace = workspace
-        self.lab = MemoryLab(workspace, SYNC.replace("OVERLAP", str(OVERLAP)))
+        duckdb.connect(str(workspace.root / "main.duckdb")).close()
+        config = f"snapshots: {'warehouse' if there else '.tailrace/snapshots'}\n{CONFIG}"
+        self.lab = MemoryLab(workspace, SYNC.replace("OVERLAP", str(OVERLAP)), config)
         self.rows, self.high, self.names, self.reads = {}, 100, 0, []
         """By id the copies of a row; the highest cursor there ever was."""
 
@@ -121,9 +130,9 @@ class World:
         return {record["id"]: record["name"] for record in store("first").records("people").values()}
 
 
-def live(workspace, generations):
+def live(workspace, generations, *, there):
     """Generation after generation; at last everything is well, and taken."""
-    world = World(workspace)
+    world = World(workspace, there=there)
     for changes, refused, limit, crash in generations:
         for change in changes:
             world.change(*change)
@@ -141,11 +150,16 @@ def live(workspace, generations):
     return world
 
 
-@pytest.fixture(params=[cursor.MOST_AGAIN, 1], ids=["as it is", "few are read again by key"])
-def most(request, monkeypatch):
-    """How many unsettled rows are read again by their keys."""
-    monkeypatch.setattr(cursor, "MOST_AGAIN", request.param)
+@pytest.fixture(
+    params=[(cursor.MOST_AGAIN, False), (1, False), (2, True)],
+    ids=["as it is", "few are read again by key", "snapshot in the warehouse"],
+)
+def there(request, monkeypatch):
+    """Whether the snapshot is in the warehouse; and how many unsettled rows are read again by their keys."""
+    most, there = request.param
+    monkeypatch.setattr(cursor, "MOST_AGAIN", most)
     in_memory(monkeypatch)
+    return there
 
 
 @settings(
@@ -161,9 +175,9 @@ def most(request, monkeypatch):
     [([("new", 1, 0)], set(), None, None), ([("new", n, 9) for n in range(5)], set(), 1, None), ([], set(), 1, None)]
 )
 @given(generations=GENERATIONS)
-def test_reading_by_cursor_brings_what_reading_all_would(workspace, most, generations):
+def test_reading_by_cursor_brings_what_reading_all_would(workspace, there, generations):
     """Whatever is refused, left for later or cut off: each row arrives as the model has it at last."""
-    world = live(workspace, generations)
+    world = live(workspace, generations, there=there)
     assert world.there == {key: copies[0][0] for key, copies in world.rows.items()}
     event(f"read a part {sum(world.reads)} times")
     with world.lab.project() as project:
@@ -172,10 +186,10 @@ def test_reading_by_cursor_brings_what_reading_all_would(workspace, most, genera
 
 @pytest.mark.slow
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(generations=GENERATIONS)
-def test_reading_by_cursor_brings_what_reading_all_would_in_many_worlds(workspace, most, generations):
+def test_reading_by_cursor_brings_what_reading_all_would_in_many_worlds(workspace, there, generations):
     """The same for many more of them."""
-    world = live(workspace, generations)
+    world = live(workspace, generations, there=there)
     assert world.there == {key: copies[0][0] for key, copies in world.rows.items()}

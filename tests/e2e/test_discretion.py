@@ -78,6 +78,7 @@ class Echo(BaseHTTPRequestHandler):
     """A receiver that repeats what it was sent: per row, or with a status for the whole request."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_HEAD(self):
         self._answer(200, b"")

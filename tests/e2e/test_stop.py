@@ -77,6 +77,7 @@ def receiver():
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_HEAD(self):
             self._answer(204)

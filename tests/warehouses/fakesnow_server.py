@@ -61,6 +61,8 @@ def main() -> None:
     own.append(Route("/tailrace/abandon", abandon, methods=["POST"]))
     app = Starlette(routes=[*own, *(route for route in routes if route.path != LOGIN)])
     listener = socket.create_server(("127.0.0.1", 0))
+    # An answer whose end waits for the client's word that its beginning has come takes 40 ms longer.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(listener.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 

@@ -82,6 +82,8 @@ def main() -> None:
     STATEMENT_RULES.append(casts)
     app.add_api_route("/token", token, methods=["POST"])
     listener = socket.create_server(("127.0.0.1", 0))
+    # An answer whose end waits for the client's word that its beginning has come takes 40 ms longer.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(listener.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 

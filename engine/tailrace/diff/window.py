@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from tailrace.diff.exact import Comparison
     from tailrace.diff.groups import Marks
     from tailrace.diff.hashset import Hashes
+    from tailrace.diff.pinning import Pinning
     from tailrace.diff.probe import Misses
+
+
+def retyped(pinning: Pinning) -> str:
+    """What to say where columns have changed their type, so that rows that were not read are of the old one."""
+    return f"{', '.join(sorted(name[2:] for name in pinning.retyped))} changed its type"
 
 
 class WindowDiff(Diff):

@@ -251,10 +251,6 @@ class _Judge:
         able = self.able(config, plugin, end)
         for path, words in config.misfits(fields=able.fields if able else None):
             self.problem(self.section.at_key(*path), f"{self.section.name(path)} {words}")
-        project = self.draft.config
-        if config.cursor is not None and project is not None and project.snapshots.warehouse is not None:
-            words = "`cursor` cannot go with `snapshots: warehouse`, which compares all rows where they are; leave out "
-            self.problem(self.section.at_key("cursor"), f"{words}one of the two")
         if able and not config.match and config.mode != "append" and able.match == "required":
             words = f"`match` is missing: mode {config.mode} needs the field that identifies a record in "
             self.problem(self.section.at(), f"{words}{config.destination}")

@@ -17,6 +17,7 @@ from tailrace.diff.engine import Diff, Options
 from tailrace.diff.groups import MATCH, digests
 from tailrace.diff.hashset import HashSet, as_series, merged
 from tailrace.diff.probe import Probe
+from tailrace.diff.window import WindowDiff, retyped
 from tailrace.pushdown.narrow import Narrowing
 from tailrace.pushdown.partial import Partial
 from tailrace.pushdown.tables import read, read_near, read_twins
@@ -48,8 +49,12 @@ class Reading:
 STORED = "stored.parquet"
 
 
+LOOKED_UP = 100_000
+"""Rows of a window whose stored ones are looked up by their keys; with more, to compare all there is quicker."""
+
+
 class Unsuited(Exception):
-    """What was left in the warehouse would have to be looked at."""
+    """What was left in the warehouse would have to be looked at; the text says why, where people are told."""
 
 
 def compare(
@@ -74,6 +79,23 @@ def compare(
             except Unsuited:
                 pass
     return _whole(desk, place, spec, folder / "whole", options, reading)
+
+
+def compare_window(
+    desk: Desk,
+    place: tuple[str, Manifest | None, int],
+    rows: ModelRows,
+    spec: DiffSpec,
+    folder: Path,
+    options: Options,
+) -> tuple[ChangeSet, Partial]:
+    """The same of the part of a model that a cursor gives: stored rows that concern it are looked up.
+
+    Unsuited where they cannot be, or that would be the longer way.
+    """
+    table, manifest, revision = place
+    partial = Partial(manifest, revision, folder / STORED)
+    return _Window(rows, partial, spec, folder, options, (desk, table, manifest)).run(), partial
 
 
 def _narrowed(
@@ -112,10 +134,84 @@ def _whole(
                 partial.add(file, stored)
     with reading.whole() as batches:
         rows = ModelRows.from_batches(reading.timed(batches))
-        return _Narrowed(rows, partial, spec, folder, options, None).run(), partial
+        return _Whole(rows, partial, spec, folder, options).run(), partial
 
 
-class _Narrowed(Diff):
+class _Whole(Diff):
+    """A comparison with rows that have all come out of the warehouse, without names."""
+
+    def __init__(self, rows: ModelRows, partial: Partial, spec: DiffSpec, folder: Path, options: Options) -> None:
+        super().__init__(rows, cast("Known", partial), spec, folder, options)
+
+    def _probe(self, journal: Journal) -> Probe:
+        """None of the rows that came out is known to be unchanged."""
+        return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
+
+
+class _There(_Whole):
+    """A comparison with rows of which most are in the warehouse, where those that concern others are looked up."""
+
+    def __init__(
+        self,
+        rows: ModelRows,
+        partial: Partial,
+        spec: DiffSpec,
+        folder: Path,
+        options: Options,
+        place: tuple[Desk, str, Manifest | None],
+    ) -> None:
+        super().__init__(rows, partial, spec, folder, options)
+        self._partial = partial
+        self._desk, self._table, self._manifest = place
+
+    def _twins(self) -> Hashes:
+        """The places of stored rows that share a match value with each other, if there may be any."""
+        spec, partial, manifest = self._spec, self._partial, self._manifest
+        if manifest is None or not (spec.match and manifest.rows):
+            return np.empty(0, np.uint64)
+        if not (partial.shared or partial.folds != spec.fold_match):
+            return np.empty(0, np.uint64)
+        twins = read_twins(self._desk, self._table, manifest, self._matches, self._folds)
+        return partial.bring(twins, self._keys)
+
+    def _near(self, new: Marks, old: Marks, places: Hashes, hits: int) -> Hashes:  # noqa: ARG002 - by place
+        """The places of rows left in the warehouse whose match value one of these rows has as well."""
+        near = [self._repeated]
+        if self._spec.match and not self._by_key and new.rows:
+            fresh = new.match[new.matched & ~HashSet(old.match[old.matched]).contains(new.match)]
+            if fresh.size:
+                near.append(self._beside(fresh))
+        return merged(near, without=places)
+
+    def _beside(self, fresh: Hashes) -> Hashes:
+        rows = pl.scan_parquet(self._folder / PLAIN)
+        wanted = as_series(fresh).implode()
+        chosen = rows.filter(digests(self._spec, rows.collect_schema(), MATCH).is_in(wanted))
+        return self._looked_up(chosen, self._matches, self._folds)
+
+    def _looked_up(self, rows: pl.LazyFrame, names: list[str], folds: list[str]) -> Hashes:
+        """The places of the stored rows that have the values of some rows in those columns."""
+        manifest = self._manifest
+        if manifest is None or not manifest.rows or not set(names) <= manifest.columns.keys():
+            return np.empty(0, np.uint64)
+        values = rows.select(names).drop_nulls().collect(engine="streaming")
+        found = read_near(self._desk, self._table, manifest, values, names, folds)
+        return self._partial.bring(found, self._keys)
+
+    @property
+    def _keys(self) -> list[str]:
+        return [f"k:{name}" for name in self._spec.key]
+
+    @property
+    def _matches(self) -> list[str]:
+        return [f"m:{name}" for name in self._spec.match]
+
+    @property
+    def _folds(self) -> list[str]:
+        return [f"m:{name}" for name in self._spec.fold_match]
+
+
+class _Narrowed(_There):
     """A comparison of which the warehouse has done the part that needs a look at every row."""
 
     def __init__(
@@ -125,55 +221,33 @@ class _Narrowed(Diff):
         spec: DiffSpec,
         folder: Path,
         options: Options,
-        narrowing: Narrowing | None,
+        narrowing: Narrowing,
     ) -> None:
-        super().__init__(rows, cast("Known", partial), spec, folder, options)
-        self._partial, self._narrowing = partial, narrowing
-
-    def _probe(self, journal: Journal) -> Probe:
-        """None of the rows that came out is known to be unchanged."""
-        return Probe(HashSet(np.empty(0, np.uint64)), None, journal)
+        place = (narrowing.desk, narrowing.table, narrowing.manifest)
+        super().__init__(rows, partial, spec, folder, options, place)
+        self._narrowing = narrowing
 
     def _retype(self, misses: Misses) -> None:
-        narrowing = self._narrowing
-        if narrowing is not None and (not narrowing.sound or (self._pinning.retyped and narrowing.counted.hits)):
+        if not self._narrowing.sound or (self._pinning.retyped and self._narrowing.counted.hits):
             raise Unsuited
         super()._retype(misses)
 
-    def _twins(self) -> Hashes:
-        """The places of stored rows that share a match value with each other, if there may be any."""
-        spec, partial = self._spec, self._partial
-        if self._narrowing is None:  # all are here
-            return super()._twins()
-        if not spec.match or not (partial.shared or partial.folds != spec.fold_match):
-            return np.empty(0, np.uint64)
-        desk, table, manifest = self._narrowing.desk, self._narrowing.table, self._narrowing.manifest
-        twins = read_twins(desk, table, manifest, self._matches, self._folds)
-        return partial.bring(twins, [f"k:{name}" for name in spec.key])
 
-    def _near(self, new: Marks, old: Marks, places: Hashes, _hits: int) -> Hashes:
-        """The places of rows left in the warehouse whose match value one of these rows has as well."""
-        near = [self._repeated]
-        if self._narrowing is not None and self._spec.match and not self._by_key and new.rows:
-            fresh = new.match[new.matched & ~HashSet(old.match[old.matched]).contains(new.match)]
-            if fresh.size:
-                near.append(self._beside(fresh))
-        return merged(near, without=places)
+class _Window(WindowDiff, _There):
+    """A comparison of rows that a cursor gave with the stored ones of their keys, and those that share a match value.
 
-    def _beside(self, fresh: Hashes) -> Hashes:
-        narrowing = self._narrowing
-        assert narrowing is not None  # noqa: S101 - the caller has looked
-        rows = pl.scan_parquet(self._folder / PLAIN)
-        wanted = as_series(fresh).implode()
-        chosen = rows.filter(digests(self._spec, rows.collect_schema(), MATCH).is_in(wanted))
-        values = chosen.select(self._matches).collect(engine="streaming")
-        found = read_near(narrowing.desk, narrowing.table, narrowing.manifest, values, self._matches, self._folds)
-        return self._partial.bring(found, [f"k:{name}" for name in self._spec.key])
+    Whatever else is stored was not read.
+    """
 
-    @property
-    def _matches(self) -> list[str]:
-        return [f"m:{name}" for name in self._spec.match]
+    def _retype(self, misses: Misses) -> None:
+        if misses.rows > LOOKED_UP:
+            raise Unsuited(f"{misses.rows:,} rows are new, and all are compared sooner than these are looked up")
+        if self._pinning.retyped:
+            raise Unsuited(retyped(self._pinning))
+        super()._retype(misses)
 
-    @property
-    def _folds(self) -> list[str]:
-        return [f"m:{name}" for name in self._spec.fold_match]
+    def _of_keys(self, misses: Misses) -> Hashes:
+        return self._looked_up(pl.scan_parquet(misses.path), self._keys, [])
+
+    def _among_unread(self, places: Hashes) -> Hashes:
+        return places

@@ -10,6 +10,7 @@ from typing import Any
 
 from tailrace.errors import SnapshotError
 from tailrace.snapshot.identity import Identity
+from tailrace.snapshot.mark import Mark
 from tailrace.values import LogicalType
 
 FORMAT = 1
@@ -41,6 +42,8 @@ class Manifest:
     """The table of the rows within the schema; nothing where it has the name that all have."""
     moved: str = ""
     """Where the rows have been moved to; nothing while they are here."""
+    mark: Mark | None = None
+    """How far the model was read by its cursor, where the sync has one."""
 
     @property
     def fields(self) -> Names:
@@ -79,6 +82,7 @@ class Manifest:
             "folds": sorted(self.folds),
             "moved": self.moved,
             **({"table": self.table} if self.table else {}),
+            **({"mark": self.mark.to_json()} if self.mark else {}),
         }
         return json.dumps(body, ensure_ascii=False)
 
@@ -125,4 +129,5 @@ def _parsed(body: Mapping[str, Any]) -> Manifest:
         folds=frozenset(map(str, body["folds"])),
         moved=str(body["moved"]),
         table=str(body.get("table", "")),
+        mark=Mark.from_json(body["mark"]) if "mark" in body else None,
     )

@@ -16,6 +16,7 @@ from tailrace.failpoints import reach
 from tailrace.pushdown import tables
 from tailrace.pushdown.manifest import Manifest, parse
 from tailrace.pushdown.tables import Schema
+from tailrace.snapshot.mark import KEEP
 from tailrace.snapshot.told import Told, under
 from tailrace.snapshot.work import Workplace
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
     from tailrace.pushdown.desk import Desk, Deskful
     from tailrace.snapshot.identity import Identity
+    from tailrace.snapshot.mark import Keep, Mark
     from tailrace.snapshot.store import Delivered
     from tailrace.values import LogicalType
 
@@ -134,7 +136,13 @@ class WarehouseStore:
         return replace(empty, manifest=parse(body, manifests, identity), revision=int(revision))
 
     def commit(
-        self, snapshot: WarehouseSnapshot, delivered: Delivered, run_id: str, *, digests: Digests | None = None
+        self,
+        snapshot: WarehouseSnapshot,
+        delivered: Delivered,
+        run_id: str,
+        *,
+        digests: Digests | None = None,
+        mark: Mark | Keep | None = KEEP,
     ) -> WarehouseSnapshot:
         """Save the next generation in one transaction; any error leaves the old one in place."""
         from tailrace.pushdown.commit import Commit  # noqa: PLC0415 - whoever only reads need not load what writes
@@ -145,11 +153,21 @@ class WarehouseStore:
             job = Commit(begun, delivered, work)
             with self.moving(snapshot, job.prepare) as desk:
                 manifest = job.run(desk)
+                manifest = manifest if mark == KEEP else replace(manifest, mark=mark)
                 saved = replace(manifest, generation=begun.generation + 1, run_id=run_id, saved_at=self._clock())
                 done = self.save(desk, begun, saved)
         reach("manifest.replaced")
         self._swept(snapshot, done)
         return done
+
+    def set_mark(self, snapshot: WarehouseSnapshot, mark: Mark | None, run_id: str) -> WarehouseSnapshot:
+        """Save how far the model was read, and nothing else: neither generation nor revision moves."""
+        if snapshot.mark == mark:
+            return snapshot
+        begun = self._begun(snapshot, run_id)
+        assert begun.manifest is not None  # noqa: S101 - there is one now
+        with self.moving(snapshot) as desk:
+            return self.save(desk, begun, replace(begun.manifest, mark=mark), step=0)
 
     def _swept(self, before: WarehouseSnapshot, now: WarehouseSnapshot) -> None:
         """Drop tables that a commit has left behind, where it could not do so by itself."""
@@ -193,7 +211,7 @@ class WarehouseStore:
                 if copy is not None:
                     desk.run(f"DROP TABLE IF EXISTS {table}")
                 return snapshot
-            left = replace(left, rows=snapshot.rows - gone)
+            left = replace(left, rows=snapshot.rows - gone, mark=None)  # the model may have them yet
             saved = replace(left, generation=left.generation + 1, run_id=run_id, saved_at=self._clock())
             done = self.save(desk, snapshot, saved)
         self._swept(snapshot, done)
@@ -293,9 +311,9 @@ class WarehouseStore:
         empty = Manifest(snapshot.identity, 0, run_id, self._clock(), {}, 0)
         return replace(snapshot, manifest=empty)
 
-    def save(self, desk: Desk, snapshot: WarehouseSnapshot, manifest: Manifest) -> WarehouseSnapshot:
-        """Put a manifest in place of the one that is there."""
-        mark, identity, revision = desk.words.mark, snapshot.identity, snapshot.revision + 1
+    def save(self, desk: Desk, snapshot: WarehouseSnapshot, manifest: Manifest, *, step: int = 1) -> WarehouseSnapshot:
+        """Put a manifest in place of the one that is there; its revision is that many higher."""
+        mark, identity, revision = desk.words.mark, snapshot.identity, snapshot.revision + step
         at = f"UPDATE {snapshot.schema.manifests(identity)} SET revision = {mark}, body = {mark}"  # noqa: S608
         values: list[object] = [revision, manifest.to_json(), identity.digest, snapshot.revision]
         if desk.words.unmoved:

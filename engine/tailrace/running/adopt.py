@@ -197,7 +197,7 @@ def _save(
     origin = changes.origin if found.rows is changes.rows and not snapshot.rows else None
     done = Settled(entry.run_id, moves, types, pl.concat([settled, left]).sort("seq"), origin)
     # What differs from what was found must be sent, however long ago it changed.
-    save_snapshot(session, sync, save_mark(session, snapshot, None, entry.run_id), done)
+    save_snapshot(session, sync, save_mark(session, sync, snapshot, None, entry.run_id), done)
     files.save_outcomes(sync.name, entry.run_id, outcomes)
     session.finish_files(sync, entry.run_id)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tailrace import memory
 from tailrace.canonical.source import ModelRows
 from tailrace.diff.engine import Diff, Options, diff, refuse_too_many
-from tailrace.diff.window import WindowDiff
+from tailrace.diff.window import WindowDiff, retyped
 from tailrace.errors import WarehouseError
 from tailrace.running.cursor import Unfit, reading
 from tailrace.snapshot.reading import Snapshot
@@ -99,9 +99,9 @@ def _compared(
 
 
 def compared_by_cursor(
-    session: Session, sync: Sync, snapshot: Snapshot, spec: DiffSpec, folder: Path, *, full: bool, clock: Clock
-) -> tuple[ChangeSet, Reading]:
-    """The change set of what is new by the sync's cursor, and how it was read. The folder must be empty.
+    session: Session, sync: Sync, snapshot: AnySnapshot, spec: DiffSpec, folder: Path, *, full: bool, clock: Clock
+) -> tuple[ChangeSet, Snapshot | Partial, Reading]:
+    """The same of what is new by the sync's cursor, and how it was read. The folder must be empty.
 
     All is read where there is no mark to begin at, where the warehouse refuses to compare with it, and where a column
     has changed its type since: rows that were not read are of the old one.
@@ -109,35 +109,39 @@ def compared_by_cursor(
     read = reading(sync, snapshot.mark, full=full)
     compare = partial(_read_by, session, sync, snapshot, spec, clock=clock, full=full)
     if read.mark is None:
-        return compare(folder, read), read
+        return *compare(folder, read), read
     try:
-        changes = compare(folder / "new", read)
-        retyped = sorted(name[2:] for name in changes.origin.pinning.retyped)
-        if not retyped:
-            return changes, read
-        why = f"{', '.join(retyped)} changed its type"
+        changes, known = compare(folder / "new", read)
+        if not changes.origin.pinning.retyped:
+            return changes, known, read
+        why = retyped(changes.origin.pinning)
     except Unfit as error:
         why = str(error)
     read = replace(read, mark=None, why=why, top=None)
-    return compare(folder / "all", read), read
+    return *compare(folder / "all", read), read
 
 
 def _read_by(
     session: Session,
     sync: Sync,
-    snapshot: Snapshot,
+    snapshot: AnySnapshot,
     spec: DiffSpec,
     folder: Path,
     read: Reading,
     *,
     clock: Clock,
     full: bool,
-) -> ChangeSet:
+) -> tuple[ChangeSet, Snapshot | Partial]:
     folder.mkdir(exist_ok=True)
+    if not isinstance(snapshot, Snapshot):
+        if read.mark is None:
+            _find_highest(session, sync, read)
+            return _in_warehouse(session, sync, snapshot, spec, folder, clock, full=full)
+        return _looked_up(session, sync, snapshot, spec, folder, read, clock)
     options = _how(session, sync, snapshot, full=full)
     engine = Diff if read.mark is None else WindowDiff
     with _opened(session, sync, clock, read) as rows:
-        return engine(rows, snapshot, spec, folder, options).run()
+        return engine(rows, snapshot, spec, folder, options).run(), snapshot
 
 
 def _in_warehouse(
@@ -158,6 +162,36 @@ def _in_warehouse(
         rows, projection = _batch_rows(session, sync), sync.projection()
         whole = partial(session.warehouse(sync.warehouse).read, projection, batch_rows=rows)
         return compare(desk, place, projection, spec, folder, options, Reading(whole, rows, clock.timed))
+
+
+def _looked_up(
+    session: Session,
+    sync: Sync,
+    snapshot: WarehouseSnapshot,
+    spec: DiffSpec,
+    folder: Path,
+    read: Reading,
+    clock: Clock,
+) -> tuple[ChangeSet, Partial]:
+    """What is new comes out, and is compared with what the warehouse has stored of it."""
+    from tailrace.pushdown.compare import Unsuited, compare_window  # noqa: PLC0415 - as above
+
+    options = Options(memory=session.project.config.memory)
+    place = (snapshot.table, snapshot.manifest, snapshot.revision)
+    with _about(sync), session.warehouse(sync.warehouse).desk(write=False) as desk:
+        try:
+            with _opened(session, sync, clock, read) as rows:
+                return compare_window(desk, place, rows, spec, folder, options)
+        except Unsuited as error:
+            raise Unfit(str(error)) from error
+
+
+def _find_highest(session: Session, sync: Sync, read: Reading) -> None:
+    """Have the reading know the cursor's highest value, before the rows are looked at: what comes later is new then."""
+    projection = sync.projection().highest(read.config.column)
+    with _about(sync), session.warehouse(sync.warehouse).read(projection) as batches:
+        for _ in read.watched(batches):
+            pass
 
 
 def _faults(session: Session, sync: Sync) -> None:

@@ -87,7 +87,7 @@ def _manifest(source: Snapshot) -> Manifest:
     assert source.manifest is not None  # noqa: S101 - the caller has looked
     held = source.manifest
     empty = Manifest(source.identity, source.generation, held.run_id, held.saved_at, {}, 0)
-    return replace(empty.typed(source.types), shared=source.shared, folds=source.folds)
+    return replace(empty.typed(source.types), shared=source.shared, folds=source.folds, mark=source.mark)
 
 
 def _stored(source: Snapshot) -> Iterator[pl.DataFrame]:
@@ -124,7 +124,8 @@ def _write(session: Session, source: WarehouseSnapshot, manifest: Manifest, fold
     ids = file.rows.collect(["seq", "record_id"])
     outcomes = verdict(ids, "acknowledged").with_columns(ids["record_id"])
     empty = session.store.open(identity)
-    saved = session.store.commit(empty, Delivered(file.rows, types, outcomes, spec), manifest.run_id)
+    delivered = Delivered(file.rows, types, outcomes, spec)
+    saved = session.store.commit(empty, delivered, manifest.run_id, mark=manifest.mark)
     session.store.renumber(saved, manifest.generation, manifest.run_id, manifest.saved_at)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from tailrace.snapshot.mark import KEEP
+
 if TYPE_CHECKING:
     import polars as pl
 
     from tailrace.diff.digests import Digests
     from tailrace.pushdown.store import WarehouseSnapshot
     from tailrace.snapshot.identity import Identity
+    from tailrace.snapshot.mark import Keep, Mark
     from tailrace.snapshot.reading import Snapshot
     from tailrace.snapshot.store import Delivered
     from tailrace.values import LogicalType
@@ -25,9 +28,18 @@ class Store(Protocol):
         """The latest snapshot; an empty one when there is none."""
 
     def commit(
-        self, snapshot: Any, delivered: Delivered, run_id: str, *, digests: Digests | None = None
+        self,
+        snapshot: Any,
+        delivered: Delivered,
+        run_id: str,
+        *,
+        digests: Digests | None = None,
+        mark: Mark | Keep | None = KEEP,
     ) -> AnySnapshot:
         """Save the next generation, durably and at once; an error leaves the old one in place."""
+
+    def set_mark(self, snapshot: Any, mark: Mark | None, run_id: str) -> AnySnapshot:
+        """Save how far the model was read, and nothing else."""
 
     def without(self, snapshot: Any, keys: pl.DataFrame, types: Mapping[str, LogicalType], run_id: str) -> AnySnapshot:
         """Save the next generation without the rows that have one of these keys (`k:`), which are of those types."""

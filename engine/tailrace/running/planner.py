@@ -227,10 +227,9 @@ def _compared(
     session: Session, sync: Sync, snapshot: AnySnapshot, spec: DiffSpec, folder: Path, clock: Clock, *, full: bool
 ) -> tuple[ChangeSet, Snapshot | Partial, Reading | None]:
     """What differs, what tells more of the stored rows, and how the model was read by the sync's cursor."""
-    if sync.config.cursor is None or not isinstance(snapshot, Snapshot):
+    if sync.config.cursor is None:
         return *compared(session, sync, snapshot, spec, folder, full=full, clock=clock), None
-    changes, read = compared_by_cursor(session, sync, snapshot, spec, folder, full=full, clock=clock)
-    return changes, snapshot, read
+    return compared_by_cursor(session, sync, snapshot, spec, folder, full=full, clock=clock)
 
 
 def _read_notes(sync: Sync, read: Reading | None) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ from tailrace.running.result import EXIT_CODES, RunResult
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_mark, save_snapshot
 from tailrace.running.stale import is_stale, why_stale
-from tailrace.snapshot.store import KEEP
+from tailrace.snapshot.mark import KEEP
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import RunStop, StopNow, during, heed
 from tailrace.tagging import working
@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     from tailrace.project import Sync
     from tailrace.running.places import AnySnapshot
     from tailrace.running.session import Session, Target
-    from tailrace.snapshot.mark import Mark
-    from tailrace.snapshot.store import Keep
+    from tailrace.snapshot.mark import Keep, Mark
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +201,7 @@ class _Run:
         """A run that commits no rows notes how far it read, and removes what earlier ones left."""
         lease.renew()
         with suppress(SnapshotError):
-            snapshot = save_mark(self.session, planned.snapshot, self._mark(planned), self.run_id)
+            snapshot = save_mark(self.session, self.sync, planned.snapshot, self._mark(planned), self.run_id)
             self.session.snapshots(self.sync).maintain(snapshot)
 
     def _mark(self, planned: Planned, whole: pl.LazyFrame | None = None) -> Mark | None:
@@ -215,7 +214,7 @@ class _Run:
     def _forget_mark(self, planned: Planned) -> None:
         """Where all was read, what is sent must not meet a mark that speaks of another reading, whatever happens."""
         if planned.read is None or planned.read.mark is None:
-            self.snapshot = save_mark(self.session, planned.snapshot, None, self.run_id)
+            self.snapshot = save_mark(self.session, self.sync, planned.snapshot, None, self.run_id)
 
     def _begin(self, lease: Lease) -> None:
         config = self.sync.config

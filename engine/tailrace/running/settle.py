@@ -18,15 +18,15 @@ from tailrace.planning.payload import numbers
 from tailrace.redact import redact
 from tailrace.running.places import AnySnapshot, Store
 from tailrace.running.session import Session
-from tailrace.snapshot.store import KEEP, Delivered, Snapshot
+from tailrace.snapshot.mark import KEEP
+from tailrace.snapshot.store import Delivered
 from tailrace.state import NewIssue
 
 if TYPE_CHECKING:
     from tailrace.diff.known import Origin
     from tailrace.project import Sync
     from tailrace.rowset import Rows
-    from tailrace.snapshot.mark import Mark
-    from tailrace.snapshot.store import Keep
+    from tailrace.snapshot.mark import Keep, Mark
     from tailrace.state.records import IssueKind
     from tailrace.values import LogicalType
 
@@ -62,7 +62,7 @@ def save_snapshot(session: Session, sync: Sync, snapshot: AnySnapshot, done: Set
     settled = done.outcomes.filter(SETTLED)
     doubted = done.outcomes.filter(pl.col("status") == "unknown")
     if settled.is_empty() and doubted.is_empty():
-        return save_mark(session, snapshot, done.mark, done.run_id)
+        return save_mark(session, sync, snapshot, done.mark, done.run_id)
     store = session.snapshots(sync)
     twin = store.open(snapshot.identity.twin)
     if twin.rows and settled.height:
@@ -71,16 +71,14 @@ def save_snapshot(session: Session, sync: Sync, snapshot: AnySnapshot, done: Set
     spec = done.origin.spec if done.origin is not None else _spec(session, sync, snapshot, done)
     delivered = Delivered(done.rows, done.types, done.outcomes, spec, done.origin)
     digests = session.keeping(sync).digests
-    if isinstance(snapshot, Snapshot):
-        return session.store.commit(snapshot, delivered, done.run_id, digests=digests, mark=done.mark)
-    return store.commit(snapshot, delivered, done.run_id, digests=digests)
+    return store.commit(snapshot, delivered, done.run_id, digests=digests, mark=done.mark)
 
 
-def save_mark(session: Session, snapshot: AnySnapshot, mark: Mark | Keep | None, run_id: str) -> AnySnapshot:
-    """The same snapshot with another mark; snapshots in the warehouse have none."""
-    if mark == KEEP or not isinstance(snapshot, Snapshot):
-        return snapshot
-    return session.store.set_mark(snapshot, mark, run_id)
+def save_mark(
+    session: Session, sync: Sync, snapshot: AnySnapshot, mark: Mark | Keep | None, run_id: str
+) -> AnySnapshot:
+    """The same snapshot with another mark."""
+    return snapshot if mark == KEEP else session.snapshots(sync).set_mark(snapshot, mark, run_id)
 
 
 def _spec(session: Session, sync: Sync, snapshot: AnySnapshot, done: Settled) -> DiffSpec:

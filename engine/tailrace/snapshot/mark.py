@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from tailrace.warehouses.literals import Literal
+    from tailrace.warehouses.literals import Literal as Value
 
+Keep: TypeAlias = Literal["keep"]
+KEEP: Final = "keep"
+"""In place of a mark: that of the generation before."""
 Moment: TypeAlias = int | date | datetime
 """A cursor's value. A `datetime` is exact to the microsecond; with a zone it is UTC."""
 
@@ -28,7 +31,7 @@ class Mark:
     """What that was when all rows were read last."""
     definition: str
     """The hash of the sync as it was defined: of another one the mark says nothing."""
-    again: tuple[tuple[Literal, ...], ...] = ()
+    again: tuple[tuple[Value, ...], ...] = ()
     """Keys of rows that are not settled, one value per column of the key: they are read again wherever they stand."""
 
     @property
@@ -60,7 +63,7 @@ def _is_moment(value: object) -> bool:
     return isinstance(value, int | date) and not isinstance(value, bool)
 
 
-def _tagged(value: Literal) -> list[Any]:
+def _tagged(value: Value) -> list[Any]:
     match value:
         case bool() | int() | str():
             return [type(value).__name__, value]
@@ -75,7 +78,7 @@ def _tagged(value: Literal) -> list[Any]:
 _READ = {"decimal": Decimal, "datetime": datetime.fromisoformat, "date": date.fromisoformat}
 
 
-def _value(tagged: list[Any]) -> Literal:
+def _value(tagged: list[Any]) -> Value:
     kind, value = tagged
     if kind in _READ:
         return _READ[kind](value)  # type: ignore[no-any-return,operator]

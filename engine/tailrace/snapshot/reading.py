@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tailrace.diff.fingerprint import Recipe
     from tailrace.diff.hashset import Hashes, Mask
     from tailrace.rowset import Step
-    from tailrace.snapshot.mark import Mark
     from tailrace.snapshot.segments import Places
 
 _FIXED: dict[str, pl.DataType] = {"record_id": pl.String(), "unknown": UNKNOWN}
@@ -73,11 +72,6 @@ class Snapshot(Told):
     def values(self) -> Values:
         """Whether fields are stored in clear, or as digests of their values."""
         return self.manifest.values if self.manifest else "clear"
-
-    @property
-    def mark(self) -> Mark | None:
-        """How far the model was read by its cursor."""
-        return self.manifest.mark if self.manifest else None
 
     @cached_property
     def readers(self) -> tuple[SegmentReader, ...]:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from tailrace.errors import SnapshotError
 from tailrace.failpoints import reach
 from tailrace.snapshot.identity import Identity
 from tailrace.snapshot.manifest import NAME, Manifest, damaged, parse_manifest
+from tailrace.snapshot.mark import KEEP
 from tailrace.snapshot.reading import Snapshot
 from tailrace.snapshot.storage import LocalStorage, Place, Storage, checked_name
 from tailrace.snapshot.work import Workplace
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tailrace.diff.digests import Digests
     from tailrace.diff.known import Origin
     from tailrace.rowset import Rows
-    from tailrace.snapshot.mark import Mark
+    from tailrace.snapshot.mark import Keep, Mark
     from tailrace.snapshot.segments import Places
     from tailrace.values import LogicalType
 
@@ -36,9 +37,6 @@ __all__ = ["Delivered", "Identity", "Snapshot", "SnapshotStore"]
 
 MOVED: Final = "moved"
 """A file that says where a snapshot was moved to."""
-Keep: TypeAlias = Literal["keep"]
-KEEP: Final = "keep"
-"""In place of a mark: that of the generation before."""
 GRACE: Final = timedelta(hours=1)
 """How long files that no row needs any more stay, for readers that began before."""
 

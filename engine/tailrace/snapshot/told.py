@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from tailrace.canonical import dtype
 from tailrace.canonical.convert import caster
 from tailrace.values import LogicalType
+
+if TYPE_CHECKING:
+    from tailrace.snapshot.mark import Mark
 
 
 class Telling(Protocol):
@@ -35,6 +38,10 @@ class Telling(Protocol):
     @property
     def rows(self) -> int:
         """Rows in it."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far the model was read by its cursor."""
 
 
 class Told:
@@ -66,6 +73,11 @@ class Told:
     def rows(self) -> int:
         """Live rows in it."""
         return self.manifest.rows if self.manifest else 0
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far the model was read by its cursor; None where that is not known, or there is no cursor."""
+        return self.manifest.mark if self.manifest else None
 
 
 def under(rows: pl.LazyFrame, source: Mapping[str, LogicalType], types: Mapping[str, LogicalType]) -> pl.LazyFrame:

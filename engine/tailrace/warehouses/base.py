@@ -29,6 +29,8 @@ class Window:
     """The least cursor to read; None reads all rows."""
     keys: tuple[tuple[Literal, ...], ...] = ()
     """Rows to read whatever their cursor: a value per column of the key."""
+    highest: bool = False
+    """Whether only the highest cursor is read, in one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class Projection:
             *(f"f:{name}" for name in self.fields),
             *([CURSOR] if self.window is not None else []),
         )
+
+    def highest(self, column: str) -> Projection:
+        """One row with the model's highest value of a column, as its cursor."""
+        return Projection(self.model_sql, (), {}, {}, Window(column, highest=True))
 
     def emptied(self) -> Projection:
         """The same columns of no rows: to read it has the warehouse compile all of the mapping, and tell the types."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tailrace.errors import WarehouseError
 from tailrace.project.config import FieldMap
-from tailrace.warehouses.base import Projection
+from tailrace.warehouses.base import Projection, Window
 from tailrace.warehouses.dialects import Dialect
 from tailrace.warehouses.literals import Literal, literal
 from tailrace.warehouses.syntax import expression, single_query
@@ -24,7 +24,7 @@ def compile_projection(projection: Projection, dialect: Dialect) -> str:
     model = single_query(projection.model_sql, dialect.syntax)
     columns = [_column(name, dialect) for name in (*projection.key, *projection.match.values())]
     fields = [_field(name, source, dialect) for name, source in projection.fields.items()]
-    cursor = [] if projection.window is None else [_column(projection.window.column, dialect)]
+    cursor = [] if projection.window is None else [_cursor(projection.window, dialect)]
     selected = _select([f"{sql} AS c{i}" for i, sql in enumerate((*columns, *fields, *cursor))], model)
     return selected + _windowed(projection, dialect)
 
@@ -63,6 +63,11 @@ def _known_type(source: FieldMap) -> pa.DataType | None:
     if source.hash or isinstance(source.value, str):
         return pa.string()
     return pa.bool_() if isinstance(source.value, bool) else None
+
+
+def _cursor(window: Window, dialect: Dialect) -> str:
+    column = _column(window.column, dialect)
+    return f"max({column})" if window.highest else column
 
 
 def _windowed(projection: Projection, dialect: Dialect) -> str:

@@ -8,14 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tailrace.canonical.source import ModelRows
 from tailrace.changes import DiffSpec
-from tailrace.diff.engine import Options
+from tailrace.diff.engine import Options, diff
+from tailrace.diff.window import WindowDiff
 from tailrace.errors import SnapshotError
 from tailrace.project.config import FieldMap
-from tailrace.pushdown.compare import Reading, compare
+from tailrace.pushdown.compare import Reading, Unsuited, compare, compare_window
 from tailrace.pushdown.store import WarehouseStore
 from tailrace.snapshot.identity import Identity
-from tailrace.snapshot.store import Delivered
+from tailrace.snapshot.store import Delivered, SnapshotStore
 from tailrace.warehouses import Projection
 
 IDENTITY = Identity("values", "crm", "00D1", "Contact", ("id",), ("id",))
@@ -330,17 +332,42 @@ class Bench:
         self.store = WarehouseStore(warehouse, "values", work=self.root / "work")
         self.store.forget(identity)
 
+    def folder(self):
+        """An empty one."""
+        return Path(tempfile.mkdtemp(dir=self.root))
+
+    def projection(self, sql):
+        """The sync's view of a model."""
+        match = {name: name for name in self.spec.match}
+        return Projection(sql, self.spec.key, match, {name: FieldMap(column=name) for name in self.spec.fields})
+
     def compare(self, sql, *, full=False):
         """The change set, and how many stored rows came out to be looked at."""
-        folder = Path(tempfile.mkdtemp(dir=self.root))
-        known = self.store.open(self.identity)
-        match = {name: name for name in self.spec.match}
-        projection = Projection(sql, self.spec.key, match, {name: FieldMap(column=name) for name in self.spec.fields})
+        known, projection = self.store.open(self.identity), self.projection(sql)
         with self.warehouse.desk(write=False) as desk:
             reading = Reading(lambda: self.warehouse.read(projection))
             at = (known.table, known.manifest, known.revision)
-            found, partial = compare(desk, at, projection, self.spec, folder, Options(full=full), reading)
+            found, partial = compare(desk, at, projection, self.spec, self.folder(), Options(full=full), reading)
         return found, partial.fetch(partial.live_places()).collect().height
+
+    def window(self, sql):
+        """The change set of rows that a cursor gave, and how many stored ones came out."""
+        known = self.store.open(self.identity)
+        at = (known.table, known.manifest, known.revision)
+        with self.warehouse.desk(write=False) as desk, self.warehouse.read(self.projection(sql)) as batches:
+            rows = ModelRows.from_batches(batches)
+            found, partial = compare_window(desk, at, rows, self.spec, self.folder(), Options())
+        return found, partial.fetch(partial.live_places()).collect().height
+
+    def in_files(self, before, sql):
+        """What a snapshot in files would say of them, after a run of other rows."""
+        files = SnapshotStore(self.root / "files", work=self.root / "work")
+        with self.warehouse.read(self.projection(before)) as batches:
+            rows = ModelRows.from_batches(batches)
+            first = diff(rows, files.open(self.identity), self.spec, self.folder())
+        known = files.commit(files.open(self.identity), delivered(first, self.spec), "run")
+        with self.warehouse.read(self.projection(sql)) as batches:
+            return WindowDiff(ModelRows.from_batches(batches), known, self.spec, self.folder(), Options()).run()
 
     def run(self, sql, *, full=False):
         """Compare, and take all changes for acknowledged."""
@@ -505,6 +532,57 @@ def test_rows_that_were_two_when_a_dead_run_was_recovered_are_found(warehouse, t
     found, _ = bench.compare(f"{one} UNION ALL SELECT 2, 'K@x.io', 'c'")
     assert [(group.reason, group.rows) for group in found.invalid] == [("duplicate_match", 2)]
     assert sum(found.counts.values()) == 0
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_of_a_window_only_what_concerns_it_is_looked_up(warehouse, tmp_path, fold):
+    """What differs, what is new, and whose match value another row holds that was not read: as with files."""
+    spec = DiffSpec(("id",), ("mail",), ("v",), fold_match=frozenset({"mail"} if fold else ()))
+    bench = Bench(warehouse, tmp_path, spec, Identity("windows", "crm", "00D1", "Contact", ("id",), ("mail",)))
+    rows = [(1, "a@x.io", "a"), (2, "b@x.io", "b"), (3, "k@x.io", "c"), (4, "d@x.io", "d"), (5, "e@x.io", "e")]
+    held = " \u212a@X.io" if fold else "k@x.io"  # the Kelvin sign, whose small letter is k
+    read = [(1, "a@x.io", "a"), (2, "b@x.io", "B"), (6, "f@x.io", "f"), (7, held, "g"), (8, "h@x.io", "h")]
+    bench.run(listed(rows))
+    found, out = bench.window(listed([*read, read[-1]]))
+    beside = bench.in_files(listed(rows), listed([*read, read[-1]]))
+    assert (dict(found.counts), found.unchanged, found.model_rows) == ({"insert": 1, "update": 1, "delete": 0}, 1, 6)
+    assert out == 0  # what was looked up is not known from the start
+    assert dict(found.counts) == dict(beside.counts)
+    assert said(found) == said(beside)
+    assert changed(found) == changed(beside)
+    assert (found.partial, found.snapshot_rows, found.unchanged) == (True, 5, beside.unchanged)
+
+
+def test_a_window_is_no_way_to_compare_what_has_another_type(bench):
+    """Rows that were not read are of the old one, so that all must be."""
+    bench.run("SELECT 1 AS id, 1 AS v UNION ALL SELECT 2, 2")
+    with pytest.raises(Unsuited, match="v changed its type"):
+        bench.window("SELECT 1 AS id, 'x' AS v")
+
+
+def test_a_window_of_very_many_rows_is_none(bench, monkeypatch):
+    """They are compared sooner than looked up one by one."""
+    bench.run("SELECT 1 AS id, 'a' AS v")
+    monkeypatch.setattr("tailrace.pushdown.compare.LOOKED_UP", 1)
+    with pytest.raises(Unsuited, match="2 rows are new"):
+        bench.window("SELECT 1 AS id, 'a' AS v UNION ALL SELECT 2, 'b'")
+
+
+def listed(rows):
+    """A model of ids, mails and values."""
+    (first, mail, value), *others = rows
+    selected = [f"SELECT {first} AS id, '{mail}' AS mail, '{value}' AS v"]
+    return " UNION ALL ".join([*selected, *(f"SELECT {key}, '{mail}', '{value}'" for key, mail, value in others)])
+
+
+def said(found):
+    """Invalid rows, whatever their order."""
+    return sorted((group.reason, group.rows, sorted(map(str, group.examples))) for group in found.invalid)
+
+
+def changed(found):
+    """The changes, whatever their order."""
+    return sorted(found.rows.collect(["k:id", "op", "m:mail", "n:v"]).rows(), key=str)
 
 
 def test_a_model_that_gives_other_rows_each_time_is_compared_whole(bench, kind, monkeypatch):

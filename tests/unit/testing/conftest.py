@@ -17,6 +17,7 @@ class Echo(BaseHTTPRequestHandler):
     """Answers each path in its own way, after writing down what it was asked."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def answer(self):
         """Carry the request out, and answer it."""

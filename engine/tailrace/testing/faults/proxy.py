@@ -104,7 +104,10 @@ class FaultProxy:
 
 def _listen(port: int) -> socket.socket:
     try:
-        return socket.create_server((LOOPBACK, port), backlog=512)
+        listener = socket.create_server((LOOPBACK, port), backlog=512)
     except OSError as error:
         words = f"The proxy cannot listen on {LOOPBACK}:{port}: {error.strerror or error}"
         raise UsageError(words, hint="Choose another port, or 0 for a free one.") from error
+    # Accepted connections inherit it: what is passed on in pieces must not wait until the client has acknowledged some.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
