@@ -138,7 +138,7 @@ CHOICES = st.lists(
     max_size=7,
 )
 WALKS = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
-QUICK, LONG = settings(WALKS, max_examples=3), settings(WALKS, max_examples=10)
+QUICK, LONG = settings(WALKS, max_examples=3), settings(WALKS, max_examples=6)
 
 
 def json_text(value):
