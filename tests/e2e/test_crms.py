@@ -158,7 +158,7 @@ def test_a_poison_row_costs_one_row(crm, server):
 
 @pytest.mark.leaves_requests
 @pytest.mark.parametrize("mode", ["mirror", "upsert", "insert", "append"])
-@pytest.mark.parametrize("after", [1, 3, 5])
+@pytest.mark.parametrize("after", [1, 4])
 def test_kill_9_loses_no_row_and_doubles_none(crm, server, mode, after):
     """Killed with a request in flight that lands later, the next run finishes the job: each record once."""
     config = crm.root / "tailrace.yml"

@@ -83,7 +83,10 @@ class Lab:
         return dict(self.workspace.table())
 
 
-@pytest.fixture(params=["duckdb", "postgres", "postgres, with the snapshot"])
+LABS = ("duckdb", "postgres", "postgres, with the snapshot")
+
+
+@pytest.fixture(params=LABS)
 def lab(request, workspace):
     """The people in either."""
     if request.param == "duckdb":
@@ -121,10 +124,13 @@ def test_only_what_is_new_is_read(lab):
     assert (again["status"], again["cursor"]["since"]) == ("nothing_to_do", "2026-11-01T05:30:00Z")
 
 
-@pytest.fixture(params=["in files", "with the snapshot"])
+@pytest.fixture
 def duck(request, workspace):
-    """The people in DuckDB, where it does not matter which warehouse it is, but where the snapshot is."""
-    return Lab(workspace, Duck(workspace), there=request.param != "in files")
+    """The people in DuckDB, where it does not matter which warehouse it is; the snapshot is in files, or there."""
+    return Lab(workspace, Duck(workspace), there=getattr(request, "param", "in files") != "in files")
+
+
+EITHER = pytest.mark.parametrize("duck", ["in files", "with the snapshot"], indirect=True)
 
 
 def test_late_rows_within_the_overlap_are_found_and_those_beyond_wait(lab):
@@ -158,7 +164,11 @@ POINTS = (
 )
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("lab", "point"),
+    [*((LABS[0], point) for point in POINTS), *((LABS[2], point) for point in POINTS[3:6])],
+    indirect=["lab"],
+)
 def test_a_run_that_is_killed_moves_rows_and_mark_or_neither(lab, point):
     """Whatever was sent and saved when it died: what is new arrives, once, and nothing that differs is passed over."""
     lab.put(1, "n1", at(1))
@@ -223,6 +233,7 @@ def test_a_canary_leaves_the_rest_for_later(lab):
     assert lab.there == {key: f"n{key}" for key in range(1, 9)}
 
 
+@EITHER
 def test_rows_that_shared_a_key_are_sound_once_one_has_gone(duck):
     """The one that stays need not change for it."""
     duck.put(1, "n1", at(1))
@@ -238,6 +249,7 @@ def test_rows_that_shared_a_key_are_sound_once_one_has_gone(duck):
     assert duck.there[2] == "good"
 
 
+@EITHER
 def test_an_edit_reads_all_and_taking_it_back_does_too(duck):
     """What was sent as the sync was meanwhile is not what its earlier mark speaks of."""
     duck.put(1, "n1", at(1))
@@ -256,6 +268,7 @@ def test_an_edit_reads_all_and_taking_it_back_does_too(duck):
     assert duck.run()["cursor"]["read"] == "all"
 
 
+@EITHER
 def test_a_run_that_died_while_all_was_read_leaves_no_mark_of_before(duck):
     """Or its rows would be passed over once the edit is taken back."""
     duck.put(1, "n1", at(1))
@@ -268,6 +281,7 @@ def test_a_run_that_died_while_all_was_read_leaves_no_mark_of_before(duck):
     assert duck.there == {1: "n1", 2: "n2"}
 
 
+@EITHER
 def test_full_and_adopt_begin_anew(duck):
     """`--full` reads and sends all; after `adopt` all is compared with what was found."""
     duck.put(1, "n1", at(1))
@@ -283,6 +297,7 @@ def test_full_and_adopt_begin_anew(duck):
     assert duck.there == {1: "n1", 2: "n2"}
 
 
+@EITHER
 def test_a_saved_plan_fits_until_the_mark_has_moved(duck):
     """Also where the run in between had nothing to send."""
     duck.put(1, "n1", at(1))
@@ -372,6 +387,7 @@ def test_what_cannot_go_with_a_cursor_is_refused_by_place(duck):
     assert "the model has no column 'updated'" in told
 
 
+@EITHER
 def test_a_column_that_changes_its_type_is_read_whole(duck):
     """Rows that were not read are of the old type, and must be compared under the new one."""
     duck.source.run("DROP TABLE people", "CREATE TABLE people (id bigint, name bigint, updated_at timestamptz)")
@@ -389,6 +405,7 @@ def test_a_column_that_changes_its_type_is_read_whole(duck):
     assert duck.run()["cursor"] == {"column": "updated_at", "read": "since", "since": "2026-10-31", "why": ""}
 
 
+@EITHER
 def test_an_emptied_window_stops_nothing_and_a_mass_of_invalid_rows_does(duck):
     """Guards judge by the snapshot: an empty window is the ordinary case."""
     for key in range(1, 41):
@@ -427,6 +444,7 @@ def test_unsettled_rows_are_asked_for_by_keys_of_several_columns(request, worksp
     assert lab.there == {1: "n1", 5: "n5", **{key: f"it's \\ {key}" for key in (2, 3, 4)}}
 
 
+@EITHER
 def test_a_match_value_of_a_row_that_was_not_read_is_not_taken_over(duck):
     """Nobody knows whether that row is still there: the new one waits until all rows are read."""
     match = "match: {email: email}\nguards: {max_invalid: off}"
@@ -445,7 +463,6 @@ def test_a_match_value_of_a_row_that_was_not_read_is_not_taken_over(duck):
     assert duck.there == {"same@example.com": "n2"}
 
 
-@pytest.mark.parametrize("duck", ["in files"], indirect=True)
 def test_a_snapshot_without_values_has_a_mark_too(duck):
     """Digests in their place are compared with what is new."""
     duck.edit(CURSOR, "mode: upsert", "mode: upsert\nsnapshot: {values: hashed}")

@@ -89,7 +89,7 @@ def test_after_a_run_the_plan_knows_what_its_calls_left(counted):
     assert cost["quota_left"] == 50_000 - counted.org.counters()["daily_used"]
 
 
-@pytest.mark.parametrize("left", [10, 16, 19, 24, 30])
+@pytest.mark.parametrize("left", [10, 19, 30])
 def test_a_quota_spent_in_the_middle_is_a_clean_stop(counted, left):
     """Wherever it happens, polls included: the run is partial, and the next ones bring every row over once."""
     counted.write("tailrace.yml", (counted.root / "tailrace.yml").read_text().replace("20%", "0%"))
