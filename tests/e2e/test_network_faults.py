@@ -1,5 +1,7 @@
 """The command line against both simulated CRMs, with a network between them that loses, delays and refuses."""
 
+import signal
+
 import pytest
 
 from tailrace.sandbox import SandboxServer
@@ -155,3 +157,28 @@ def test_with_a_fifth_of_requests_going_wrong_everything_arrives_once(crms, seed
     for name, proxy in crms.proxies.items():
         assert proxy.log.forwarded == crms.counted()[name], proxy.log
         assert sum(proxy.log.faults.values()) >= 5, proxy.log
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["ended", "killed"])
+def test_a_request_that_was_tried_again_does_not_land_on_what_the_next_run_sends(crms, killed):
+    """It was given up, and repeated with success; carried out late, it would bring the old values back."""
+    config = crms.workspace.root / "tailrace.yml"
+    config.write_text(config.read_text().replace("settle: 0s, concurrency: 3", "settle: 3s"))
+    hub = ("hub", "--json")
+    crms.workspace.run("run", *hub)
+    first, second = [(1, "First", "p1@example.com", 1), *PEOPLE[1:]], [(1, "Second", "p1@example.com", 1), *PEOPLE[1:]]
+    crms.workspace.people(*first)
+    crms.play(
+        PEACE,
+        Schedule.script([Linger(2.0)], only=lambda request: request.path.endswith(("/batch/upsert", "/batch/update"))),
+    )
+    if killed:
+        env = {"TAILRACE_FAILPOINT": "snapshot.saved:1:kill"}
+        crms.workspace.spawn("run", *hub, code=-signal.SIGKILL, env=env)
+    else:
+        assert crms.workspace.run("run", *hub).json["runs"][0]["retries"] == 1
+    crms.workspace.people(*second)
+    crms.workspace.run("run", *hub)
+    crms.proxies["hub"].settle()
+    assert crms.records()["hub"] == model(second)["hub"], crms.logs()
+    assert crms.workspace.run("run", *hub).json["runs"][0]["status"] == "nothing_to_do"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.sweep.process import Nursery
-from tests.sweep.sweep import Sweep, Tally
+from tests.sweep.sweep import Sweep, Tally, total
 from tests.sweep.worlds import LINGER_S, WORLDS, Mirror, Postgres, World
 
 from tailrace.failpoints import POINTS, Point
@@ -36,6 +36,8 @@ WEIGHTS: Mapping[Fault, float] = {
 TOKENS = {"HUB_TOKEN": "hub-token-of-the-sweep", "SF_SECRET": "sf-secret-of-the-sweep"}
 LANES = 5
 """Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
+PARTS = 2
+"""Sweeps of one world, so that none goes on alone when the others are done."""
 
 
 @dataclass
@@ -91,11 +93,24 @@ def sweep(order: Order) -> list[Tally]:
     """All worlds, `LANES` at once; then those that come by the rarer failpoints, until each was met often enough."""
     os.environ.update(TOKENS)
     kinds = [kind for kind in WORLDS if kind is not Postgres or order.postgres]
-    share = replace(order, points=-(-order.points // len(kinds)), at_random=-(-order.at_random // len(kinds)))
+    tasks = [(kind, part) for kind in kinds for part in _parts(kind, order, len(kinds))]
     with ThreadPoolExecutor(LANES) as pool:
-        tallies = list(pool.map(lambda kind: one(kind, share), kinds))
-        more = list(_lacking(order, dict(zip(kinds, tallies, strict=True))))
-        return tallies + list(pool.map(lambda task: one(*task), more))
+        found = list(pool.map(lambda task: one(*task), tasks))
+        met = {kind: total([t for (of, _), t in zip(tasks, found, strict=True) if of is kind]) for kind in kinds}
+        more = list(_lacking(order, met))
+        return [*met.values(), *pool.map(lambda task: one(*task), more)]
+
+
+def _parts(kind: type[World], order: Order, worlds: int) -> Iterator[Order]:
+    """A world's share; in one part where there is but one database."""
+    parts = 1 if kind is Postgres else PARTS
+    for part in range(parts):
+        yield replace(
+            order,
+            points=-(-order.points // worlds // parts),
+            at_random=-(-order.at_random // worlds // parts),
+            seed=order.seed + 1_000 * part,
+        )
 
 
 def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[type[World], Order]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,6 +59,14 @@ class Tally:
     def killed(self) -> int:
         """All kills."""
         return self.kills.total()
+
+
+def total(tallies: Sequence[Tally]) -> Tally:
+    """What several sweeps of one world came to; the seed is the first one's."""
+    first = tallies[0]
+    counts = {name: sum(getattr(tally, name) for tally in tallies) for name in ("runs", "checks", "rows", "held")}
+    kills = sum((tally.kills for tally in tallies), Counter[str]())
+    return Tally(first.world, first.seed, kills, **counts, faults=[fault for t in tallies for fault in t.faults])
 
 
 class Sweep:

@@ -36,6 +36,7 @@ from tailrace.running.result import EXIT_CODES, RunResult
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_mark, save_snapshot
 from tailrace.running.stale import is_stale, why_stale
+from tailrace.running.strays import landed_at, let_land
 from tailrace.snapshot.mark import KEEP
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
 from tailrace.stopping import RunStop, StopNow, during, heed
@@ -176,6 +177,8 @@ class _Run:
         with session.work.scratch() as folder, self._destination(lease) as destination:
             asked = ask(session, self.sync, self.target, destination, stop=self.stop)
             heed()
+            settle = self.target.config.settle if destination.capabilities.strays else 0.0
+            landed = landed_at(session.state, self.sync.name, settle, but=self.run_id)
             with span("recover"):
                 recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)
@@ -195,6 +198,7 @@ class _Run:
             if not planned.plan.height:
                 self._tidy(lease, planned)
                 return replace(self.known, status="nothing_to_do")
+            let_land(session.state, landed, self.stop, self.log)
             return self._deliver(lease, destination, planned)
 
     def _tidy(self, lease: Lease, planned: Planned) -> None:

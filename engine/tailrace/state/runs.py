@@ -13,7 +13,7 @@ from tailrace.errors import UsageError
 from tailrace.state.database import Database
 from tailrace.state.leases import check_token
 from tailrace.state.records import Counts, RunRecord, RunStatus, Tallies, Upkeep, ending
-from tailrace.state.schema import runs
+from tailrace.state.schema import batches, runs
 from tailrace.state.totals import add_run
 
 
@@ -123,6 +123,13 @@ class Runs(Database):
         """Runs that never recorded an end, oldest first. With the lease held, all of them have died."""
         query = sa.select(runs).where(runs.c.sync == sync, runs.c.status == "running")
         return self._fetch(query.order_by(runs.c.started_at, runs.c.run_id))
+
+    def last_answer(self, run_ids: Collection[str]) -> float | None:
+        """When the last batch of some runs had its outcomes; None where none had."""
+        query = sa.select(sa.func.max(batches.c.settled_at)).where(batches.c.run_id.in_(run_ids))
+        with self.reading() as connection:
+            found: float | None = connection.scalar(query)
+        return found
 
     def _fetch(self, query: sa.Select[Any]) -> list[RunRecord]:
         with self.reading() as connection:

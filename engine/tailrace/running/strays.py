@@ -1,0 +1,54 @@
+"""Requests that were given up may be carried out all the same, later: what a run sends must come after them.
+
+Where a request was repeated with success nobody is in doubt of its rows; but the first one, let through a moment later,
+would put old values over those that the next run sends, and nothing would ever tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tailrace.stopping import during
+
+if TYPE_CHECKING:
+    import logging
+
+    from tailrace.state import RunRecord, StateDB
+    from tailrace.stopping import Stop
+
+_LATEST = 20
+"""Runs that are looked at: more do not end within the time that requests take to land."""
+
+
+def landed_at(state: StateDB, sync: str, settle: float, *, but: str) -> float | None:
+    """When the last request of the sync's earlier runs will have landed, by the state database's clock.
+
+    `settle` is in seconds. None where each request of theirs was answered, or landed long ago. To be asked before those
+    that broke off are recovered, which takes what they had in flight for answered now.
+    """
+    if not settle:
+        return None
+    with state.reading() as connection:
+        since = state.now(connection) - settle
+    doubtful = [run.run_id for run in state.runs(sync, _LATEST) if run.run_id != but and _doubtful(run, since)]
+    last = state.last_answer(doubtful)
+    return None if last is None else last + settle
+
+
+def let_land(state: StateDB, moment: float | None, stop: Stop, log: logging.LoggerAdapter[logging.Logger]) -> None:
+    """Wait until that moment, or until the run is to stop."""
+    if moment is None:
+        return
+    with state.reading() as connection:
+        seconds = moment - state.now(connection)
+    if seconds > 0:
+        log.info("waits %.1f s: requests of an earlier run may be on their way", seconds)
+        with during(stop, "sending"):
+            stop.wait(seconds)
+
+
+def _doubtful(run: RunRecord, since: float) -> bool:
+    """Whether a run may have given a request up that is on its way yet: it did not end, or has only just ended."""
+    if run.finished_at is None:
+        return True
+    return run.finished_at > since and (run.status == "interrupted" or bool(run.tallies.retries or run.tallies.unknown))
