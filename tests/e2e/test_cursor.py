@@ -405,6 +405,41 @@ def test_a_column_that_changes_its_type_is_read_whole(duck):
     assert duck.run()["cursor"] == {"column": "updated_at", "read": "since", "since": "2026-10-31", "why": ""}
 
 
+def test_what_was_never_sent_is_unknown_beside_a_snapshot_there(workspace):
+    """What a NULL left alone is shown as not known, as it is with files."""
+    lab = Lab(workspace, Duck(workspace), there=True)
+    lab.edit(CURSOR, "  name: name", "  name: {column: name, nulls: skip}\n  other: {sql: upper(name)}")
+    lab.source.run(f"INSERT INTO people VALUES (1, NULL, {at(1)}), (2, 'two', {at(1)})")
+    lab.run()
+    lab.put(1, "one", at(2))
+    (change,) = lab.plan()["changes"]
+    assert change["fields"] == {
+        "name": {"old": None, "new": "one", "old_known": False}, "other": {"old": None, "new": "ONE"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("to", ["warehouse", "local"])
+def test_a_snapshot_takes_its_mark_along_when_it_moves(workspace, to):
+    """Also one that never held a row, as the destination refused all of them."""
+    lab = Lab(workspace, Duck(workspace), there=to == "local")
+    lab.put(1, "bad", at(1))
+    with sqlite3.connect(workspace.root / "app.db") as connection:
+        connection.execute("create table people (id integer primary key, name text)")
+    constrained(lab)
+    assert lab.run(code=4)["rejected"] == 1
+    config = CONFIG.format(warehouse=lab.source.config)
+    for place in (to, "local" if to == "warehouse" else "warehouse"):
+        workspace.write("tailrace.yml", f"snapshots: warehouse\n{config}" if place == "warehouse" else config)
+        workspace.run("snapshot", "move", "people", "--to", place)
+        assert lab.plan()["cursor"]["read"] == "since"
+    healed(lab)
+    workspace.run("retry", "people")
+    lab.put(2, "n2", at(5))
+    assert lab.run()["acknowledged"] == 2
+    assert lab.there == {1: "bad", 2: "n2"}
+    assert (lab.run()["status"], lab.plan()["snapshot_rows"]) == ("nothing_to_do", 2)
+
+
 @EITHER
 def test_an_emptied_window_stops_nothing_and_a_mass_of_invalid_rows_does(duck):
     """Guards judge by the snapshot: an empty window is the ordinary case."""

@@ -49,8 +49,9 @@ class Reading:
 STORED = "stored.parquet"
 
 
-LOOKED_UP = 100_000
-"""Rows of a window whose stored ones are looked up by their keys; with more, to compare all there is quicker."""
+LOOKED_UP, STATEMENTS = 100_000, 10
+"""Rows of a window whose stored ones are looked up by their keys, and statements that may take; with more, all are
+compared there."""
 
 
 class Unsuited(Exception):
@@ -240,8 +241,9 @@ class _Window(WindowDiff, _There):
     """
 
     def _retype(self, misses: Misses) -> None:
-        if misses.rows > LOOKED_UP:
-            raise Unsuited(f"{misses.rows:,} rows are new, and all are compared sooner than these are looked up")
+        batch = self._desk.words.batch
+        if misses.rows > (min(LOOKED_UP, STATEMENTS * batch) if batch else LOOKED_UP):
+            raise Unsuited(f"{misses.rows:,} rows are new, which are too many to look each up")
         if self._pinning.retyped:
             raise Unsuited(retyped(self._pinning))
         super()._retype(misses)

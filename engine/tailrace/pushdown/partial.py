@@ -127,7 +127,7 @@ class Partial:
 
     def may_lack(self, columns: Sequence[str]) -> bool:
         """Whether a row may have unknown fields, among those columns."""
-        if self.manifest is None or not self._rows:
+        if self.manifest is None or not (self._rows or self._brought):
             return False
         fields = {name for name in columns if name[:2] == "f:"}
         return any(not fields <= set(layout) for layout in self.manifest.layouts)

@@ -161,13 +161,16 @@ class WarehouseStore:
         return done
 
     def set_mark(self, snapshot: WarehouseSnapshot, mark: Mark | None, run_id: str) -> WarehouseSnapshot:
-        """Save how far the model was read, and nothing else: neither generation nor revision moves."""
+        """Save how far the model was read, and nothing else: the generation stays.
+
+        So does the revision, where manifests are compared under a lock: what was planned on it still holds.
+        """
         if snapshot.mark == mark:
             return snapshot
         begun = self._begun(snapshot, run_id)
         assert begun.manifest is not None  # noqa: S101 - there is one now
         with self.moving(snapshot) as desk:
-            return self.save(desk, begun, replace(begun.manifest, mark=mark), step=0)
+            return self.save(desk, begun, replace(begun.manifest, mark=mark), step=1 if desk.words.copy else 0)
 
     def _swept(self, before: WarehouseSnapshot, now: WarehouseSnapshot) -> None:
         """Drop tables that a commit has left behind, where it could not do so by itself."""
@@ -228,12 +231,13 @@ class WarehouseStore:
     def fill(self, snapshot: WarehouseSnapshot, manifest: Manifest, rows: Iterator[pl.DataFrame]) -> None:
         """Put a whole snapshot that was elsewhere in place of what is here, in one transaction."""
         commits = snapshot.schema.words.commits
-        manifest = replace(manifest, table=tables.fresh_name(snapshot.identity) if commits else "")
+        manifest = replace(manifest, table=tables.fresh_name(snapshot.identity) if commits and manifest.columns else "")
         table = snapshot.schema.rows(snapshot.identity, manifest)
 
         def make(desk: Desk) -> None:
             desk.run(f"DROP TABLE IF EXISTS {table}")
-            tables.create(desk, table, manifest)
+            if manifest.columns:  # else there never was a row, and the first ones make the table
+                tables.create(desk, table, manifest)
 
         with self.moving(snapshot, make) as desk:
             if not commits:

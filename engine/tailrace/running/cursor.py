@@ -37,8 +37,9 @@ OVERLAP_S, OVERLAP_STEPS = 900.0, 1_000
 """How far before its mark a run begins, where the sync does not say: of moments, and of whole numbers."""
 DAY_S = 86_400
 WHOLE, DATE, TIME, ZONED = "a whole number", "a date", "a timestamp", "a timestamp with time zone"
-MOST_AGAIN = 500
-"""So many unsettled rows are read again by their keys; of more, the mark stays where it was."""
+MOST_AGAIN, MOST_TEXT = 500, 30_000
+"""So many unsettled rows are read again by their keys, which have so many characters; of more, the mark stays where it
+was. Redshift has no longer text than 65,535 bytes for the manifest that they are part of."""
 _EPOCH = {True: datetime(1970, 1, 1, tzinfo=UTC), False: datetime(1970, 1, 1)}  # noqa: DTZ001 - naive as the values are
 _PER_S = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -215,7 +216,8 @@ def _again(changes: ChangeSet, settled: pl.LazyFrame | None) -> tuple[tuple[Lite
     keys = dict.fromkeys([*_unsettled(changes, settled), *_set_aside(changes)])
     found = tuple(key for key in keys if key is not None)
     exact = all(is_literal(value) for key in found for value in key)
-    return found if exact and len(found) == len(keys) and len(found) <= MOST_AGAIN else None
+    few = len(found) <= MOST_AGAIN and sum(len(str(value)) for key in found for value in key) <= MOST_TEXT
+    return found if exact and few and len(found) == len(keys) else None
 
 
 def _unsettled(changes: ChangeSet, settled: pl.LazyFrame | None) -> Iterator[tuple[Any, ...]]:

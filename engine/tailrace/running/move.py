@@ -103,8 +103,11 @@ def _to_files(session: Session, store: WarehouseStore, identity: Identity) -> in
         return None
     if not session.store.holds(identity) or session.store.open(identity).generation < source.generation:
         session.store.forget(identity)  # the word that it was moved, or what a broken move left
-        with session.work.scratch() as folder:
-            _write(session, source, source.manifest, folder)
+        if source.manifest.columns:
+            with session.work.scratch() as folder:
+                _write(session, source, source.manifest, folder)
+        else:  # there never was a row, but maybe all of the model was read
+            session.store.set_mark(session.store.open(identity), source.mark, source.manifest.run_id)
     store.leave(source, "local")
     return source.rows
 

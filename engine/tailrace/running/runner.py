@@ -20,6 +20,7 @@ from tailrace.errors import (
     SnapshotError,
     StateError,
     TailraceError,
+    WarehouseError,
 )
 from tailrace.failpoints import reach
 from tailrace.making import Making
@@ -198,13 +199,14 @@ class _Run:
             if not planned.plan.height:
                 self._tidy(lease, planned)
                 return replace(self.known, status="nothing_to_do")
-            let_land(session.state, landed, self.stop, self.log)
+            let_land(session.state, landed, settle, self.stop, self.log)
+            heed()
             return self._deliver(lease, destination, planned)
 
     def _tidy(self, lease: Lease, planned: Planned) -> None:
         """A run that commits no rows notes how far it read, and removes what earlier ones left."""
         lease.renew()
-        with suppress(SnapshotError):
+        with suppress(SnapshotError, WarehouseError):
             snapshot = save_mark(self.session, self.sync, planned.snapshot, self._mark(planned), self.run_id)
             self.session.snapshots(self.sync).maintain(snapshot)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tailrace.stopping import during
-
 if TYPE_CHECKING:
     import logging
 
@@ -35,16 +33,17 @@ def landed_at(state: StateDB, sync: str, settle: float, *, but: str) -> float | 
     return None if last is None else last + settle
 
 
-def let_land(state: StateDB, moment: float | None, stop: Stop, log: logging.LoggerAdapter[logging.Logger]) -> None:
-    """Wait until that moment, or until the run is to stop."""
+def let_land(
+    state: StateDB, moment: float | None, settle: float, stop: Stop, log: logging.LoggerAdapter[logging.Logger]
+) -> None:
+    """Wait until that moment, at most `settle`, or until the run is to stop."""
     if moment is None:
         return
     with state.reading() as connection:
-        seconds = moment - state.now(connection)
+        seconds = min(moment - state.now(connection), settle)  # the clock may have been set back since
     if seconds > 0:
         log.info("waits %.1f s: requests of an earlier run may be on their way", seconds)
-        with during(stop, "sending"):
-            stop.wait(seconds)
+        stop.wait(seconds)
 
 
 def _doubtful(run: RunRecord, since: float) -> bool:
