@@ -27,7 +27,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-all test-slow test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
+.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -60,11 +60,8 @@ test: $(STAMP)  ## all tests but the heavy ones
 check: $(STAMP)  ## lint, types, built wheel, all tests and heavy suites: what CI runs
 	@$(MAKE) lint
 	@# One worker more than cores: servers and pauses are waited for.
-	@$(MAKE) -j2 typecheck test-all WORKERS=3
-
-test-all: export PYTHONHASHSEED = 0
-test-all: $(STAMP)  ## all tests and the heavy suites, with the test of the built wheel
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not live and not sweep" $(ARGS)
+	@$(MAKE) -j2 typecheck test-slow WORKERS=3
+	@$(MAKE) test WORKERS=3
 
 test-slow: export PYTHONHASHSEED = 0
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel

@@ -75,10 +75,7 @@ def by_url(url):
 @pytest.fixture(scope="module")
 def snowflake(snowflake_server, tmp_path_factory):
     """Snowflake's own connector, against fakesnow's server."""
-    # To connect, and to leave, takes longer than what is asked in between; commands that connect are in `tests.e2e`.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tailrace.warehouses.engines.NullPool", sa.QueuePool)
-        opened = open_warehouse("snow", snowflake_server.config("CONFORMANCE"), tmp_path_factory.mktemp("snow"))
+    opened = open_warehouse("snow", snowflake_server.config("CONFORMANCE"), tmp_path_factory.mktemp("snow"))
     yield opened
     opened.close()
 
