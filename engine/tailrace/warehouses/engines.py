@@ -143,7 +143,16 @@ def _create(name: str, url: URL, **options: Any) -> Engine:
             f"warehouse {name!r} cannot be used: {error}", hint="check its entry in tailrace.yml, and its credentials"
         ) from error
     event.listen(engine, "do_connect", partial(_tagged, url))
+    if url.get_backend_name() == "bigquery":
+        _let_unnest_be_cached()
     return engine
+
+
+def _let_unnest_be_cached() -> None:
+    """BigQuery's dialect puts its own `unnest` in place of SQLAlchemy's, of which PostgreSQL's would warn people."""
+    from sqlalchemy_bigquery import base  # noqa: PLC0415 - loaded by now
+
+    base.unnest.inherit_cache = True
 
 
 def _tagged(url: URL, dialect: Dialect, _record: object, args: Sequence[Any], given: Mapping[str, Any]) -> Any:

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from sqlalchemy import create_engine
+from sqlalchemy import ARRAY, Integer, create_engine, func, literal_column, select
 
 from tailrace.errors import WarehouseError
 from tailrace.project.types import Secret, SecretUrl
 from tailrace.project.warehouses import BigQueryConfig, SnowflakeConfig
 from tailrace.stopping import RunStop, StopNow, heeding
-from tailrace.warehouses import open_warehouse
+from tailrace.warehouses import engines, open_warehouse
 from tailrace.warehouses.databricks import DatabricksWarehouse
 from tailrace.warehouses.snowflake import Cancel
 
@@ -361,3 +361,11 @@ def test_a_missing_extra_names_the_install_command(monkeypatch, tmp_path):
     config = PostgresConfig(type="postgres", url=SecretUrl.literal("postgresql://db/ops"))
     with pytest.raises(WarehouseError, match=r"pip install 'tailrace\[postgres\]'"):
         open_warehouse("pg", config, tmp_path)
+
+
+def test_bigquerys_dialect_has_no_query_of_postgresqls_warn():
+    """It registers an `unnest` for all dialects, which SQLAlchemy would say it cannot cache: an error here."""
+    pytest.importorskip("sqlalchemy_bigquery")
+    engines._let_unnest_be_cached()
+    made = select(func.unnest(literal_column("x", ARRAY(Integer))))
+    assert made._generate_cache_key() is not None
