@@ -306,7 +306,11 @@ class Diff:
         spec, snapshot = self._spec, self._snapshot
         if not (spec.match and snapshot.rows) or not (snapshot.shared or snapshot.folds != spec.fold_match):
             return np.empty(0, np.uint64)
-        return snapshot.repeated(role("m", spec.match), self._digested(MATCH))
+        return self._sharing()
+
+    def _sharing(self) -> Hashes:
+        """The places of known rows that share a match value with each other."""
+        return self._snapshot.repeated(role("m", self._spec.match), self._digested(MATCH))
 
     def _digested(self, which: int) -> Step:
         def hashed(lazy: pl.LazyFrame) -> pl.LazyFrame:

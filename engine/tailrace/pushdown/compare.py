@@ -96,7 +96,7 @@ def compare_window(
     """
     table, manifest, revision = place
     partial = Partial(manifest, revision, folder / STORED)
-    return _Window(rows, partial, spec, folder, options, (desk, table, manifest)).run(), partial
+    return _Window(rows, partial, spec, folder, options, (desk, table)).run(), partial
 
 
 def _narrowed(
@@ -106,7 +106,7 @@ def _narrowed(
     partial = Partial(narrowing.manifest, revision, folder / STORED)
     narrowing.count()
     rows = ModelRows.from_batches(reading.timed(narrowing.batches(partial, reading.batch_rows)))
-    changes = _Narrowed(rows, partial, narrowing.spec, folder, options, narrowing).run()
+    changes = _Narrowed(rows, partial, narrowing, folder, options).run()
     counted = narrowing.counted
     told = replace(
         changes,
@@ -159,21 +159,17 @@ class _There(_Whole):
         spec: DiffSpec,
         folder: Path,
         options: Options,
-        place: tuple[Desk, str, Manifest | None],
+        place: tuple[Desk, str],
     ) -> None:
         super().__init__(rows, partial, spec, folder, options)
         self._partial = partial
-        self._desk, self._table, self._manifest = place
+        self._desk, self._table = place
 
-    def _twins(self) -> Hashes:
-        """The places of stored rows that share a match value with each other, if there may be any."""
-        spec, partial, manifest = self._spec, self._partial, self._manifest
-        if manifest is None or not (spec.match and manifest.rows):
-            return np.empty(0, np.uint64)
-        if not (partial.shared or partial.folds != spec.fold_match):
-            return np.empty(0, np.uint64)
+    def _sharing(self) -> Hashes:
+        manifest = self._partial.manifest
+        assert manifest is not None  # noqa: S101 - there are rows
         twins = read_twins(self._desk, self._table, manifest, self._matches, self._folds)
-        return partial.bring(twins, self._keys)
+        return self._partial.bring(twins, self._keys)
 
     def _near(self, new: Marks, old: Marks, places: Hashes, hits: int) -> Hashes:  # noqa: ARG002 - by place
         """The places of rows left in the warehouse whose match value one of these rows has as well."""
@@ -192,7 +188,7 @@ class _There(_Whole):
 
     def _looked_up(self, rows: pl.LazyFrame, names: list[str], folds: list[str]) -> Hashes:
         """The places of the stored rows that have the values of some rows in those columns."""
-        manifest = self._manifest
+        manifest = self._partial.manifest
         if manifest is None or not manifest.rows or not set(names) <= manifest.columns.keys():
             return np.empty(0, np.uint64)
         values = rows.select(names).drop_nulls().collect(engine="streaming")
@@ -215,17 +211,8 @@ class _There(_Whole):
 class _Narrowed(_There):
     """A comparison of which the warehouse has done the part that needs a look at every row."""
 
-    def __init__(
-        self,
-        rows: ModelRows,
-        partial: Partial,
-        spec: DiffSpec,
-        folder: Path,
-        options: Options,
-        narrowing: Narrowing,
-    ) -> None:
-        place = (narrowing.desk, narrowing.table, narrowing.manifest)
-        super().__init__(rows, partial, spec, folder, options, place)
+    def __init__(self, rows: ModelRows, partial: Partial, narrowing: Narrowing, folder: Path, options: Options) -> None:
+        super().__init__(rows, partial, narrowing.spec, folder, options, (narrowing.desk, narrowing.table))
         self._narrowing = narrowing
 
     def _retype(self, misses: Misses) -> None:
