@@ -7,6 +7,8 @@ import time
 import pytest
 from tests.e2e.sources import Duck, Postgres
 
+from tailrace.running import comparing
+
 CONFIG = """\
 lease: 2s
 warehouses:
@@ -403,6 +405,22 @@ def test_a_column_that_changes_its_type_is_read_whole(duck):
     run = duck.run()
     assert run["cursor"]["why"] == "updated_at was a timestamp with time zone and is now a date"
     assert duck.run()["cursor"] == {"column": "updated_at", "read": "since", "since": "2026-10-31", "why": ""}
+
+
+def test_what_arrives_while_all_is_compared_is_new_to_the_next_run(workspace, postgres_database, monkeypatch):
+    """The highest cursor is asked for before that: a row that came after it must not be passed over."""
+    lab = Lab(workspace, Postgres(postgres_database), there=True)
+    lab.put(1, "n1", at(1))
+    compare = comparing._in_warehouse
+
+    def late(*arguments, **named):
+        lab.put(2, "n2", at(9))
+        return compare(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparing, "_in_warehouse", late)
+        assert lab.run()["acknowledged"] == 2
+    assert lab.plan()["cursor"]["since"] == "2026-11-01T00:00:00Z"  # an hour before the first row
 
 
 def test_what_was_never_sent_is_unknown_beside_a_snapshot_there(workspace):
