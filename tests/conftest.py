@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import itertools
+import logging
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 
-from tailrace import redact
+from tailrace import discretion, logs, redact
 
 pytest.register_assert_rewrite("tailrace.testing")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -48,6 +49,24 @@ def own_secrets(monkeypatch):
     monkeypatch.setattr(redact, "_forms", set())
     monkeypatch.setattr(redact, "_pattern", None)
     monkeypatch.setattr(redact, "_tokens", {})
+
+
+@pytest.fixture(autouse=True)
+def own_log():
+    """A command that one test runs in this process must not decide what another test's log holds."""
+    loggers = [logging.getLogger(name) for name in ("", *logs.OWN)]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    root = loggers[0]
+    root.handlers[:] = [handler for handler in root.handlers if not any(map(_is_discreet, handler.filters))]
+    discretion.allow(values=False)
+
+
+def _is_discreet(a_filter):
+    """Whether a handler that has it is the program's own."""
+    return isinstance(a_filter, logs.DiscreetFilter)
 
 
 @pytest.fixture(scope="session")
