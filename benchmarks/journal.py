@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,13 +23,13 @@ from unittest import mock
 
 from benchmarks import report
 from benchmarks.delivery_lab import build, opened
+from benchmarks.processes import measured
 from tailrace.destination import Batch, Outcome
 from tailrace.running import runner
 from tailrace.state import Journal
 from tailrace.testing.memory import MemoryDestination
 from tailrace.testing.plugin import forget_stores
 
-ROOT = Path(__file__).parents[1]
 ROWS = 1_000_000
 LIMIT, ROOM = 0.05, 1_024
 LIBRARIES = ("polars", "pyarrow", "sqlalchemy")
@@ -182,11 +181,8 @@ def middle(samples: Sequence[dict[str, float]], kind: str) -> float:
 def once(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     """One case, in a process of its own."""
     print(f"bench: measuring {name}", file=sys.stderr, flush=True)
-    figures = ("--rows", str(asked.rows), "--rounds", str(asked.rounds))
-    command = [sys.executable, "-m", "benchmarks.journal", "--here", "--cases", name, *figures]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures = ("--rows", asked.rows, "--rounds", asked.rounds)
+    return measured("benchmarks.journal", "--here", "--cases", name, *figures)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,10 +19,10 @@ from unittest import mock
 
 from benchmarks import report
 from benchmarks.delivery_lab import break_off, build, opened, timed
+from benchmarks.processes import measured
 from tailrace.running import runner
 from tailrace.testing.plugin import store
 
-ROOT = Path(__file__).parents[1]
 ROWS = 100_000
 LIMIT_S = 5.0
 CASES = (("upsert", 100), ("upsert", 10_000), ("insert", 100), ("insert", 10_000))
@@ -104,10 +103,7 @@ def section(asked: argparse.Namespace) -> str:
 def once(mode: str, batch_size: int, rows: int) -> dict[str, Any]:
     """One recovery, in a process of its own."""
     print(f"bench: measuring {mode}, batches of {batch_size:,}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "benchmarks.recovery", "--rows", str(rows), "--case", mode, str(batch_size)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return measured("benchmarks.recovery", "--rows", rows, "--case", mode, batch_size)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report, tpch_data
+from benchmarks.processes import measured
 from benchmarks.sink import webhook_sink
 from tailrace.sandbox import SandboxServer
 
@@ -94,10 +95,7 @@ def sweep(project: Path, database: str) -> dict[str, Any]:
 def measure(case: str, project: Path, places: dict[str, str]) -> dict[str, Any]:
     """Take one measurement in a process of its own."""
     say(f"measuring {case}")
-    command = [sys.executable, "-m", "benchmarks.measure", case, str(project)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | places, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return measured("benchmarks.measure", case, project, places=places)
 
 
 def startup() -> float:

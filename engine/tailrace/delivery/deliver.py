@@ -34,6 +34,7 @@ from tailrace.destination import Destination, Operation, Outcome, Row, acknowled
 from tailrace.errors import DestinationError, Retriable
 from tailrace.failpoints import reach
 from tailrace.rowset import Rows
+from tailrace.state.packing import Outcomes
 from tailrace.stopping import during
 
 _CHUNK = 4_096
@@ -243,12 +244,13 @@ class _Delivery:
             part.rows.where(able), part.action, self._numbers, self._journal, self._neighbours.ordered
         ):
             verdict = self._judged(done.outcomes, part)
+            final = Outcomes(verdict.final)
             if done.intended:
-                self._journal.settle(done.number, verdict.final)
+                self._journal.settle(done.number, final)
                 reach("batch.settled")
             self._settle_unsent(done.refused)
             aside += done.aside
-            self._absorb(Done(done.number, part.action, part.round, verdict, done.error))
+            self._absorb(Done(done.number, part.action, part.round, verdict, final, done.error))
             if self._halted:
                 break
             self._fold_in()
@@ -349,14 +351,15 @@ class _Delivery:
         self._flight.took(self._pace - (self._limiter.waited_here - waited))
         reach("batch.sent")
         verdict = self._judged(telling(sent.outcomes.values(), work.kept, work.anew), work)
-        self._journal.settle(work.number, verdict.final)
+        final = Outcomes(verdict.final)
+        self._journal.settle(work.number, final)
         reach("batch.settled")
-        return Done(work.number, work.action, work.round, verdict, sent.error)
+        return Done(work.number, work.action, work.round, verdict, final, sent.error)
 
     def _absorb(self, done: Done | None) -> None:
         if done is None:
             return
-        self._ledger.add(done.number, done.verdict.final)
+        self._ledger.add(done.number, done.final)
         self._again += [(done.action, done.round + 1, seq) for seq in done.verdict.retry]
         self._again += [("upsert", done.round, seq) for seq in done.verdict.upsert]
         if done.error is not None:

@@ -9,6 +9,7 @@ from tailrace.delivery.rows import markers
 from tailrace.delivery.verdict import Verdict
 from tailrace.destination import Batch
 from tailrace.errors import DestinationError
+from tailrace.state.packing import Outcomes
 from tailrace.state.records import Intent
 
 
@@ -43,4 +44,6 @@ class Done:
     action: str
     round: int
     verdict: Verdict
+    final: Outcomes
+    """Those of the verdict."""
     error: DestinationError | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -25,6 +26,15 @@ Columns: TypeAlias = tuple[list[int], list[Status], list[str | None], list[str |
 """seq, status, record_id, code and message of some rows; all lists are of one length."""
 
 
+class Outcomes(tuple[Outcome, ...]):  # noqa: SLOT001 - it keeps its columns
+    """Outcomes of a batch that are taken by column in several places, which are made once."""
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What `columns_of` gives; not to be changed."""
+        return _columns(self)
+
+
 def pack_seqs(seqs: Sequence[int]) -> bytes:
     """Row numbers; a run of neighbours, the usual case, takes two numbers."""
     return _pack(_span(list(seqs)))
@@ -40,6 +50,10 @@ def columns_of(outcomes: Sequence[Outcome]) -> Columns:
 
     Whatever repeats a secret, as a receiver's answer may, is kept without it.
     """
+    return outcomes.columns if isinstance(outcomes, Outcomes) else _columns(outcomes)
+
+
+def _columns(outcomes: Sequence[Outcome]) -> Columns:
     return (
         list(map(int, map(_marker, outcomes))),
         list(map(_status, outcomes)),
