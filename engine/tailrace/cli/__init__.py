@@ -46,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code the product promises."""
     prepare()
     stderr.form = None  # until the command line says otherwise
-    from tailrace.cli.app import app  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
+    from tailrace.cli.app import program  # noqa: PLC0415 - keeps `import tailrace.cli` free of Typer
     from tailrace.cli.common import report, report_fault  # noqa: PLC0415
 
-    arguments = hoist(list(sys.argv[1:] if argv is None else argv))
+    options, words = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
         arm(os.environ.get(VARIABLE))
-        app(args=arguments, prog_name="tailrace")
+        program(next(iter(words), None))(args=options + words, prog_name="tailrace")
     except TailraceError as error:
         report(error)
         sys.exit(error.exit_code)
@@ -76,8 +76,8 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def hoist(arguments: list[str]) -> list[str]:
-    """Move global options to the front, so that they may stand before or after the command."""
+def hoist(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The global options, which may stand before or after the command, and everything else."""
     front: list[str] = []
     rest: list[str] = []
     items = iter(arguments)
@@ -90,4 +90,4 @@ def hoist(arguments: list[str]) -> list[str]:
             front += [item, *(value for value in [next(items, None)] if value is not None)]
         else:
             rest.append(item)
-    return front + rest
+    return front, rest

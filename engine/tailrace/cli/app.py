@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from tailrace.cli import access, baseline, ledger, operate, setup, sync
 from tailrace.cli.common import Globals
@@ -80,3 +83,17 @@ def root(
 
 for module in (setup, sync, ledger, baseline, operate, access):
     module.register(app)
+
+
+def program(command: str | None) -> typer.Typer:
+    """The program, with that command alone if it is one: to make the others ready too takes longer than to load it."""
+    chosen = [info for info in app.registered_commands if info.callback and _name(info) == command]
+    if not chosen:
+        return app
+    alone = copy(app)
+    alone.registered_commands, alone.registered_groups = chosen, []
+    return alone
+
+
+def _name(info: CommandInfo) -> str:
+    return info.name or get_command_name(getattr(info.callback, "__name__", ""))
