@@ -8,11 +8,14 @@ import sys
 
 _COLLECT_AFTER = 50_000
 """New objects between two searches for garbage that refers to itself; Python's own figure is 700."""
+_SWITCH_S = 0.000_2
+"""How long a thread may go on while another waits for its turn; Python's own figure is 5 ms."""
 
 
 def prepare() -> None:
     """To be called before any of the libraries is loaded."""
     _start_lightly()
+    _take_turns()
     _hold_less()
 
 
@@ -23,6 +26,16 @@ def _start_lightly() -> None:
     """
     gc.set_threshold(_COLLECT_AFTER)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def _take_turns() -> None:
+    """Have threads that send wait less for the one that makes the next batches.
+
+    Each step of a transaction, and each piece of an answer, gives the turn away and waits to get it back: with Python's
+    figure a batch that four threads send, of 20 ms each, took 6 ms longer for its two entries in the journal, and takes
+    3 ms longer now.
+    """
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def _hold_less() -> None:

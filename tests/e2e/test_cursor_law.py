@@ -186,7 +186,7 @@ def test_reading_by_cursor_brings_what_reading_all_would(workspace, there, gener
 
 @pytest.mark.slow
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(generations=GENERATIONS)
 def test_reading_by_cursor_brings_what_reading_all_would_in_many_worlds(workspace, there, generations):

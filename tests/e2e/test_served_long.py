@@ -33,7 +33,7 @@ match: {id: id}
 fields: {name: name}
 schedule: {every: 15m}
 """
-RUNS = int(os.environ.get("TAILRACE_SERVED_RUNS", "240"))
+RUNS = int(os.environ.get("TAILRACE_SERVED_RUNS", "180"))
 KEPT_H = 4
 """Hours that runs are kept: 16 of them."""
 WARM = max(110, RUNS // 4)

@@ -35,7 +35,7 @@ def disagreements(world: World, facts: Facts) -> Iterator[str]:
 
 def _row_disagrees(world: World, row: dict[str, Any], records: dict[str, Any]) -> Iterator[str]:
     key, record_id, vendor = row["k:id"], row["record_id"], world.vendor
-    if key in world.vendor.trusted:
+    if key in world.vendor.trusted | world.vendor.taken:
         return
     if record_id is None:
         if not row["unknown"]:
@@ -148,6 +148,7 @@ def _lost(world: World, row: Row, known: dict[str, Any] | None) -> Iterator[str]
             wanted = [row["name"]] if world.appends_changes else names
             record_id = known["record_id"] if known else None
             adopted = known is not None and "Id" not in records.get(record_id, {"Id": key})  # not made by us
+            adopted |= key in world.vendor.taken
             theirs = {record_id for record_id, values in records.items() if values.get("Id") == key}
             adopted |= any("Name" in world.vendor.excused[record] for record in theirs)  # someone else renamed it
             if not adopted and key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.stateful import checks
 from tests.stateful.lab import Life, Process, Twist
-from tests.stateful.vendor import OBJECT
+from tests.stateful.vendor import ALL, OBJECT
 from tests.stateful.world import LEASE_S, Facts, Kind, World
 
 from tailrace.errors import AnswerLost, BatchRejected, Retriable, SnapshotError, StateError, TailraceError
@@ -152,7 +152,8 @@ class Machine(RuleBasedStateMachine):
     def somebody_makes_a_record(self, ref: str) -> None:
         if self.kind.matched and not self.world.vendor.with_ref(ref):
             record = self.world.vendor.put(OBJECT, {"Ref": ref, "Name": "theirs", "Note": "theirs"})
-            self.world.vendor.excused[record] = {"Name", "Note"}
+            # Where no answer comes, a look-up takes it; in mode append nothing is ever written to it then.
+            self.world.vendor.excused[record] = {ALL} if self.kind.mode == "append" else {"Name", "Note"}
 
     @rule(hours=st.sampled_from([0.1, 2, 48]))
     def time_passes(self, hours: float) -> None:
@@ -252,11 +253,20 @@ class Machine(RuleBasedStateMachine):
     @rule(trust=st.booleans(), death=DEATH)
     def adopt(self, *, trust: bool, death: Twist | None) -> None:
         if trust or self.kind.matched:
+            before = self._of_others()
             self._command(lambda process: process.adopt("people", trust=trust), death)
+            if self.kind.mode == "append":  # other modes write to it what is theirs
+                self.world.vendor.taken |= self._of_others() - before
             if trust:
                 # A record belongs to one row: those of model rows' match values are taken to be theirs.
                 theirs = self.world.vendor.made_with({row["ref"] for row in self.world.model.rows})
                 self.world.vendor.trust(set(self.world.model.keys) | theirs)
+
+    def _of_others(self) -> set[int]:
+        """Keys of which the snapshot has a record that was made for another one."""
+        makers = self.world.vendor.makers
+        rows = self.world.facts().snapshot.to_dicts()
+        return {row["k:id"] for row in rows if makers.get(row["record_id"], row["k:id"]) != row["k:id"]}
 
     @rule(death=DEATH)
     def reset(self, death: Twist | None) -> None:

@@ -30,6 +30,8 @@ class Vendor(MemoryStore):
         """Records made, by key and name."""
         self.trusted: set[int] = set()
         """Keys of rows that were taken as delivered on someone's word."""
+        self.taken: set[int] = set()
+        """Keys of rows for which someone had a record looked up, and that of another row has their match value."""
         self.vouched: dict[str, int] = {}
         """What `makers` had of such rows: known again once the record is written again."""
         self.allowed: Counter[int] = Counter()
@@ -65,7 +67,11 @@ class Vendor(MemoryStore):
         self.makers = {record_id: key for record_id, key in self.makers.items() if key not in keys}
 
     def forget(self) -> None:
-        """Whatever is there is no longer known to be ours, and may be made once more."""
+        """Whatever is there is no longer known to be ours, and may be made once more.
+
+        Where no answer comes to that, a look-up takes what was there before.
+        """
+        self.taken |= set(self.makers.values())
         self.makers.clear()
         self.vouched.clear()
         for (key, _), times in self.made.items():
@@ -111,6 +117,7 @@ class Vendor(MemoryStore):
         elif created:
             self.makers[record_id] = key
             self.made[key, str(row.values.get("Name"))] += 1
+            self.taken.discard(key)
         elif record_id in self.makers.keys() | self.vouched:
             self.vouched.pop(record_id, None)
             self.makers[record_id] = key

@@ -21,7 +21,7 @@ from tailrace.delivery.job import DeliveryReport, Job, JournalLike, OnProgress
 from tailrace.delivery.jobs import among, jobs_of
 from tailrace.delivery.ledger import Ledger
 from tailrace.delivery.limiter import Limiter
-from tailrace.delivery.lookup import Finder
+from tailrace.delivery.lookup import Finder, Owned
 from tailrace.delivery.neighbours import Neighbours
 from tailrace.delivery.phases import Part, Vacancies, removals, superseded, writes
 from tailrace.delivery.prepare import Prepared, Preparer, telling
@@ -69,6 +69,7 @@ def deliver(
     first_number: int = 1,
     folder: Path | None = None,
     fold: Fold | None = None,
+    owned: Owned = lambda _ids: (),
 ) -> DeliveryReport:
     """Send all rows of a plan, and say what became of each.
 
@@ -77,7 +78,8 @@ def deliver(
     flight; StopNow, which is raised too, without them. `sleep` (seconds) replaces real waiting.
     Batches are numbered from `first_number`. `fold` is called now and then with what became of the rows so far, with
     nothing in flight; the report then has the outcomes since the last call. Files in the making are in `folder`, or
-    where the system has them. JobLeft is raised where a job goes on that cannot be followed any more.
+    where the system has them. JobLeft is raised where a job goes on that cannot be followed any more. `owned` tells
+    which records rows of the snapshot have.
     """
     delivery = _Delivery(
         job,
@@ -91,6 +93,7 @@ def deliver(
         first_number=first_number,
         folder=folder,
         fold=fold,
+        owned=owned,
     )
     with during(stop, "sending"), delivery:
         delivery.run()
@@ -112,12 +115,13 @@ class _Delivery:
         first_number: int,
         folder: Path | None,
         fold: Fold | None,
+        owned: Owned,
     ) -> None:
         self._job, self._rows, self._journal, self._limiter = job, rows, journal, limiter
         self._height = rows.count()
         self._capabilities = destination.capabilities
         self._retries = Retries(limiter, stop=stop, sleep=sleep)
-        finder = Finder(job, destination, self._retries)
+        finder = Finder(job, destination, self._retries, owned)
         fresh = Fresh(job, rows)
         self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, sleep=sleep or time.sleep)
         self._preparer = Preparer(job, self._capabilities, finder, initial_fields(rows))

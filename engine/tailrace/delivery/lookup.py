@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tailrace.delivery.retry import Retries
 from tailrace.destination import Destination, Record, Row
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from tailrace.delivery.job import Job
 
 _Key = tuple[str, ...]
+Owned: TypeAlias = Callable[[Collection[str]], Collection[str]]
+"""Of some record ids those that rows of the snapshot have."""
 
 
 class Finder:
     """Looks rows up at the destination, with retries."""
 
-    def __init__(self, job: Job, destination: Destination, retries: Retries) -> None:
+    def __init__(self, job: Job, destination: Destination, retries: Retries, owned: Owned = lambda _ids: ()) -> None:
         self._job = job
         self._destination = destination
         self._retries = retries
+        self._owned = owned
         folded = destination.capabilities.case_insensitive_match
         self._forms: list[Callable[[Value], str]] = [_folded if name in folded else _form for name in job.match]
 
@@ -42,6 +45,19 @@ class Finder:
         for record in self._retries.call(lambda: self._ask(values, fields), idempotent=True):
             found.setdefault(self._key(record.match), {})[record.id] = record
         return {row.marker: list(found.get(self._key(row.match), {}).values()) for row in rows}
+
+    def made(self, rows: Sequence[Row]) -> dict[str, list[Record]]:
+        """The same, of rows that the snapshot does not know yet, of records that creating them may have made.
+
+        In mode append each row makes a record of its own, whichever others have its match value: one that another row
+        is known to have is not it.
+        """
+        found = self.find(rows)
+        ids = {record.id for records in found.values() for record in records}
+        if self._job.mode != "append" or not ids:
+            return found
+        owned = frozenset(self._owned(ids))
+        return {marker: [record for record in records if record.id not in owned] for marker, records in found.items()}
 
     def _ask(self, values: Sequence[tuple[Value, ...]], fields: Sequence[str]) -> list[Record]:
         return list(self._destination.find(self._job.object, self._job.match, values, fields))

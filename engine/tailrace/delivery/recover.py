@@ -13,7 +13,7 @@ from tailrace.delivery.fresh import Fresh
 from tailrace.delivery.job import Job
 from tailrace.delivery.jobs import Jobs, jobs_of
 from tailrace.delivery.limiter import Limiter
-from tailrace.delivery.lookup import Finder
+from tailrace.delivery.lookup import Finder, Owned
 from tailrace.delivery.retry import Retries
 from tailrace.delivery.rows import make_batch, make_rows
 from tailrace.delivery.send import Sender, Sent
@@ -66,6 +66,7 @@ def recover(
     limiter: Limiter,
     sleep: Callable[[float], object] = time.sleep,
     folder: Path | None = None,
+    owned: Owned = lambda _ids: (),
 ) -> Recovery:
     """Settle every doubtful batch of a dead run. `job` and `rows` are that run's own.
 
@@ -74,7 +75,7 @@ def recover(
     looked up by match; where that cannot tell, `job.on_unknown` decides. Either comes `job.settle` seconds later, as a
     request of the dead run may still be on its way, and would overtake what is sent now. Jobs are asked
     what became of them, and waited for; those without a receipt never got any data. DestinationError when one cannot
-    be asked.
+    be asked. `owned` tells which records rows of the snapshot have.
     """
     doubts = journal.doubts()
     tally = _Tally(journal)
@@ -88,7 +89,7 @@ def recover(
             tally.settle([(doubt, answers)])
     creates = [doubt for doubt in left if doubt.operation == Operation.CREATE]
     repeated = [doubt for doubt in left if doubt.operation != Operation.CREATE]
-    finder = Finder(job, destination, Retries(limiter, sleep=sleep))
+    finder = Finder(job, destination, Retries(limiter, sleep=sleep), owned)
     sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(job, rows), sleep=_no_wait)
     sent_again = destination.capabilities.strays and any(doubt.operation != LOOKED_UP for doubt in repeated)
     if sent_again or (finder.works and creates):

@@ -153,7 +153,7 @@ class Sender:
         return self._job.mode != "append" or self._fresh(row.marker)
 
     def _look(self, batch: Batch, rows: Sequence[Row], error: AnswerLost, sent: Sent, *, absent: Absent) -> None:
-        found = self._finder.find(rows)
+        found = self._finder.made(rows)
         reach("doubt.looked")
         missing = [row for row in rows if not found[row.marker]]
         for row in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -62,6 +62,13 @@ class WarehouseSnapshot(Told):
         names = [*keys.columns, *(f"m:{name}" for name in self.identity.match)]
         with self.warehouse.desk(write=False) as desk:
             return found_by_key(desk, self, keys, types).select(names)
+
+    def owned(self, ids: Collection[str]) -> set[str]:
+        """Which of these record ids rows of it have."""
+        if self.manifest is None or not self.rows:
+            return set()
+        with self.warehouse.desk(write=False) as desk:
+            return tables.held_ids(desk, self.table, pl.Series(list(ids), dtype=pl.String))
 
     def frame(self) -> pl.DataFrame:
         """All rows, in memory, in the order of their keys: for what is known to be small."""

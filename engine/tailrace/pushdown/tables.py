@@ -205,6 +205,17 @@ def read_near(
     return rows.unique([name for name in rows.columns if name[:2] == "k:"]) if len(found) > 1 else rows
 
 
+def held_ids(desk: Desk, table: str, ids: pl.Series) -> set[str]:
+    """Which of some record ids stored rows have."""
+    words, found = desk.words, set[str]()
+    pair = (words.compared("s.record_id", TEXT), words.compared("v.v0", TEXT))
+    for part in sliced(ids.alias("id").to_frame(), words.batch, words.size):
+        with desk.values(part, {"id": TEXT}) as (given, parameters):
+            sql = f"SELECT s.record_id FROM {_near(words, table, given, [pair])}"  # noqa: S608 - our own names
+            found.update(str(record_id) for (record_id,) in desk.rows(sql, parameters))
+    return found
+
+
 def _near(words: Words, table: str, given: str, pairs: Sequence[tuple[str, str]]) -> str:
     """Where the stored rows come from that have one of the given combinations."""
     own, theirs = zip(*pairs, strict=True)

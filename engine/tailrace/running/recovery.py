@@ -129,7 +129,8 @@ def _look_up(
     past = past_job(sync, target, saved, identity, cast("Mode", run.mode))
     with session.work.scratch() as folder:
         limiter = session.limiter(target)
-        found = look_up_doubtful(past, saved.rows, destination, journal, limiter=limiter, folder=folder)
+        owned = session.snapshot(sync, identity).owned
+        found = look_up_doubtful(past, saved.rows, destination, journal, limiter=limiter, folder=folder, owned=owned)
         limiter.tell()
     if found.error is not None:
         raise found.error

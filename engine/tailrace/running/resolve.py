@@ -14,7 +14,7 @@ from tailrace.planning.payload import numbers
 from tailrace.rowset import Rows
 from tailrace.running.job import past_job
 from tailrace.running.lease import leased
-from tailrace.running.lookup import records_of
+from tailrace.running.lookup import made_of
 from tailrace.running.record import recorded, verdict
 from tailrace.running.recovery import recover
 from tailrace.running.settle import Settled, forget_issues, save_snapshot
@@ -124,10 +124,10 @@ class _Resolution:
                 if job.unlinks and job.lookups:
                     # That a record is there does not tell whether its references are, unless it was created with them.
                     told &= pl.col("action") == "create"
-                found = self._looked_up(job, frame.filter(told))
+                found = self._looked_up(job, identity, frame.filter(told))
                 return pl.concat([found, _sent_again(frame.filter(~told), "RESEND", UNSEEN)])
             case "look_up":
-                return self._looked_up(self._past_job(saved, identity), frame)
+                return self._looked_up(self._past_job(saved, identity), identity, frame)
 
     def _past_job(self, saved: SavedRun, identity: Identity) -> Job:
         """Where and how the rows were sent, which the sync may say otherwise today; UsageError if we cannot look."""
@@ -146,12 +146,13 @@ class _Resolution:
         mode = cast("Mode", self._session.state.run(saved.run_id).mode)
         return past_job(self._sync, self._target, saved, identity, mode)
 
-    def _looked_up(self, past: Job, frame: pl.DataFrame) -> pl.DataFrame:
+    def _looked_up(self, past: Job, identity: Identity, frame: pl.DataFrame) -> pl.DataFrame:
         # As in delivery: in append only of rows new to the snapshot a record tells that this change arrived.
         tells = (pl.col("op") == "insert") | pl.lit(past.mode != "append")
         asked, untold = frame.filter(tells), frame.filter(~tells)
         limiter = self._session.limiter(self._target, read_only=True)
-        records = records_of(past, asked, self._destination, limiter)
+        owned = self._session.snapshot(self._sync, identity).owned
+        records = made_of(past, asked, self._destination, limiter, owned)
         present = pl.Series([bool(each) for each in records], dtype=pl.Boolean)
         ids = [each[0].id if len(each) == 1 else None for each in records if each]
         found = verdict(asked.filter(present), "acknowledged", "FOUND", FOUND)

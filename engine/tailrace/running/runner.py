@@ -350,6 +350,7 @@ class _Run:
                 stop=self.stop,
                 folder=folder,
                 fold=partial(self._fold, lease, planned),
+                owned=partial(self._owned, planned),
             )
             told |= {"acknowledged": report.acknowledged, "rejected": report.rejected, "calls": report.calls}
         seconds = {**planned.seconds, "deliver": time.perf_counter() - started}
@@ -361,6 +362,9 @@ class _Run:
         with during(self.stop, "saving"), span("save"):
             self._settle(lease, planned, report)
         return delivered
+
+    def _owned(self, planned: Planned, ids: Collection[str]) -> Collection[str]:
+        return (self.snapshot or planned.snapshot).owned(ids)
 
     def _make_fields(self, destination: Destination, planned: Planned) -> None:
         """Make what the object lacks, where the sync says so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -201,6 +201,11 @@ class Snapshot(Told):
         return self._joined(
             reader.places(np.flatnonzero(_alive(reader) & reader.holds_ids(wanted))) for reader in self.readers
         )
+
+    def owned(self, ids: Collection[str]) -> set[str]:
+        """Which of these record ids rows of it have."""
+        places = self.with_ids(pl.Series(list(ids), dtype=pl.String))
+        return set(self.fetch(places, self.columns[:1]).collect()["record_id"])
 
     def fetch(self, places: Places, columns: Sequence[str] | None = None) -> pl.LazyFrame:
         """Rows in the order of their places: those columns (None: all), `record_id`, `unknown`, `loc`."""

@@ -138,7 +138,7 @@ CHOICES = st.lists(
     max_size=7,
 )
 WALKS = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
-QUICK, LONG = settings(WALKS, max_examples=3), settings(WALKS, max_examples=6)
+QUICK, LONG = settings(WALKS, max_examples=3), settings(WALKS, max_examples=4)
 
 
 def json_text(value):
@@ -295,6 +295,22 @@ def test_fields_and_policies_may_come_and_go(warehouse, steps):
 def test_outcomes_may_be_taken_in_piece_by_piece_and_twice(warehouse, pieces, steps):
     """Checkpoints, and the recovery of a run that died at one, give the snapshot that one commit would have given."""
     walk(warehouse, steps, pieces)
+
+
+def test_it_knows_which_records_its_rows_have(warehouse):
+    """Whatever their ids look like; and none where it has no rows."""
+    plain = DiffSpec(("id", "no"), ("ext",), ("text",))
+    made = [
+        {"id": text, "no": no, "ext": f"{text}{no}", **dict.fromkeys(FIELDS)}
+        for no in (1, 2)
+        for text in ("a", "A", "'")
+    ]
+    with tempfile.TemporaryDirectory() as root:
+        world = World(warehouse, root)
+        assert world.store.open(IDENTITY).owned(["Ra1"]) == set()
+        world.step(made, plain, [DONE])
+        asked = ["Ra1", "ra1", "RA2", "R'1", "R'3", "Ra1 ", ""]
+        assert world.store.open(IDENTITY).owned(asked) == {"Ra1", "RA2", "R'1"}
 
 
 @pytest.mark.slow

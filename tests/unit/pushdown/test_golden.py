@@ -36,11 +36,13 @@ from tailrace.pushdown.mysql import MySQLDesk
 from tailrace.pushdown.redshift import RedshiftDesk
 from tailrace.pushdown.snowflake import SnowflakeDesk
 from tailrace.snapshot.identity import Identity
+from tailrace.snapshot.mark import Mark
 from tailrace.values import KINDS, LogicalType
 from tailrace.warehouses.dialects import Dialect
 
 FOLDER = Path(__file__).parent / "golden"
 IDENTITY = Identity("people", "crm", "00D1", "Contact", ("id", "no"), ("mail",))
+MARK = Mark("at", 7, 5, "0123abcd")
 SPEC = DiffSpec(
     ("id", "no"), ("mail",), ("age", "born", "name", "pay"), frozenset({"name"}), frozenset(), frozenset({"pay"})
 )
@@ -232,6 +234,8 @@ def story(server, root, monkeypatch):
     keys = pl.DataFrame({"k:id": ["a"], "k:no": [1]})
     types = {"k:id": LogicalType("string"), "k:no": LogicalType("int64")}
     chapter("rows are looked up", lambda: bench.store.open(IDENTITY).held(keys, types))
+    chapter("records are looked up", lambda: bench.store.open(IDENTITY).owned(["r1", "r2"]))
+    chapter("how far it was read", lambda: bench.store.set_mark(bench.store.open(IDENTITY), MARK, "run"))
     chapter("rows are taken out", lambda: bench.store.without(bench.store.open(IDENTITY), keys, types, "run"))
     chapter("records and match values of others", lambda: _others(server, snapshot))
     everything = {f"f:{kind}": LogicalType(kind, 2 if kind == "decimal" else None) for kind in KINDS}

@@ -172,6 +172,16 @@ def test_dropped_rows_are_gone_and_the_others_stay(sync):
     assert save(sync, "1", "2", "3").said == {1: ("insert", {"a", "b"})}
 
 
+def test_it_knows_which_records_its_rows_have(sync):
+    """Of those that are asked for; those of rows that are gone are nobody's."""
+    assert sync.open().owned({"R1"}) == set()
+    save(sync, "1", "2", "3")
+    snapshot = sync.open()
+    assert snapshot.owned({"R1", "R2", "R9"}) == {"R1", "R2"}
+    sync.store.drop(snapshot, snapshot.with_ids(pl.Series(["R1"])), "reset")
+    assert sync.open().owned(["R1", "R2"]) == {"R2"}
+
+
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/etc", "a\\b", "a\0b"])
 def test_no_name_leads_out_of_the_root(sync, name):
     """A sync's name is one folder below the root, or an error."""

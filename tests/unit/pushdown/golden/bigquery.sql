@@ -185,6 +185,22 @@ SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff
 SELECT s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM (SELECT DISTINCT CAST(v.v0 AS BYTES) AS d0, v.v1 AS d1 FROM (SELECT j.t0 AS v0, CAST(j.t1 AS INT64) AS v1 FROM UNNEST(?) AS j) AS v) AS d JOIN `values`.snapshot_439929f4f66506ff_1 AS s ON CAST(s.k0 AS BYTES) = d.d0 AND s.k1 = d.d1;
 
 
+-- records are looked up
+
+SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;
+
+SELECT s.record_id FROM (SELECT DISTINCT CAST(v.v0 AS BYTES) AS d0 FROM (SELECT j.t0 AS v0 FROM UNNEST(?) AS j) AS v) AS d JOIN `values`.snapshot_439929f4f66506ff_1 AS s ON CAST(s.record_id AS BYTES) = d.d0;
+
+
+-- how far it was read
+
+SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;
+
+SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;
+
+UPDATE `values`.tailrace_snapshots_c9022680_439929f4f66506ff SET revision = ?, body = ? WHERE digest = ? AND revision = ? AND COALESCE(JSON_VALUE(IF(body = '', '{}', body), '$.table'), '') = ?;
+
+
 -- rows are taken out
 
 SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;

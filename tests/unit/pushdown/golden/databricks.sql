@@ -257,6 +257,30 @@ SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff
 SELECT s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM (SELECT DISTINCT CAST(v.v0 AS BINARY) AS d0, v.v1 AS d1 FROM (SELECT j.r[0] AS v0, CAST(j.r[1] AS BIGINT) AS v1 FROM (SELECT EXPLODE(FROM_JSON(?, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS r) AS j) AS v) AS d JOIN `values`.snapshot_439929f4f66506ff_1 AS s ON CAST(s.k0 AS BINARY) = d.d0 AND s.k1 = d.d1;
 
 
+-- records are looked up
+
+DESCRIBE TABLE `values`.tailrace_snapshots_c9022680_439929f4f66506ff;
+
+SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;
+
+SELECT s.record_id FROM (SELECT DISTINCT CAST(v.v0 AS BINARY) AS d0 FROM (SELECT j.r[0] AS v0 FROM (SELECT EXPLODE(FROM_JSON(?, 'ARRAY<ARRAY<STRING>>', MAP('mode', 'FAILFAST'))) AS r) AS j) AS v) AS d JOIN `values`.snapshot_439929f4f66506ff_1 AS s ON CAST(s.record_id AS BINARY) = d.d0;
+
+
+-- how far it was read
+
+DESCRIBE TABLE `values`.tailrace_snapshots_c9022680_439929f4f66506ff;
+
+SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;
+
+DESCRIBE TABLE `values`.tailrace_snapshots_c9022680_439929f4f66506ff;
+
+DESCRIBE TABLE `values`.tailrace_snapshots_c9022680_439929f4f66506ff;
+
+SELECT revision, body FROM `values`.tailrace_snapshots_c9022680_439929f4f66506ff WHERE digest = ?;
+
+UPDATE `values`.tailrace_snapshots_c9022680_439929f4f66506ff SET revision = ?, body = ? WHERE digest = ? AND revision = ? AND COALESCE(GET_JSON_OBJECT(body, '$.table'), '') = ?;
+
+
 -- rows are taken out
 
 DESCRIBE TABLE `values`.tailrace_snapshots_c9022680_439929f4f66506ff;

@@ -381,6 +381,68 @@ SELECT s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM (SELECT DISTINCT
 ROLLBACK;
 
 
+-- records are looked up
+
+SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+
+START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
+
+SELECT revision, body FROM `values`.tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+
+START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
+
+SELECT s.record_id FROM (SELECT DISTINCT v.v0 AS d0 FROM (SELECT t0 AS v0 FROM JSON_TABLE(%s, '$[*]' COLUMNS (t0 LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PATH '$[0]')) AS j) AS v) AS d STRAIGHT_JOIN `values`.snapshot_439929f4f66506ff_1 AS s ON s.record_id = d.d0;
+
+ROLLBACK;
+
+
+-- how far it was read
+
+SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+
+START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
+
+SELECT revision, body FROM `values`.tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+SET SESSION innodb_lock_wait_timeout = 600;
+
+SET SESSION TRANSACTION READ WRITE;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
+
+SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+START TRANSACTION;
+
+INSERT INTO `values`.tailrace_snapshots (digest, sync, revision, body) VALUES (%s, %s, 0, '') ON DUPLICATE KEY UPDATE digest = VALUES(digest);
+
+SELECT 1 FROM `values`.tailrace_snapshots WHERE digest = %s FOR UPDATE;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s;
+
+SELECT revision, body FROM `values`.tailrace_snapshots WHERE digest = %s;
+
+UPDATE `values`.tailrace_snapshots SET revision = %s, body = %s WHERE digest = %s AND revision = %s;
+
+COMMIT;
+
+
 -- rows are taken out
 
 SET SESSION innodb_lock_wait_timeout = 600;

@@ -307,6 +307,56 @@ SELECT s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM [values].snapsho
 ROLLBACK;
 
 
+-- records are looked up
+
+SET XACT_ABORT ON; SET NOCOUNT OFF; SET LOCK_TIMEOUT 600000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+BEGIN TRANSACTION;
+
+SELECT 1 FROM sys.tables AS t JOIN sys.schemas AS c ON c.schema_id = t.schema_id WHERE c.name = %s AND t.name = %s;
+
+SELECT revision, body FROM [values].tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+SET XACT_ABORT ON; SET NOCOUNT OFF; SET LOCK_TIMEOUT 600000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+BEGIN TRANSACTION;
+
+SELECT s.record_id FROM [values].snapshot_439929f4f66506ff_1 AS s WHERE EXISTS (SELECT 1 FROM (SELECT j.t0 AS v0 FROM OPENJSON(CAST(%s AS NVARCHAR(MAX))) WITH (t0 NVARCHAR(MAX) '$[0]') AS j) AS v WHERE (s.record_id COLLATE Latin1_General_BIN2 + N'.') = (v.v0 COLLATE Latin1_General_BIN2 + N'.'));
+
+ROLLBACK;
+
+
+-- how far it was read
+
+SET XACT_ABORT ON; SET NOCOUNT OFF; SET LOCK_TIMEOUT 600000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+BEGIN TRANSACTION;
+
+SELECT 1 FROM sys.tables AS t JOIN sys.schemas AS c ON c.schema_id = t.schema_id WHERE c.name = %s AND t.name = %s;
+
+SELECT revision, body FROM [values].tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+SET XACT_ABORT ON; SET NOCOUNT OFF; SET LOCK_TIMEOUT 600000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+
+SELECT 1 FROM sys.tables AS t JOIN sys.schemas AS c ON c.schema_id = t.schema_id WHERE c.name = %s AND t.name = %s;
+
+BEGIN TRANSACTION;
+
+INSERT INTO [values].tailrace_snapshots (digest, sync, revision, body) SELECT %s, %s, 0, N'' WHERE NOT EXISTS (SELECT 1 FROM [values].tailrace_snapshots AS o WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE o.digest = %s);
+
+SELECT 1 FROM sys.tables AS t JOIN sys.schemas AS c ON c.schema_id = t.schema_id WHERE c.name = %s AND t.name = %s;
+
+SELECT revision, body FROM [values].tailrace_snapshots WHERE digest = %s;
+
+UPDATE [values].tailrace_snapshots SET revision = %s, body = %s WHERE digest = %s AND revision = %s;
+
+COMMIT;
+
+
 -- rows are taken out
 
 SET XACT_ABORT ON; SET NOCOUNT OFF; SET LOCK_TIMEOUT 600000; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;

@@ -337,6 +337,50 @@ SELECT s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapsho
 ROLLBACK;
 
 
+-- records are looked up
+
+BEGIN READ ONLY;
+
+SELECT 1 FROM pg_catalog.pg_tables WHERE LOWER(schemaname) = LOWER(%s) AND tablename = %s;
+
+SELECT revision, body FROM "values".tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+BEGIN READ ONLY;
+
+SELECT s.record_id FROM "values".snapshot_439929f4f66506ff_1 AS s WHERE EXISTS (SELECT 1 FROM (SELECT CAST(%s AS VARCHAR(65535)) AS v0 UNION ALL SELECT CAST(%s AS VARCHAR(65535))) AS v WHERE TO_VARBYTE(s.record_id, 'utf8') = TO_VARBYTE(v.v0, 'utf8'));
+
+ROLLBACK;
+
+
+-- how far it was read
+
+BEGIN READ ONLY;
+
+SELECT 1 FROM pg_catalog.pg_tables WHERE LOWER(schemaname) = LOWER(%s) AND tablename = %s;
+
+SELECT revision, body FROM "values".tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+SELECT 1 FROM pg_catalog.pg_tables WHERE LOWER(schemaname) = LOWER(%s) AND tablename = %s;
+
+BEGIN;
+
+LOCK TABLE "values".tailrace_snapshots;
+
+INSERT INTO "values".tailrace_snapshots (digest, sync, revision, body) SELECT CAST(%s AS VARCHAR(64)), CAST(%s AS VARCHAR(65535)), 0, '' WHERE NOT EXISTS (SELECT 1 FROM "values".tailrace_snapshots AS o WHERE o.digest = %s);
+
+SELECT 1 FROM pg_catalog.pg_tables WHERE LOWER(schemaname) = LOWER(%s) AND tablename = %s;
+
+SELECT revision, body FROM "values".tailrace_snapshots WHERE digest = %s;
+
+UPDATE "values".tailrace_snapshots SET revision = %s, body = %s WHERE digest = %s AND revision = %s;
+
+COMMIT;
+
+
 -- rows are taken out
 
 BEGIN READ ONLY;

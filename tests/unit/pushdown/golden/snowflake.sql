@@ -313,6 +313,50 @@ SELECT s.k0, s.k1, s.m0, s.f0, s.f1, s.record_id, s.layout FROM "values".snapsho
 ROLLBACK;
 
 
+-- records are looked up
+
+BEGIN;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = UPPER(%s);
+
+SELECT revision, body FROM "values".tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+BEGIN;
+
+SELECT s.record_id FROM "values".snapshot_439929f4f66506ff_1 AS s WHERE EXISTS (SELECT 1 FROM (SELECT j.value[0]::VARCHAR AS v0 FROM TABLE(FLATTEN(INPUT => PARSE_JSON(%s))) AS j) AS v WHERE s.record_id = v.v0);
+
+ROLLBACK;
+
+
+-- how far it was read
+
+BEGIN;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = UPPER(%s);
+
+SELECT revision, body FROM "values".tailrace_snapshots WHERE digest = %s;
+
+ROLLBACK;
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = UPPER(%s);
+
+BEGIN;
+
+UPDATE "values".tailrace_snapshots SET revision = revision + 1 WHERE digest = '';
+
+INSERT INTO "values".tailrace_snapshots (digest, sync, revision, body) SELECT %s, %s, 0, '' FROM "values".tailrace_snapshots AS l WHERE l.digest = '' AND NOT EXISTS (SELECT 1 FROM "values".tailrace_snapshots AS o WHERE o.digest = %s);
+
+SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = UPPER(%s);
+
+SELECT revision, body FROM "values".tailrace_snapshots WHERE digest = %s;
+
+UPDATE "values".tailrace_snapshots SET revision = %s, body = %s WHERE digest = %s AND revision = %s;
+
+COMMIT;
+
+
 -- rows are taken out
 
 BEGIN;
