@@ -145,7 +145,8 @@ SECTION = """\
 ## The journal
 
 Measured by `python -m benchmarks.journal --rows {rows}`, {when}. A first run in batches of 100 rows, without any rate
-limit: the whole run from query to snapshot, with the journal and with one that does nothing, in turns in one process.
+limit: the whole run from query to snapshot, with the journal and with one that does nothing, in turns in one process
+that is tuned as the program's is ([why](decisions/0039-processes-of-our-own.md)).
 The destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
 largest there can be. In the other cases each request takes 20 ms. A ratio is of medians; room is that of the state
 database and its write-ahead log when all is sent.
