@@ -2,7 +2,7 @@
 
 The same run is made with the journal, and with one that does nothing, in turns and in one process, so that whatever
 else the machine does meets both. The destination is a store in the same process: the hardest case, as whatever the
-journal costs stands beside next to nothing. Then it is one whose requests take 20 ms each, as those over a network do.
+journal costs stands beside next to nothing. Then it is one whose requests take 20 ms each, as those over a network do, or 100.
 Room on disk is that of the state database with its write-ahead log at the end of sending, before anything is folded.
 """
 
@@ -56,6 +56,7 @@ CASES = {
         Case("upsert, 20 ms a request", "upsert", 0.02, 1, 0.1),
         Case("upsert, 20 ms a request, 4 at once", "upsert", 0.02, 4, 0.25),
         Case("create, 20 ms a request, 4 at once", "append", 0.02, 4, 0.25),
+        Case("create, 100 ms a request, 4 at once", "append", 0.1, 4, 0.1),
     )
 }
 
@@ -148,7 +149,7 @@ Measured by `python -m benchmarks.journal --rows {rows}`, {when}. A first run in
 limit: the whole run from query to snapshot, with the journal and with one that does nothing, in turns in one process
 that is tuned as the program's is ([why](decisions/0039-processes-of-our-own.md)).
 The destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
-largest there can be. In the other cases each request takes 20 ms. A ratio is of medians; room is that of the state
+largest there can be. In the other cases each request takes its time. A ratio is of medians; room is that of the state
 database and its write-ahead log when all is sent.
 
 | run | rows | with | without | ratio | CPU, ratio | must | | room a row |
