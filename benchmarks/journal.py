@@ -2,8 +2,9 @@
 
 The same run is made with the journal, and with one that does nothing, in turns and in one process, so that whatever
 else the machine does meets both. The destination is a store in the same process: the hardest case, as whatever the
-journal costs stands beside next to nothing. Then it is one whose requests take 20 ms each, as those over a network do, or 100.
-Room on disk is that of the state database with its write-ahead log at the end of sending, before anything is folded.
+journal costs stands beside next to nothing. Then it is one whose requests take 20 ms each, as those over a network
+do, or 100. Room on disk is that of the state database with its write-ahead log at the end of sending, before anything
+is folded.
 """
 
 from __future__ import annotations

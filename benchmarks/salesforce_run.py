@@ -153,6 +153,7 @@ def send(rows: int, folder: Path) -> int:
                 limiter=session.limiter(target),
                 folder=folder,
                 fold=lambda _outcomes, _whole: None,
+                owned=lambda _ids: (),
             )
             journal.close()
     finally:

@@ -35,7 +35,7 @@ def disagreements(world: World, facts: Facts) -> Iterator[str]:
 
 def _row_disagrees(world: World, row: dict[str, Any], records: dict[str, Any]) -> Iterator[str]:
     key, record_id, vendor = row["k:id"], row["record_id"], world.vendor
-    if key in world.vendor.trusted | world.vendor.taken:
+    if key in world.vendor.trusted or record_id in world.vendor.taken or _was_earlier(world, key, record_id):
         return
     if record_id is None:
         if not row["unknown"]:
@@ -51,6 +51,15 @@ def _row_disagrees(world: World, row: dict[str, Any], records: dict[str, Any]) -
         there = records[record_id].get(name)
         if not _same(value, there) and not excused & {name, ALL}:
             yield f"the snapshot has {name}={value!r} for key {key}, record {record_id} has {there!r}"
+
+
+def _was_earlier(world: World, key: int, record_id: str | None) -> bool:
+    """Whether a record was made for another row that has a later one: of those only the latest is known."""
+    makers = world.vendor.makers
+    maker = makers.get(str(record_id), key)
+    return (
+        world.appends_changes and maker != key and [made for made in makers if makers[made] == maker][-1] != record_id
+    )
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -148,7 +157,7 @@ def _lost(world: World, row: Row, known: dict[str, Any] | None) -> Iterator[str]
             wanted = [row["name"]] if world.appends_changes else names
             record_id = known["record_id"] if known else None
             adopted = known is not None and "Id" not in records.get(record_id, {"Id": key})  # not made by us
-            adopted |= key in world.vendor.taken
+            adopted |= record_id in world.vendor.taken or _was_earlier(world, key, record_id)
             theirs = {record_id for record_id, values in records.items() if values.get("Id") == key}
             adopted |= any("Name" in world.vendor.excused[record] for record in theirs)  # someone else renamed it
             if not adopted and key not in world.vendor.gone.values() and not (names and set(wanted) <= set(names)):

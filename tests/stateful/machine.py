@@ -253,26 +253,33 @@ class Machine(RuleBasedStateMachine):
     @rule(trust=st.booleans(), death=DEATH)
     def adopt(self, *, trust: bool, death: Twist | None) -> None:
         if trust or self.kind.matched:
-            before = self._of_others()
+            before, known = self._of_others(), self._known()
             self._command(lambda process: process.adopt("people", trust=trust), death)
-            if self.kind.mode == "append":  # other modes write to it what is theirs
-                self.world.vendor.taken |= self._of_others() - before
+            if self.kind.mode == "append":
+                self.world.vendor.taken |= self._of_others() - before  # other modes write to them what is theirs
+                self.world.vendor.disown(known - self._known())  # several records have their match value
             if trust:
                 # A record belongs to one row: those of model rows' match values are taken to be theirs.
                 theirs = self.world.vendor.made_with({row["ref"] for row in self.world.model.rows})
                 self.world.vendor.trust(set(self.world.model.keys) | theirs)
 
-    def _of_others(self) -> set[int]:
-        """Keys of which the snapshot has a record that was made for another one."""
+    def _of_others(self) -> set[str]:
+        """Records that the snapshot has of one row, and that were made for another."""
         makers = self.world.vendor.makers
         rows = self.world.facts().snapshot.to_dicts()
-        return {row["k:id"] for row in rows if makers.get(row["record_id"], row["k:id"]) != row["k:id"]}
+        return {row["record_id"] for row in rows if makers.get(row["record_id"], row["k:id"]) != row["k:id"]}
+
+    def _known(self) -> set[int]:
+        """Keys of the snapshot's rows."""
+        return set(self.world.facts().snapshot.to_dict(as_series=False).get("k:id", ()))
 
     @rule(death=DEATH)
     def reset(self, death: Twist | None) -> None:
         self._command(lambda process: process.reset("people"), death)
         if death is not None:  # one that broke off leaves a damaged snapshot, of which runs say: reset it
             self._command(lambda process: process.reset("people"))
+        if self.kind.mode == "append":  # where no answer comes to what is appended anew, a look-up takes these
+            self.world.vendor.taken |= self.world.vendor.records(OBJECT).keys()
         self.world.vendor.forget()
 
     # Looking

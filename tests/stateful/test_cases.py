@@ -1,17 +1,19 @@
 """Cases that the machine came by, told as stories."""
 
+from contextlib import closing
+
 import pytest
 from tests.stateful.lab import Life, Twist
 from tests.stateful.vendor import OBJECT
 from tests.stateful.world import Kind, World
 
-from tailrace.errors import AnswerLost
+from tailrace.errors import AccessDenied, AnswerLost
 
 
 @pytest.fixture(params=[False, True], ids=["at the end", "at checkpoints"])
 def world(request):
     """Mode append with a match value that is not unique."""
-    made = World(Kind("append", unique=False, checkpoints=request.param))
+    made = World(Kind("append", unique=False, addresses="record_id", checkpoints=request.param))
     yield made
     made.close()
 
@@ -61,3 +63,38 @@ def test_a_row_that_is_held_is_not_settled_with_the_record_of_another(world):
         assert len(process.resolve("people", "look_up")) == 1
     assert world.run().acknowledged == 1
     assert sorted(record["Id"] for record in world.vendor.records(OBJECT).values()) == [1, 2]
+
+
+@pytest.mark.parametrize("changes", [False, True], ids=["new rows", "changes too"])
+def test_a_record_that_was_made_is_told_from_anothers_where_each_row_has_one(changes):
+    """The answer is lost, the record is there. Where rows may have several, an earlier one of the other may be it."""
+    world = World(Kind("append", unique=False, addresses="record_id", more=(("append", "changes"),) * changes))
+    with closing(world):
+        world.model.add("r1", "a")
+        assert world.run().acknowledged == 1
+        world.model.remove(1)
+        world.model.add("r1", "b")
+        world.vendor.fail(AnswerLost("the connection broke"), times=1, after_commit=True)
+        result = world.run()
+        assert (result.acknowledged, result.unknown) == ((0, 1) if changes else (1, 0))
+        assert sorted(record["Id"] for record in world.vendor.records(OBJECT).values()) == [1, 2]
+        with world.process() as process:
+            assert len(process.resolve("people", "look_up")) == 0
+        assert len(world.facts().in_doubt) == changes
+
+
+def test_a_record_of_ones_own_is_not_anothers():
+    """A row that is held was adopted since: its record is known, and the look-up takes it for its own."""
+    world = World(Kind("append", unique=False, addresses="record_id", more=(("append", "changes"),)))
+    with closing(world):
+        world.model.add("r1", "a")
+        world.vendor.fail(AnswerLost("the connection broke"), times=1, after_commit=True)
+        world.vendor.fail(AccessDenied("no more"), "find", times=1)
+        assert world.run().unknown == 1
+        world.vendor.spoil("m1", {"Name": "as they write it"})
+        with world.process() as process:
+            process.adopt("people")
+        with world.process() as process:
+            process.resolve("people", "look_up")
+        assert world.run().status == "nothing_to_do"
+        assert len(world.vendor.records(OBJECT)) == 1

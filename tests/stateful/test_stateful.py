@@ -28,8 +28,10 @@ KINDS = {
     "insert": Kind("insert", unique=False),
     "append": Kind("append", matched=False),
     "append, changes too": Kind("append", matched=False, more=(("append", "changes"),)),
-    "append, looked up": Kind("append", unique=False),
-    "append, changes too, looked up": Kind("append", unique=False, more=(("append", "changes"),)),
+    "append, looked up": Kind("append", unique=False, addresses="record_id"),
+    "append, changes too, looked up": Kind(
+        "append", unique=False, addresses="record_id", more=(("append", "changes"),)
+    ),
 }
 PHASES = [Phase.generate]
 """To shrink a walk takes minutes, for which `Phase.shrink` can be put beside this."""

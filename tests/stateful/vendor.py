@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
-from tailrace.destination import Batch, Operation, Outcome, Row
-from tailrace.testing.memory import MemoryStore
+from tailrace.destination import Batch, Operation, Outcome, Record, Row
+from tailrace.testing.memory import MatchKey, MemoryStore
 from tailrace.values import Value
 
 OBJECT = "people"
@@ -17,9 +18,9 @@ ALL = "*"
 class Vendor(MemoryStore):
     """A store that remembers whose each record is. `unique` refuses a second record with one match value."""
 
-    def __init__(self, *, unique: bool) -> None:
+    def __init__(self, *, unique: bool, several: bool = False) -> None:
         super().__init__(account="first")
-        self.unique = unique
+        self.unique, self.several = unique, several
         self.makers: dict[str, int] = {}
         """By record that we made: the key of the row it was made for."""
         self.excused: dict[str, set[str]] = defaultdict(set)
@@ -30,8 +31,8 @@ class Vendor(MemoryStore):
         """Records made, by key and name."""
         self.trusted: set[int] = set()
         """Keys of rows that were taken as delivered on someone's word."""
-        self.taken: set[int] = set()
-        """Keys of rows for which someone had a record looked up, and that of another row has their match value."""
+        self.taken: set[str] = set()
+        """Records that may be taken for any row with their match value, in mode append: someone said so."""
         self.vouched: dict[str, int] = {}
         """What `makers` had of such rows: known again once the record is written again."""
         self.allowed: Counter[int] = Counter()
@@ -67,11 +68,7 @@ class Vendor(MemoryStore):
         self.makers = {record_id: key for record_id, key in self.makers.items() if key not in keys}
 
     def forget(self) -> None:
-        """Whatever is there is no longer known to be ours, and may be made once more.
-
-        Where no answer comes to that, a look-up takes what was there before.
-        """
-        self.taken |= set(self.makers.values())
+        """Whatever is there is no longer known to be ours, and may be made once more."""
         self.makers.clear()
         self.vouched.clear()
         for (key, _), times in self.made.items():
@@ -91,6 +88,21 @@ class Vendor(MemoryStore):
         """The keys whose records have one of these match values."""
         records = self.records(OBJECT)
         return {key for record_id, key in self.makers.items() if records.get(record_id, {}).get("Ref") in refs}
+
+    def lookup(
+        self, object: str, match: tuple[str, ...], values: Sequence[MatchKey], fields: Sequence[str]
+    ) -> list[Record]:
+        """Answer a look-up: with all records that have a match value, where `several` may have it."""
+        found = super().lookup(object, match, values, fields)
+        if not self.several:
+            return found
+        alike = {(ref,): self.with_ref(ref) for (ref,) in values}
+        known = self.records(object)
+        return [
+            Record(record_id, value, {name: known[record_id].get(name) for name in fields})
+            for value, records in alike.items()
+            for record_id in records
+        ]
 
     def _pop(self, record_id: str) -> int | None:
         """A record is no longer there: whose it was."""
@@ -117,7 +129,6 @@ class Vendor(MemoryStore):
         elif created:
             self.makers[record_id] = key
             self.made[key, str(row.values.get("Name"))] += 1
-            self.taken.discard(key)
         elif record_id in self.makers.keys() | self.vouched:
             self.vouched.pop(record_id, None)
             self.makers[record_id] = key

@@ -80,7 +80,7 @@ class World:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.clock, self.stage, self.model = Clock(), Stage(), Model()
-        self.vendor = Vendor(unique=kind.unique)
+        self.vendor = Vendor(unique=kind.unique, several=kind.mode == "append" and kind.matched)
         self.setup = Setup(kind.mode, kind.matched, dict(kind.more), {"Name": {"column": "name"}})
         self.root = Path(tempfile.mkdtemp(prefix="tailrace-world-", dir=SHM if SHM.is_dir() else None))
         self.lives = 0

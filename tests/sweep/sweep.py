@@ -79,6 +79,8 @@ class Sweep:
         self._random = random.Random(seed)  # noqa: S311 - a seed that can be given again is what is wanted
         self._since = 0
         """Kills since the last look."""
+        self._unanswered = 0
+        """Rows of which runs that were not killed say that they are unknown, since then."""
 
     def at_points(self, times: int, points: tuple[Point, ...] = POINTS, *, met: bool = False) -> None:
         """Kill at each place so many times, as far as runs of this world come by it; `met` says that they do."""
@@ -110,16 +112,17 @@ class Sweep:
             self.tally.checks += 1
             self.tally.rows += len(self.world.rows)
             self.tally.held += len(held)
-            bound = self._since * BATCH * CONCURRENCY
+            bound = self._since * BATCH * CONCURRENCY + self._unanswered
             if len(held) > bound:
-                self._fault(f"{len(held)} rows are held after {self._since} kills, at most {bound} were in flight")
+                told = f"after {self._since} kills, and {self._unanswered} rows without an answer"
+                self._fault(f"{len(held)} rows are held {told}: at most {bound} were in flight")
             for fault in self.world.faults(held):
                 self._fault(fault)
             self._give_up(held)
             left = self._said("plan")["plans"][0]
             if left["inserts"] or left["updates"] or left["deletes"]:
                 self._fault(f"the snapshot is not what was acknowledged: {left}")
-        self._since = 0
+        self._since = self._unanswered = 0
 
     def _likely(self, points: list[Point]) -> Iterator[Point]:
         yield from (point for point in points if self.tally.kills[point])
@@ -144,6 +147,8 @@ class Sweep:
                 self.look()
         elif "Traceback" in ended.out or ended.code == 70:
             self._fault(f"a run ended with a traceback: {ended.out[-2000:]}")
+        elif "{" in ended.out:
+            self._unanswered += sum(run["unknown"] for run in said(ended.out)["runs"])
 
     def _run(self, *argv: str, failpoint: str = "", kill_after: float | None = None) -> Ended:
         self.tally.runs += 1

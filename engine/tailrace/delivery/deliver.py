@@ -34,7 +34,6 @@ from tailrace.destination import Destination, Operation, Outcome, Row, acknowled
 from tailrace.errors import DestinationError, Retriable
 from tailrace.failpoints import reach
 from tailrace.rowset import Rows
-from tailrace.state.packing import Outcomes
 from tailrace.stopping import during
 
 _CHUNK = 4_096
@@ -69,7 +68,7 @@ def deliver(
     first_number: int = 1,
     folder: Path | None = None,
     fold: Fold | None = None,
-    owned: Owned = lambda _ids: (),
+    owned: Owned,
 ) -> DeliveryReport:
     """Send all rows of a plan, and say what became of each.
 
@@ -121,9 +120,10 @@ class _Delivery:
         self._height = rows.count()
         self._capabilities = destination.capabilities
         self._retries = Retries(limiter, stop=stop, sleep=sleep)
-        finder = Finder(job, destination, self._retries, owned)
+        finder = Finder(job, destination, self._retries)
         fresh = Fresh(job, rows)
-        self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, sleep=sleep or time.sleep)
+        sleep = sleep or time.sleep
+        self._sender = Sender(job, destination, self._retries, finder, fresh=fresh, owned=owned, sleep=sleep)
         self._preparer = Preparer(job, self._capabilities, finder, initial_fields(rows))
         self._jobs = jobs_of(job, destination, self._retries, folder=folder, stop=stop, sleep=sleep, working=self._tell)
         self._vacancies = Vacancies(rows, job.match, self._capabilities.case_insensitive_match)
@@ -248,13 +248,12 @@ class _Delivery:
             part.rows.where(able), part.action, self._numbers, self._journal, self._neighbours.ordered
         ):
             verdict = self._judged(done.outcomes, part)
-            final = Outcomes(verdict.final)
             if done.intended:
-                self._journal.settle(done.number, final)
+                self._journal.settle(done.number, verdict.final)
                 reach("batch.settled")
             self._settle_unsent(done.refused)
             aside += done.aside
-            self._absorb(Done(done.number, part.action, part.round, verdict, final, done.error))
+            self._absorb(Done(done.number, part.action, part.round, verdict, done.error))
             if self._halted:
                 break
             self._fold_in()
@@ -355,15 +354,14 @@ class _Delivery:
         self._flight.took(self._pace - (self._limiter.waited_here - waited))
         reach("batch.sent")
         verdict = self._judged(telling(sent.outcomes.values(), work.kept, work.anew), work)
-        final = Outcomes(verdict.final)
-        self._journal.settle(work.number, final)
+        self._journal.settle(work.number, verdict.final)
         reach("batch.settled")
-        return Done(work.number, work.action, work.round, verdict, final, sent.error)
+        return Done(work.number, work.action, work.round, verdict, sent.error)
 
     def _absorb(self, done: Done | None) -> None:
         if done is None:
             return
-        self._ledger.add(done.number, done.final)
+        self._ledger.add(done.number, done.verdict.final)
         self._again += [(done.action, done.round + 1, seq) for seq in done.verdict.retry]
         self._again += [("upsert", done.round, seq) for seq in done.verdict.upsert]
         if done.error is not None:

@@ -43,6 +43,8 @@ class Job:
     """Seconds after a lost answer before the record is looked up; longer than a request can linger at the vendor."""
     unlinks: bool = False
     """Whether rows tell what their references were to before."""
+    appends_changes: bool = False
+    """Whether mode append makes a record of a changed row too, so that a row may have several."""
 
 
 class JournalLike(Protocol):

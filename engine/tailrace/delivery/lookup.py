@@ -23,11 +23,10 @@ Owned: TypeAlias = Callable[[Collection[str]], Collection[str]]
 class Finder:
     """Looks rows up at the destination, with retries."""
 
-    def __init__(self, job: Job, destination: Destination, retries: Retries, owned: Owned = lambda _ids: ()) -> None:
+    def __init__(self, job: Job, destination: Destination, retries: Retries) -> None:
         self._job = job
         self._destination = destination
         self._retries = retries
-        self._owned = owned
         folded = destination.capabilities.case_insensitive_match
         self._forms: list[Callable[[Value], str]] = [_folded if name in folded else _form for name in job.match]
 
@@ -46,18 +45,23 @@ class Finder:
             found.setdefault(self._key(record.match), {})[record.id] = record
         return {row.marker: list(found.get(self._key(row.match), {}).values()) for row in rows}
 
-    def made(self, rows: Sequence[Row]) -> dict[str, list[Record]]:
-        """The same, of rows that the snapshot does not know yet, of records that creating them may have made.
+    def made(self, rows: Sequence[Row], owned: Owned) -> dict[str, list[Record] | None]:
+        """Per marker the records that creating a row may have made, of rows that the snapshot does not know yet.
 
-        In mode append each row makes a record of its own, whichever others have its match value: one that another row
-        is known to have is not it.
+        In mode append each row makes a record of its own, whichever others have its match value: what rows of the
+        snapshot have is not it. Where changes make records too, what is there beside those may be an earlier one of
+        theirs, and nobody can tell: that is None. Where ids are made of match values, they pass from row to row.
         """
-        found = self.find(rows)
-        ids = {record.id for records in found.values() for record in records}
-        if self._job.mode != "append" or not ids:
+        found: dict[str, list[Record] | None] = {**self.find(rows)}
+        ids = {record.id for records in found.values() for record in records or ()}
+        if self._job.mode != "append" or self._destination.capabilities.addresses == "match" or not ids:
             return found
-        owned = frozenset(self._owned(ids))
-        return {marker: [record for record in records if record.id not in owned] for marker, records in found.items()}
+        others = frozenset(owned(ids))
+        return {marker: self._apart(records or [], others) for marker, records in found.items()}
+
+    def _apart(self, records: list[Record], others: Collection[str]) -> list[Record] | None:
+        left = [record for record in records if record.id not in others]
+        return None if self._job.appends_changes and 0 < len(left) < len(records) else left
 
     def _ask(self, values: Sequence[tuple[Value, ...]], fields: Sequence[str]) -> list[Record]:
         return list(self._destination.find(self._job.object, self._job.match, values, fields))

@@ -66,7 +66,7 @@ def recover(
     limiter: Limiter,
     sleep: Callable[[float], object] = time.sleep,
     folder: Path | None = None,
-    owned: Owned = lambda _ids: (),
+    owned: Owned,
 ) -> Recovery:
     """Settle every doubtful batch of a dead run. `job` and `rows` are that run's own.
 
@@ -89,8 +89,9 @@ def recover(
             tally.settle([(doubt, answers)])
     creates = [doubt for doubt in left if doubt.operation == Operation.CREATE]
     repeated = [doubt for doubt in left if doubt.operation != Operation.CREATE]
-    finder = Finder(job, destination, Retries(limiter, sleep=sleep), owned)
-    sender = Sender(job, destination, Retries(limiter, sleep=sleep), finder, fresh=Fresh(job, rows), sleep=_no_wait)
+    finder = Finder(job, destination, Retries(limiter, sleep=sleep))
+    retries, fresh = Retries(limiter, sleep=sleep), Fresh(job, rows)
+    sender = Sender(job, destination, retries, finder, fresh=fresh, owned=owned, sleep=_no_wait)
     sent_again = destination.capabilities.strays and any(doubt.operation != LOOKED_UP for doubt in repeated)
     if sent_again or (finder.works and creates):
         sleep(job.settle)  # once for all, and before anything is on record: who is killed here waits anew

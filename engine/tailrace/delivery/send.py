@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tailrace.delivery.bisect import culprit, halves
-from tailrace.delivery.lookup import Finder
+from tailrace.delivery.lookup import Finder, Owned
 from tailrace.delivery.retry import NoOutcome, Retries
 from tailrace.delivery.rows import part_of
 from tailrace.delivery.trace import after_lost, found_there, lost_before, sent_again
@@ -46,7 +46,8 @@ class Sent:
 class Sender:
     """Sends batches; may be used from several threads.
 
-    `fresh` tells of a row's marker whether no earlier run can have made a record with its match value.
+    `fresh` tells of a row's marker whether no earlier run can have made a record with its match value, `owned` which
+    records rows of the snapshot have.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Sender:
         finder: Finder,
         *,
         fresh: Callable[[str], bool],
+        owned: Owned,
         sleep: Callable[[float], object],
     ) -> None:
         self._job = job
@@ -64,6 +66,7 @@ class Sender:
         self._retries = retries
         self._finder = finder
         self._fresh = fresh
+        self._owned = owned
         self._sleep = sleep
 
     def send(self, batch: Batch) -> Sent:
@@ -153,13 +156,13 @@ class Sender:
         return self._job.mode != "append" or self._fresh(row.marker)
 
     def _look(self, batch: Batch, rows: Sequence[Row], error: AnswerLost, sent: Sent, *, absent: Absent) -> None:
-        found = self._finder.made(rows)
+        found = self._finder.made(rows, self._owned)
         reach("doubt.looked")
-        missing = [row for row in rows if not found[row.marker]]
         for row in rows:
-            if found[row.marker]:
-                sent.outcomes[row.marker] = found_there(row.marker, found[row.marker][0].id)
-        self._again(batch, missing, error, sent, absent=absent)
+            if records := found[row.marker]:
+                sent.outcomes[row.marker] = found_there(row.marker, records[0].id)
+        self._decide(batch, [row for row in rows if found[row.marker] is None], error, sent, absent=absent)
+        self._again(batch, [row for row in rows if found[row.marker] == []], error, sent, absent=absent)
 
     def _decide(self, batch: Batch, rows: Sequence[Row], error: AnswerLost, sent: Sent, *, absent: Absent) -> None:
         if self._job.on_unknown == "resend":

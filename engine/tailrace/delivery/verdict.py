@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tailrace.actions import REMOVALS
 from tailrace.delivery.trace import refused_before, sent_again
 from tailrace.destination import DELETED, Operation, Outcome, acknowledged
+from tailrace.state.packing import Outcomes
 
 if TYPE_CHECKING:
     from tailrace.delivery.job import Job
@@ -18,14 +19,14 @@ LAST_ROUND = 4
 """Rows refused for now are sent again so often, in smaller and smaller batches."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Final outcomes, and the row numbers (seq) of those to send again."""
 
-    final: list[Outcome] = field(default_factory=list)
-    retry: list[int] = field(default_factory=list)
+    final: Outcomes
+    retry: list[int]
     """Refused for now."""
-    upsert: list[int] = field(default_factory=list)
+    upsert: list[int]
     """The record to update is gone: make it anew with all fields."""
 
 
@@ -33,25 +34,23 @@ def judge(
     outcomes: Iterable[Outcome], *, job: Job, action: str, round: int, operations: frozenset[Operation]
 ) -> Verdict:
     """Sort a batch's outcomes. `round` counts how often the rows were sent again."""
-    verdict = Verdict()
+    final: list[Outcome] = []
+    retry: list[int] = []
+    upsert: list[int] = []
     for outcome in outcomes:
         if outcome.recovery is None:
-            verdict.final.append(sent_again(outcome, refused_before(round)) if round else outcome)
+            final.append(sent_again(outcome, refused_before(round)) if round else outcome)
         elif outcome.recovery == "retry" and round < LAST_ROUND:
-            verdict.retry.append(int(outcome.marker))
+            retry.append(int(outcome.marker))
         elif outcome.recovery == "missing":
-            _missing(verdict, outcome, job, action, operations)
+            settled = without_record(outcome.marker, job, action, operations)
+            if settled is None:
+                upsert.append(int(outcome.marker))
+            else:
+                final.append(outcome if settled.status == "rejected" else settled)
         else:
-            verdict.final.append(_exists(outcome, job, action))
-    return verdict
-
-
-def _missing(verdict: Verdict, outcome: Outcome, job: Job, action: str, operations: frozenset[Operation]) -> None:
-    settled = without_record(outcome.marker, job, action, operations)
-    if settled is None:
-        verdict.upsert.append(int(outcome.marker))
-    else:
-        verdict.final.append(outcome if settled.status == "rejected" else settled)
+            final.append(_exists(outcome, job, action))
+    return Verdict(Outcomes(final), retry, upsert)
 
 
 def without_record(marker: str, job: Job, action: str, operations: frozenset[Operation]) -> Outcome | None:

@@ -9,7 +9,6 @@ from tailrace.delivery.rows import markers
 from tailrace.delivery.verdict import Verdict
 from tailrace.destination import Batch
 from tailrace.errors import DestinationError
-from tailrace.state.packing import Outcomes
 from tailrace.state.records import Intent
 
 
@@ -44,6 +43,4 @@ class Done:
     action: str
     round: int
     verdict: Verdict
-    final: Outcomes
-    """Those of the verdict."""
     error: DestinationError | None

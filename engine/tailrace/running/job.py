@@ -38,6 +38,7 @@ def job(sync: Sync, target: Target, run_id: str, types: Mapping[str, LogicalType
         recreate=config.deleted_in_destination == "recreate",
         settle=target.config.settle,
         unlinks=target.capabilities.unlinks,
+        appends_changes=config.append == "changes",
     )
 
 

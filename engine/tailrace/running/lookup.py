@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from tailrace.canonical import python_values
-from tailrace.delivery.lookup import Finder, Owned
+from tailrace.delivery.lookup import Finder
 from tailrace.delivery.retry import Retries
 from tailrace.destination import Row
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tailrace.delivery import Job, Limiter
     from tailrace.destination import Destination, Record
+    from tailrace.running.places import AnySnapshot
     from tailrace.values import LogicalType, Value
 
 
@@ -28,11 +29,15 @@ def records_of(
 
 
 def made_of(
-    job: Job, frame: pl.DataFrame, destination: Destination, limiter: Limiter, owned: Owned
-) -> list[list[Record]]:
-    """The same, of rows that an earlier run created: the records that it may have made."""
-    rows = _rows(job, frame)
-    found = Finder(job, destination, Retries(limiter), owned).made(rows)
+    job: Job, frame: pl.DataFrame, destination: Destination, limiter: Limiter, snapshot: AnySnapshot
+) -> list[list[Record] | None]:
+    """The same, of rows that an earlier run created: the records that it may have made; None where nobody can tell."""
+    rows, keys = _rows(job, frame), frame.select(pl.col("^k:.*$"))
+    held = snapshot.held(keys, job.types).select(keys.columns) if job.mode == "append" else keys.clear()
+    known, finder = set(held.rows()), Finder(job, destination, Retries(limiter))
+    own = [row for row, key in zip(rows, keys.rows(), strict=True) if key in known]
+    new = [row for row, key in zip(rows, keys.rows(), strict=True) if key not in known]
+    found = {**finder.find(own), **finder.made(new, snapshot.owned)}
     return [found[row.marker] for row in rows]
 
 

@@ -27,7 +27,7 @@ from tailrace.running.settle import Settled, save_issues, save_snapshot
 from tailrace.state import Journal, Tallies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tailrace.destination import Destination
     from tailrace.project import Sync
@@ -129,7 +129,10 @@ def _look_up(
     past = past_job(sync, target, saved, identity, cast("Mode", run.mode))
     with session.work.scratch() as folder:
         limiter = session.limiter(target)
-        owned = session.snapshot(sync, identity).owned
+
+        def owned(ids: Collection[str]) -> Collection[str]:
+            return session.snapshot(sync, identity).owned(ids)
+
         found = look_up_doubtful(past, saved.rows, destination, journal, limiter=limiter, folder=folder, owned=owned)
         limiter.tell()
     if found.error is not None:

@@ -22,7 +22,7 @@ from tailrace.snapshot.kept import KEPT, kept_message
 
 if TYPE_CHECKING:
     from tailrace.delivery import Job
-    from tailrace.destination import Destination
+    from tailrace.destination import Destination, Record
     from tailrace.project import Sync
     from tailrace.project.config import Mode
     from tailrace.running.session import Session, Target
@@ -37,7 +37,7 @@ RESENT = "planned again, as asked"
 SKIPPED = "taken as delivered, as asked"
 FOUND = "found at the destination: taken as delivered"
 MISSING = "not found at the destination: planned again"
-UNTOLD = "still held: a look-up cannot tell this change from the record that was there before"
+UNTOLD = "still held: a look-up cannot tell it from a record that was there before"
 
 
 def resolve(session: Session, sync: Sync, way: Way | None) -> tuple[RowIssue, ...]:
@@ -151,18 +151,22 @@ class _Resolution:
         tells = (pl.col("op") == "insert") | pl.lit(past.mode != "append")
         asked, untold = frame.filter(tells), frame.filter(~tells)
         limiter = self._session.limiter(self._target, read_only=True)
-        owned = self._session.snapshot(self._sync, identity).owned
-        records = made_of(past, asked, self._destination, limiter, owned)
-        present = pl.Series([bool(each) for each in records], dtype=pl.Boolean)
+        snapshot = self._session.snapshot(self._sync, identity)
+        records = made_of(past, asked, self._destination, limiter, snapshot)
+        present, absent = (pl.Series([test(each) for each in records], dtype=pl.Boolean) for test in (bool, _nothing))
         ids = [each[0].id if len(each) == 1 else None for each in records if each]
         found = verdict(asked.filter(present), "acknowledged", "FOUND", FOUND)
         return pl.concat(
             [
                 found.with_columns(pl.Series("record_id", ids, dtype=pl.String)),
-                verdict(asked.filter(~present), None, "ABSENT", MISSING),
-                verdict(untold, "unknown", ANSWER_LOST, UNTOLD),
+                verdict(asked.filter(absent), None, "ABSENT", MISSING),
+                verdict(pl.concat([untold, asked.filter(~(present | absent))]), "unknown", ANSWER_LOST, UNTOLD),
             ]
         )
+
+
+def _nothing(records: Sequence[Record] | None) -> bool:
+    return records is not None and not records
 
 
 def _sent_again(frame: pl.DataFrame, code: str, message: str) -> pl.DataFrame:

@@ -100,6 +100,10 @@ class Bench:
             on_unknown="hold", settle=7.0,
         )  # fmt: skip
 
+    def owned(self, ids):
+        """Of these records those that rows of the snapshot have: there is none."""
+        return ()
+
     def can(self, **changes):
         """Change what the adapter can do."""
         self.capabilities = replace(self.capabilities, **changes)
@@ -114,7 +118,7 @@ class Bench:
 
     def run(self, frame, destination=None, **kwargs):
         """Deliver a plan frame."""
-        kwargs = {"limiter": self.limiter, "sleep": self.sleeps, **kwargs}
+        kwargs = {"limiter": self.limiter, "sleep": self.sleeps, "owned": self.owned, **kwargs}
         return deliver(self.job, Rows.of_frame(frame), destination or self.destination(), self.journal, **kwargs)
 
     def records(self):

@@ -125,7 +125,13 @@ def test_recovery_finds_what_a_dead_run_created(creating, plan):
     journal = Dead(Doubt(1, "create", (0, 1)))
     rows = Rows.of_frame(plan({}, {}, action="create"))
     recovery = recover(
-        creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+        creating.job,
+        rows,
+        creating.destination(),
+        journal,
+        limiter=creating.limiter,
+        sleep=creating.sleeps,
+        owned=creating.owned,
     )
     assert journal.settled == {1: {"1": "acknowledged"}}
     assert (recovery.found, recovery.left, recovery.unknown, recovery.error) == (1, (0,), 0, None)
@@ -140,7 +146,13 @@ def test_recovery_looks_many_batches_up_at_once(creating, plan):
     journal = Dead(*(Doubt(number, "create", (2 * number, 2 * number + 1)) for number in range(30)))
     rows = Rows.of_frame(plan(*[{}] * 60, action="create"))
     recovery = recover(
-        creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+        creating.job,
+        rows,
+        creating.destination(),
+        journal,
+        limiter=creating.limiter,
+        sleep=creating.sleeps,
+        owned=creating.owned,
     )
     assert [(request.step, request.rows) for request in creating.store.requests] == [("find", 60)]
     assert (recovery.found, recovery.left) == (30, tuple(range(1, 60, 2)))
@@ -163,7 +175,9 @@ def test_recovery_writes_down_as_it_goes(creating, plan, monkeypatch):
     destination.find = once
     journal = Dead(*(Doubt(number, "create", (number,)) for number in range(5)))
     rows = Rows.of_frame(plan(*[{}] * 5, action="create"))
-    recovery = recover(creating.job, rows, destination, journal, limiter=creating.limiter, sleep=creating.sleeps)
+    recovery = recover(
+        creating.job, rows, destination, journal, limiter=creating.limiter, sleep=creating.sleeps, owned=creating.owned
+    )
     assert isinstance(recovery.error, AccessDenied)
     assert journal.settled == {0: {"0": "acknowledged"}, 1: {}}
 
@@ -177,7 +191,9 @@ def test_recovery_asks_nothing_about_repeatable_batches(bench, plan, strays, sle
     bench.can(strays=strays)
     journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
-    recovery = recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
+    recovery = recover(
+        bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps, owned=bench.owned
+    )
     assert (recovery.again, recovery.left, bench.store.requests, bench.sleeps.slept) == (1, (1,), [], slept)
     assert journal.settled == {1: {"0": "unknown"}, 2: {}}
 
@@ -186,7 +202,7 @@ def test_recovery_waits_for_nothing_that_was_only_looked_up(bench, plan):
     """No request of such a batch writes."""
     journal = Dead(Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
-    recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps)
+    recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps, owned=bench.owned)
     assert bench.sleeps.slept == []
 
 
@@ -195,7 +211,7 @@ def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
     creating.wants(mode="append", match=())
     journal = Dead(Doubt(1, "create", (0,)))
     rows = Rows.of_frame(plan({}, action="create"))
-    kwargs = {"limiter": creating.limiter, "sleep": creating.sleeps}
+    kwargs = {"limiter": creating.limiter, "sleep": creating.sleeps, "owned": creating.owned}
     assert recover(creating.job, rows, creating.destination(), journal, **kwargs).unknown == 1
     creating.wants(on_unknown="resend")
     journal = Dead(Doubt(1, "create", (0,)))
@@ -208,7 +224,13 @@ def test_recovery_leaves_doubts_when_the_destination_is_down(creating, plan):
     journal = Dead(Doubt(1, "create", (0,)))
     rows = Rows.of_frame(plan({}, action="create"))
     recovery = recover(
-        creating.job, rows, creating.destination(), journal, limiter=creating.limiter, sleep=creating.sleeps
+        creating.job,
+        rows,
+        creating.destination(),
+        journal,
+        limiter=creating.limiter,
+        sleep=creating.sleeps,
+        owned=creating.owned,
     )
     assert isinstance(recovery.error, AccessDenied)
     assert journal.settled == {}

@@ -211,7 +211,13 @@ class Dead:
 def resume(bench, frame, journal):
     """Recover a dead run."""
     return recover(
-        bench.job, Rows.of_frame(frame), bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps
+        bench.job,
+        Rows.of_frame(frame),
+        bench.destination(),
+        journal,
+        limiter=bench.limiter,
+        sleep=bench.sleeps,
+        owned=bench.owned,
     )
 
 
@@ -405,6 +411,7 @@ def test_rows_stay_lazy(bench, plan, tmp_path):
         bench.journal,
         limiter=bench.limiter,
         sleep=bench.sleeps,
+        owned=bench.owned,
         folder=tmp_path,
     )
     assert report.acknowledged == 25

@@ -39,9 +39,9 @@ class Past:
         lease.release()
 
     def landed(self, settle=SETTLE, sync="people"):
-        """From now on, in seconds; None where nothing is waited for."""
+        """From now on, in whole seconds; None where nothing is waited for."""
         moment = landed_at(self.state, sync, settle, but="now")
-        return None if moment is None else round(moment - self.clock.now, 2)  # real milliseconds pass meanwhile
+        return None if moment is None else round(moment - self.clock.now)  # real milliseconds pass meanwhile
 
 
 @pytest.fixture
