@@ -59,9 +59,9 @@ test: $(STAMP)  ## all tests but the heavy ones
 
 check: $(STAMP)  ## lint, types, built wheel, all tests and heavy suites: what CI runs
 	@$(MAKE) lint
-	@# One worker more than cores: servers and pauses are waited for.
-	@$(MAKE) -j2 typecheck test-slow WORKERS=3
-	@$(MAKE) test WORKERS=3
+	@# More workers than cores: servers and pauses are waited for.
+	@$(MAKE) -j2 typecheck test-slow WORKERS=4
+	@$(MAKE) test WORKERS=4
 
 test-slow: export PYTHONHASHSEED = 0
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel

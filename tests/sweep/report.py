@@ -9,7 +9,7 @@ from tests.sweep.sweep import Tally
 
 def table(tallies: Sequence[Tally]) -> str:
     """One line a world: kills, runs, looks, rows compared, rows held, faults."""
-    head = "| world | seed | kills | at random | runs | looks | rows compared | held, of append | faults |"
+    head = "| world | seed | kills | at random | runs | looks | rows compared | held | faults |"
     rows = [
         f"| {t.world} | {t.seed} | {t.killed} | {t.kills['at random']} | {t.runs} | {t.checks} "
         f"| {t.rows:,} | {t.held:,} | {len(t.faults)} |"

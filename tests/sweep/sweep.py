@@ -52,7 +52,7 @@ class Tally:
     rows: int = 0
     """Rows of the model at the checks, in sum."""
     held: int = 0
-    """Rows of mode append that were shown as unknown, in sum."""
+    """Rows that were shown as unknown, in sum."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -79,6 +79,8 @@ class Sweep:
         self._random = random.Random(seed)  # noqa: S311 - a seed that can be given again is what is wanted
         self._since = 0
         """Kills since the last look."""
+        self._shown: set[int] = set()
+        """Keys of rows that were shown as unknown at the last look, and still are."""
         self._unanswered = 0
         """Rows of which runs that were not killed say that they are unknown, since then."""
 
@@ -111,11 +113,12 @@ class Sweep:
             held = self._held()
             self.tally.checks += 1
             self.tally.rows += len(self.world.rows)
-            self.tally.held += len(held)
+            new = set(held) - self._shown
+            self.tally.held += len(new)
             bound = self._since * BATCH * CONCURRENCY + self._unanswered
-            if len(held) > bound:
+            if len(new) > bound:
                 told = f"after {self._since} kills, and {self._unanswered} rows without an answer"
-                self._fault(f"{len(held)} rows are held {told}: at most {bound} were in flight")
+                self._fault(f"{len(new)} rows are held {told}: at most {bound} were in flight")
             for fault in self.world.faults(held):
                 self._fault(fault)
             self._give_up(held)
@@ -171,7 +174,9 @@ class Sweep:
         return [int(row["key"]["id"]) for row in self._said("resolve")["unknown"]]
 
     def _give_up(self, held: list[int]) -> None:
-        if held:
+        """Take rows as delivered that nothing but a person settles; others are sent when their row comes back."""
+        self._shown = set() if self.world.creates else set(held)
+        if held and self.world.creates:
             self.world.gave_up |= set(held)
             self._run("resolve", "people", "--skip")
 

@@ -61,6 +61,11 @@ class World:
     said: int = 0
     settle: float = SETTLE_S
 
+    @property
+    def creates(self) -> bool:
+        """Whether records are only ever created, so that what may be there already is not sent again."""
+        return self.mode in {"insert", "append"}
+
     def write(self, name: str, text: str) -> None:
         """A file of the project."""
         path = self.root / name
@@ -107,7 +112,7 @@ class World:
 
     def _differences(self, there: Rows, doubtful: set[int]) -> list[str]:
         lost = [f"key {key} is lost" for key in self.rows if key not in there and key not in doubtful]
-        if lost or self.mode in {"insert", "append"}:
+        if lost or self.creates:
             return lost
         stale = [
             f"key {k} has {there[k]!r}, not {name!r}" for k, name in self.rows.items() if there.get(k, name) != name
