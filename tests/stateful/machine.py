@@ -293,7 +293,9 @@ class Machine(RuleBasedStateMachine):
             result = self.world.run()
             self._ran(result)
             self._expect(result.status not in {"failed", "blocked"}, f"a run failed though all is well: {result}")
-            if not result.acknowledged and not result.recovered:
+            # A row of mode insert that is skipped has the record of another row now, which is new by that.
+            taken = self.kind.mode == "insert" and result.skipped
+            if not (result.acknowledged or result.recovered or taken):
                 break
         else:
             self._fault(f"after {PATIENCE} runs there is still something to do: {result}")
