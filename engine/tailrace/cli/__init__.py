@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options, words = hoist(list(sys.argv[1:] if argv is None else argv))
     try:
         arm(os.environ.get(VARIABLE))
-        program(next(iter(words), None))(args=options + words, prog_name="tailrace")
+        program(words[0] if words else None)(args=options + words, prog_name="tailrace")
     except TailraceError as error:
         report(error)
         sys.exit(error.exit_code)

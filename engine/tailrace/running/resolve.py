@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tailrace.destination import Destination, Record
     from tailrace.project import Sync
     from tailrace.project.config import Mode
+    from tailrace.running.places import AnySnapshot
     from tailrace.running.session import Session, Target
     from tailrace.snapshot.history import SavedRun
     from tailrace.snapshot.store import Identity
@@ -99,12 +100,13 @@ class _Resolution:
         with recorded(session, self._sync, self._lease, identity, "resolve") as entry:
             frame = saved.rows.take(numbers(saved.rows, saved.types, texts).values())
             rows = Rows.of_frame(frame)
-            outcomes = self._outcomes(saved, identity, frame)
+            snapshot = session.snapshot(self._sync, identity)
+            outcomes = self._outcomes(saved, snapshot, frame)
             as_resolved = rows.then(lambda lazy: lazy.with_columns(action=pl.lit("resolve")))
             session.files.save_changes(sync, entry.run_id, as_resolved, saved.types, identity)
             self._lease.renew()  # whoever lost the sync must not move the snapshot
             done = Settled(entry.run_id, rows, saved.types, outcomes)
-            save_snapshot(session, self._sync, session.snapshot(self._sync, identity), done)
+            save_snapshot(session, self._sync, snapshot, done)
             session.files.save_outcomes(sync, entry.run_id, outcomes)
             session.finish_files(self._sync, entry.run_id)
             held = frame.join(outcomes.filter(pl.col("status") == "unknown"), on="seq", how="semi")
@@ -112,22 +114,22 @@ class _Resolution:
             entry.message = f"{self._way}: {frame.height - held.height} of {frame.height} rows of run {saved.run_id}"
             return set(keys(held, saved.types))
 
-    def _outcomes(self, saved: SavedRun, identity: Identity, frame: pl.DataFrame) -> pl.DataFrame:
+    def _outcomes(self, saved: SavedRun, snapshot: AnySnapshot, frame: pl.DataFrame) -> pl.DataFrame:
         match self._way:
             case "resend":
                 return _sent_again(frame, "RESEND", RESENT)
             case "skip":
                 return verdict(frame, "acknowledged", "SKIP", SKIPPED)
             case "look_up" if self._session.state.run(saved.run_id).mode != "append":
-                job = self._past_job(saved, identity)
+                job = self._past_job(saved, snapshot.identity)
                 told = pl.col("op") == "insert"
                 if job.unlinks and job.lookups:
                     # That a record is there does not tell whether its references are, unless it was created with them.
                     told &= pl.col("action") == "create"
-                found = self._looked_up(job, identity, frame.filter(told))
+                found = self._looked_up(job, snapshot, frame.filter(told))
                 return pl.concat([found, _sent_again(frame.filter(~told), "RESEND", UNSEEN)])
             case "look_up":
-                return self._looked_up(self._past_job(saved, identity), identity, frame)
+                return self._looked_up(self._past_job(saved, snapshot.identity), snapshot, frame)
 
     def _past_job(self, saved: SavedRun, identity: Identity) -> Job:
         """Where and how the rows were sent, which the sync may say otherwise today; UsageError if we cannot look."""
@@ -146,12 +148,11 @@ class _Resolution:
         mode = cast("Mode", self._session.state.run(saved.run_id).mode)
         return past_job(self._sync, self._target, saved, identity, mode)
 
-    def _looked_up(self, past: Job, identity: Identity, frame: pl.DataFrame) -> pl.DataFrame:
+    def _looked_up(self, past: Job, snapshot: AnySnapshot, frame: pl.DataFrame) -> pl.DataFrame:
         # As in delivery: in append only of rows new to the snapshot a record tells that this change arrived.
         tells = (pl.col("op") == "insert") | pl.lit(past.mode != "append")
         asked, untold = frame.filter(tells), frame.filter(~tells)
         limiter = self._session.limiter(self._target, read_only=True)
-        snapshot = self._session.snapshot(self._sync, identity)
         records = made_of(past, asked, self._destination, limiter, snapshot)
         present, absent = (pl.Series([test(each) for each in records], dtype=pl.Boolean) for test in (bool, _nothing))
         ids = [each[0].id if len(each) == 1 else None for each in records if each]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 import pytest
 
-from tailrace.delivery import Job, Limiter, deliver
+from tailrace.delivery import Job, Limiter, deliver, recover
 from tailrace.destination import Context
 from tailrace.rowset import Rows
 from tailrace.testing.memory import CAPABILITIES, MemoryDestination, MemoryStore
@@ -120,6 +120,11 @@ class Bench:
         """Deliver a plan frame."""
         kwargs = {"limiter": self.limiter, "sleep": self.sleeps, "owned": self.owned, **kwargs}
         return deliver(self.job, Rows.of_frame(frame), destination or self.destination(), self.journal, **kwargs)
+
+    def recover(self, rows, journal, destination=None):
+        """Settle what a dead run left in doubt."""
+        kwargs = {"limiter": self.limiter, "sleep": self.sleeps, "owned": self.owned}
+        return recover(self.job, rows, destination or self.destination(), journal, **kwargs)
 
     def records(self):
         """What the destination holds: ext → (name, size)."""

@@ -4,7 +4,6 @@ from importlib import import_module
 
 import pytest
 
-from tailrace.delivery import recover
 from tailrace.destination import Operation
 from tailrace.errors import AccessDenied, AnswerLost
 from tailrace.rowset import Rows
@@ -124,15 +123,7 @@ def test_recovery_finds_what_a_dead_run_created(creating, plan):
     creating.store.put("thing", {"ext": "e1"})
     journal = Dead(Doubt(1, "create", (0, 1)))
     rows = Rows.of_frame(plan({}, {}, action="create"))
-    recovery = recover(
-        creating.job,
-        rows,
-        creating.destination(),
-        journal,
-        limiter=creating.limiter,
-        sleep=creating.sleeps,
-        owned=creating.owned,
-    )
+    recovery = creating.recover(rows, journal)
     assert journal.settled == {1: {"1": "acknowledged"}}
     assert (recovery.found, recovery.left, recovery.unknown, recovery.error) == (1, (0,), 0, None)
     assert (creating.sleeps.slept, creating.store.writes) == ([7.0], 0)
@@ -145,15 +136,7 @@ def test_recovery_looks_many_batches_up_at_once(creating, plan):
         creating.store.put("thing", {"ext": f"e{number}"})
     journal = Dead(*(Doubt(number, "create", (2 * number, 2 * number + 1)) for number in range(30)))
     rows = Rows.of_frame(plan(*[{}] * 60, action="create"))
-    recovery = recover(
-        creating.job,
-        rows,
-        creating.destination(),
-        journal,
-        limiter=creating.limiter,
-        sleep=creating.sleeps,
-        owned=creating.owned,
-    )
+    recovery = creating.recover(rows, journal)
     assert [(request.step, request.rows) for request in creating.store.requests] == [("find", 60)]
     assert (recovery.found, recovery.left) == (30, tuple(range(1, 60, 2)))
     assert journal.settled == {number: {str(2 * number): "acknowledged"} for number in range(30)}
@@ -175,9 +158,7 @@ def test_recovery_writes_down_as_it_goes(creating, plan, monkeypatch):
     destination.find = once
     journal = Dead(*(Doubt(number, "create", (number,)) for number in range(5)))
     rows = Rows.of_frame(plan(*[{}] * 5, action="create"))
-    recovery = recover(
-        creating.job, rows, destination, journal, limiter=creating.limiter, sleep=creating.sleeps, owned=creating.owned
-    )
+    recovery = creating.recover(rows, journal, destination)
     assert isinstance(recovery.error, AccessDenied)
     assert journal.settled == {0: {"0": "acknowledged"}, 1: {}}
 
@@ -191,9 +172,7 @@ def test_recovery_asks_nothing_about_repeatable_batches(bench, plan, strays, sle
     bench.can(strays=strays)
     journal = Dead(Doubt(1, "upsert", (0,)), Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
-    recovery = recover(
-        bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps, owned=bench.owned
-    )
+    recovery = bench.recover(rows, journal)
     assert (recovery.again, recovery.left, bench.store.requests, bench.sleeps.slept) == (1, (1,), [], slept)
     assert journal.settled == {1: {"0": "unknown"}, 2: {}}
 
@@ -202,7 +181,7 @@ def test_recovery_waits_for_nothing_that_was_only_looked_up(bench, plan):
     """No request of such a batch writes."""
     journal = Dead(Doubt(2, "find", (1,)))
     rows = Rows.of_frame(plan({}, {}))
-    recover(bench.job, rows, bench.destination(), journal, limiter=bench.limiter, sleep=bench.sleeps, owned=bench.owned)
+    bench.recover(rows, journal)
     assert bench.sleeps.slept == []
 
 
@@ -211,11 +190,10 @@ def test_recovery_holds_what_cannot_be_looked_up(creating, plan):
     creating.wants(mode="append", match=())
     journal = Dead(Doubt(1, "create", (0,)))
     rows = Rows.of_frame(plan({}, action="create"))
-    kwargs = {"limiter": creating.limiter, "sleep": creating.sleeps, "owned": creating.owned}
-    assert recover(creating.job, rows, creating.destination(), journal, **kwargs).unknown == 1
+    assert creating.recover(rows, journal).unknown == 1
     creating.wants(on_unknown="resend")
     journal = Dead(Doubt(1, "create", (0,)))
-    assert recover(creating.job, rows, creating.destination(), journal, **kwargs).left == (0,)
+    assert creating.recover(rows, journal).left == (0,)
 
 
 def test_recovery_leaves_doubts_when_the_destination_is_down(creating, plan):
@@ -223,15 +201,7 @@ def test_recovery_leaves_doubts_when_the_destination_is_down(creating, plan):
     creating.store.fail(AccessDenied("no"), "find", times=None)
     journal = Dead(Doubt(1, "create", (0,)))
     rows = Rows.of_frame(plan({}, action="create"))
-    recovery = recover(
-        creating.job,
-        rows,
-        creating.destination(),
-        journal,
-        limiter=creating.limiter,
-        sleep=creating.sleeps,
-        owned=creating.owned,
-    )
+    recovery = creating.recover(rows, journal)
     assert isinstance(recovery.error, AccessDenied)
     assert journal.settled == {}
     assert Operation.CREATE not in creating.capabilities.idempotent

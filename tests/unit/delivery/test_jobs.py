@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.bulk import JobState
-from tailrace.delivery import recover
 from tailrace.delivery.jobs import UNACCOUNTED, accounted
 from tailrace.delivery.rows import make_rows
 from tailrace.delivery.table import make_order, make_table
@@ -210,15 +209,7 @@ class Dead:
 
 def resume(bench, frame, journal):
     """Recover a dead run."""
-    return recover(
-        bench.job,
-        Rows.of_frame(frame),
-        bench.destination(),
-        journal,
-        limiter=bench.limiter,
-        sleep=bench.sleeps,
-        owned=bench.owned,
-    )
+    return bench.recover(Rows.of_frame(frame), journal)
 
 
 def dies(bench, frame, step):

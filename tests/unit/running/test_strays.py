@@ -1,13 +1,14 @@
 """When a run waits for requests that earlier runs gave up, and for how long."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.state.conftest import URL, Clock
 
 from tailrace.destination import Outcome
 from tailrace.running.strays import landed_at, let_land
-from tailrace.state import Journal, StateDB, Tallies
+from tailrace.state import Journal, StateDB, Tallies, journal
 from tailrace.stopping import RunStop
 
 SETTLE = 10.0
@@ -39,15 +40,16 @@ class Past:
         lease.release()
 
     def landed(self, settle=SETTLE, sync="people"):
-        """From now on, in whole seconds; None where nothing is waited for."""
+        """From now on, in seconds; None where nothing is waited for."""
         moment = landed_at(self.state, sync, settle, but="now")
-        return None if moment is None else round(moment - self.clock.now)  # real milliseconds pass meanwhile
+        return None if moment is None else moment - self.clock.now
 
 
 @pytest.fixture
-def past(tmp_path):
-    """No run yet."""
+def past(tmp_path, monkeypatch):
+    """No run yet. The journal notes moments by the same clock, so that none passes by itself."""
     clock = Clock()
+    monkeypatch.setattr(journal, "time", SimpleNamespace(monotonic=lambda: clock.now))
     with StateDB.open(URL, tmp_path, clock=clock) as state:
         yield Past(state, clock)
 
