@@ -17,12 +17,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Buckets:
-    """Files of rows by bucket, in the order they were added. A context manager; read them when it has ended."""
+_FEW = 16
+"""So many buckets are read again while the system still has their files in memory: to compress them costs more than
+their room. More of them go to the disk, where it saves a good third."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+
+class Buckets:
+    """Files of rows by bucket, in the order they were added. A context manager; read them when it has ended.
+
+    `count` is about how many there will be.
+    """
+
+    def __init__(self, folder: Path, name: str, count: int) -> None:
         self._folder = folder
         self._name = name
+        self._options = pa.ipc.IpcWriteOptions(compression="lz4" if count > _FEW else None)
         self._writers: dict[int, pa.RecordBatchStreamWriter] = {}
         self._stack = ExitStack()
 
@@ -59,9 +68,8 @@ class Buckets:
         table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
         writer = self._writers.get(bucket)
         if writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
             file = self._stack.enter_context(pa.OSFile(str(self._path(bucket)), "wb"))
-            writer = self._stack.enter_context(pa.ipc.new_stream(file, table.schema, options=options))
+            writer = self._stack.enter_context(pa.ipc.new_stream(file, table.schema, options=self._options))
             self._writers[bucket] = writer
         writer.write_table(table)
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from tailrace import memory
 from tailrace.canonical.types import dtype
@@ -59,8 +58,9 @@ MAX_BUCKETS = 256
 _SAMPLE = 2_000
 _SHARE = 4
 """The part of the memory that rows being compared may take at most: with more it gets no faster."""
-_PORTION = 65_536
-"""Rows that are parted into buckets together."""
+_PORTION = 8
+"""Batches that are parted into buckets together: few rows of each are left, and to part them costs more than their
+number. More of them would keep too much alive, as the texts of a row are in the memory of its whole batch."""
 _COPIES = 4
 """How often a row is in memory while it is compared, by measurement."""
 
@@ -232,7 +232,7 @@ class Diff:
             old = self._marked(places)
         plain = single(new, old, matched=bool(self._spec.match))
         count = max(1, min(MAX_BUCKETS, -(-(rows - int(plain.sum()) + places.size) // limit)))
-        with Buckets(self._folder, "model") as theirs, Buckets(self._folder, "stored") as ours:
+        with Buckets(self._folder, "model", count) as theirs, Buckets(self._folder, "stored", count) as ours:
             if places.size or not plain.all():
                 of_model, of_stored = buckets(new, old, count)
                 of_model[plain] = -1
@@ -366,21 +366,19 @@ def _fresh(new: Hashes, old: Hashes) -> HashSet:
 
 def _fill(into: Buckets, rows: pl.LazyFrame, bucket: NDArray[np.int64]) -> None:
     at = 0
-    # Few rows of each batch are left, and to part them costs more than their number. As Arrow tables, since they would
-    # keep the buffers alive that their texts came from.
-    waiting: list[pa.Table] = []
+    waiting: list[pl.DataFrame] = []
 
     def put() -> None:
         nonlocal at
         if waiting:
-            frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(waiting)))
+            frame = pl.concat(waiting)
             waiting.clear()
             into.add(frame, bucket[at : at + frame.height])
             at += frame.height
 
     def take(batch: pl.DataFrame) -> None:
-        waiting.append(batch.to_arrow(compat_level=pl.CompatLevel.oldest()))
-        if sum(map(len, waiting)) >= _PORTION:
+        waiting.append(batch)
+        if len(waiting) >= _PORTION:
             put()
 
     rows.sink_batches(take)

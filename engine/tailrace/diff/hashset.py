@@ -26,8 +26,8 @@ _DENSE_BITS = 24
 MAX_MEMBERS = 2**32 - 1
 PIECE = 1 << 17
 """Hashes looked up at once: few enough for what is computed of them to stay in the processor's cache."""
-_SIEVE_BITS = range(21, 25)
-_FEW = 1 << (_SIEVE_BITS[-1] - 2)
+_SIEVE_BITS = range(23, 28)
+_FEW = 1 << (_SIEVE_BITS[-1] - 4)
 
 
 class HashSet:
@@ -72,7 +72,7 @@ class HashSet:
             if sieve is None:
                 found[begin : begin + PIECE] = self.find(piece)[1]
             else:
-                maybe = np.flatnonzero(sieve.take((piece >> self._sieve_shift).view(np.int64)))
+                maybe = np.flatnonzero(_bits(sieve, (piece >> self._sieve_shift).view(np.int64)))
                 found[begin + maybe] = self.find(piece[maybe])[1]
         return found
 
@@ -95,22 +95,36 @@ class HashSet:
         return np.zeros(len(self), np.bool_)
 
     @cached_property
-    def _sieve(self) -> Mask | None:
-        """By the top bits: whether there may be a member. Where members are few, most other hashes fall through."""
+    def _sieve(self) -> NDArray[np.uint8] | None:
+        """By the top bits, a bit each: whether there may be a member.
+
+        Where members are few, most other hashes fall through.
+        """
         if self.members.size > _FEW:
             return None
-        sieve = np.zeros(1 << self._sieve_bits, np.bool_)
-        sieve[(self.members >> self._sieve_shift).view(np.int64)] = True
+        sieve = np.zeros(1 << (self._sieve_bits - 3), np.uint8)
+        tops = (self.members >> self._sieve_shift).view(np.int64)
+        np.bitwise_or.at(sieve, tops >> 3, np.left_shift(1, tops & 7).astype(np.uint8))
         return sieve
 
     @property
     def _sieve_bits(self) -> int:
-        """So many that at most a quarter of the other hashes stay, and no more: a small table is a quick one."""
-        return min(max(self.members.size.bit_length() + 2, _SIEVE_BITS[0]), _SIEVE_BITS[-1])
+        """So many that one in thirty of the other hashes stays, and no more: a small table is a quick one."""
+        return min(max(self.members.size.bit_length() + 5, _SIEVE_BITS[0]), _SIEVE_BITS[-1])
 
     @property
     def _sieve_shift(self) -> np.uint64:
         return np.uint64(64 - self._sieve_bits)
+
+
+def _bits(sieve: NDArray[np.uint8], places: NDArray[np.int64]) -> Mask:
+    """The bits of a sieve at some places; takes these over."""
+    within = places.astype(np.uint8) & np.uint8(7)
+    places >>= 3
+    found = sieve.take(places)
+    found >>= within
+    found &= np.uint8(1)
+    return found.view(np.bool_)
 
 
 def plain_hashes(column: pl.Series) -> tuple[Hashes, Mask | None]:

@@ -1,15 +1,16 @@
 """A large set of 64-bit hashes in five bytes a member, beside a table of fixed size.
 
-As in `tailrace.diff.hashset` a table over the top bits tells where the members with each prefix begin: counted within
-a block of prefixes, beside a small table of where each block begins, so that two bytes do. There are so many prefixes
-that they need not be stored with the members: what a member has beside its prefix is kept in two arrays, one of 32
-bits and one of 7, whose bytes have room for the mark of a member that was taken. A look-up waits for
-memory more than for anything else, so that the mark costs least where it stands beside what is read anyway.
+As in `tailrace.diff.hashset` a table over the top bits tells where the members with each prefix are. Four prefixes
+share an entry of eight bytes, which says how many members are before them, and how many of theirs are up to the end of
+each: a look-up waits for memory more than for anything else, and finds begin and end in one place. There are so many
+prefixes that they need not be stored with the members: what a member has beside its prefix is kept in two arrays, one
+of 32 bits and one of 7, whose bytes have room for the mark of a member that was taken.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 _PREFIX_BITS = 25
 _REST_BITS = np.uint64(7)
 _REST, _TAKEN = np.uint8(127), np.uint8(128)
-_BLOCK_BITS = 8
+_BLOCK_BITS = np.uint64(2)
+_IN_BLOCK, _BYTE = np.uint32(3), np.uint32(255)
+_BYTE_BITS = np.uint32(8)
+_BEFORE = np.uint64(32)
+"""Where in an entry the number of members before its block is; below it are four bytes, of the first prefix first."""
+_SLICE = 1 << 17
+"""Entries of the table that are made or read at once."""
 _ENOUGH = 1 << 24
 """Fewer members take no more room in a set that is not packed."""
 
@@ -31,7 +38,7 @@ _ENOUGH = 1 << 24
 class PackedSet:
     """Members in ascending order, of which duplicates may stay. Takes the array over, sorts and shrinks it in place.
 
-    ValueError where they are fewer than `enough` asks for, or too many.
+    ValueError where they are fewer than `enough` asks for, too many, or not spread evenly; the array is whole then.
     """
 
     def __init__(self, members: Hashes) -> None:
@@ -39,13 +46,12 @@ class PackedSet:
             raise ValueError(f"{members.size} members are too few or too many")
         bits = max(_PREFIX_BITS, prefix_bits(members.size))
         self._shift = np.uint64(64 - bits)
-        self._rest = np.empty(members.size, np.uint8)
         members.sort()
-        numbers = np.zeros((1 << bits) + (1 << _BLOCK_BITS), np.uint16)
-        self._repeated = self._squeeze(members, numbers)
+        counts = _counted(members, bits, self._shift)
+        self._rest = np.empty(members.size, np.uint8)
+        self._repeated = self._squeeze(members)
         self._middle = _halved(members)
-        self._within = numbers
-        self._blocks = _summed(numbers.reshape(-1, 1 << _BLOCK_BITS))
+        self._table = _table(counts)
 
     def __len__(self) -> int:
         return int(self._rest.size)
@@ -55,18 +61,17 @@ class PackedSet:
 
         Where it is none, the position means nothing.
         """
-        prefixes = (hashes >> self._shift).view(np.int64)
-        at = self._start(prefixes)
-        prefixes += 1
-        end = self._start(prefixes)
+        at, end = self._range(hashes >> self._shift)
         asked, rest = (hashes >> _REST_BITS).astype(np.uint32), hashes.astype(np.uint8) & _REST
         found = self._middle.take(at, mode="clip")
         behind = np.flatnonzero(found < asked)
+        step, wanted, last = at[behind], asked[behind], end[behind]
         while behind.size:
-            step = at[behind] + np.uint32(1)
+            step += np.uint32(1)
             value = self._middle.take(step, mode="clip")
             at[behind], found[behind] = step, value
-            behind = behind[(value < asked[behind]) & (step < end[behind])]
+            more = np.flatnonzero((value < wanted) & (step < last))
+            behind, step, wanted, last = behind.take(more), step.take(more), wanted.take(more), last.take(more)
         near = (found == asked) & (at < end)
         equal: Mask = near & (self._rest.take(at, mode="clip") & _REST == rest)
         near ^= equal
@@ -80,11 +85,13 @@ class PackedSet:
             behind = behind[~equal[behind]]
         return at, equal
 
-    def _start(self, prefixes: NDArray[np.int64]) -> Positions:
-        """How many members have a lesser prefix than these."""
-        found = self._blocks.take(prefixes >> _BLOCK_BITS, mode="clip")
-        found += self._within.take(prefixes, mode="clip")
-        return found
+    def _range(self, prefixes: Hashes) -> tuple[Positions, Positions]:
+        """Where the members of each prefix begin, and where they end."""
+        entries = self._table.take((prefixes >> _BLOCK_BITS).view(np.int64))
+        before, ends = (entries >> _BEFORE).astype(np.uint32), entries.astype(np.uint32)
+        bits = (prefixes.astype(np.uint32) & _IN_BLOCK) * _BYTE_BITS
+        # A prefix begins where the one before it ends, the first one of a block with it.
+        return _byte(ends << _BYTE_BITS, bits, before), _byte(ends, bits, before)
 
     def repeated(self) -> Hashes:
         """Members that are there more than once, each once."""
@@ -100,26 +107,29 @@ class PackedSet:
     def left(self) -> Hashes:
         """The members that nobody took."""
         parts = [np.empty(0, np.uint64)]
-        for begin in range(0, len(self), PIECE):
-            places = np.flatnonzero(self._rest[begin : begin + PIECE] <= _REST) + begin
-            if places.size:
-                parts.append(self._members(places))
+        for first in range(0, self._table.size, _SLICE):
+            entries = self._table[first : first + _SLICE]
+            before, ends = (entries >> _BEFORE).astype(np.uint32), entries.astype(np.uint32)
+            begin, end = int(before[0]), int(before[-1]) + int(ends[-1] >> 3 * _BYTE_BITS)
+            # In the type of what they are sought in, of which a copy would be made otherwise.
+            places = np.flatnonzero(self._rest[begin:end] <= _REST).astype(np.uint32) + before[0]
+            blocks = np.searchsorted(before, places, side="right") - 1
+            prefixes = (blocks + first).astype(np.uint64) << _BLOCK_BITS
+            for number in range(int(_IN_BLOCK)):
+                prefixes += places - before[blocks] >= ends[blocks] >> np.uint32(number) * _BYTE_BITS & _BYTE
+            parts.append(self._members(places, prefixes))
         return np.concatenate(parts)
 
-    def _members(self, places: NDArray[np.int64]) -> Hashes:
-        """The members at some ascending positions, near to each other."""
-        first, last = np.searchsorted(self._blocks, places[[0, -1]], side="right") - 1
-        begin = first << _BLOCK_BITS
-        starts = self._start(np.arange(begin, (last + 1) << _BLOCK_BITS))
-        prefixes = (np.searchsorted(starts, places, side="right") - 1 + begin).astype(np.uint64)
+    def _members(self, places: Positions, prefixes: Hashes) -> Hashes:
+        """The members at some positions, of those prefixes."""
         stored: Hashes = self._middle[places].astype(np.uint64) << _REST_BITS | self._rest[places] & _REST
         stored |= prefixes << self._shift
         return stored
 
-    def _squeeze(self, members: Hashes, numbers: NDArray[np.uint16]) -> Hashes:
+    def _squeeze(self, members: Hashes) -> Hashes:
         """Part ascending members into their last bits, and those between, which overwrite what was read.
 
-        Counts the members of each prefix, one place behind it, and gives those that are there more than once.
+        Gives those that are there more than once.
         """
         middle, twice = members.view(np.uint32), [np.empty(0, np.uint64)]
         before = np.empty(0, np.uint64)
@@ -127,7 +137,6 @@ class PackedSet:
             piece = np.concatenate([before, members[begin : begin + PIECE]])
             twice.append(piece[1:][piece[1:] == piece[:-1]])
             piece, before = piece[before.size :], piece[-1:]
-            _count(piece >> self._shift, numbers)
             self._rest[begin : begin + piece.size] = piece.astype(np.uint8) & _REST
             middle[begin : begin + piece.size] = (piece >> _REST_BITS).astype(np.uint32)
         return distinct(np.concatenate(twice))
@@ -143,30 +152,64 @@ def enough(members: int) -> bool:
 
 
 def members_of(hashes: Hashes) -> Members:
-    """A set of hashes, packed where that saves memory. Takes the array over."""
-    return PackedSet(hashes) if enough(hashes.size) else HashSet(hashes)
+    """A set of hashes, packed where that saves memory and can be done. Takes the array over."""
+    if enough(hashes.size):
+        try:
+            return PackedSet(hashes)
+        except ValueError:  # hundreds of them are nearly the same
+            pass
+    return HashSet(hashes)
 
 
-def _count(prefixes: Hashes, numbers: NDArray[np.uint16]) -> None:
-    """Add how often each of some ascending prefixes is there, one place behind it."""
-    counts = np.bincount((prefixes - prefixes[0]).view(np.int64))
-    first = int(prefixes[0]) + 1
-    numbers[first : first + counts.size] = _short(numbers[first : first + counts.size] + counts)
+def _byte(words: Positions, bits: Positions, more: Positions) -> Positions:
+    """Of each word the byte that begins at those bits, and more; takes the words over."""
+    words >>= bits
+    words &= _BYTE
+    words += more
+    return words
 
 
-def _summed(numbers: NDArray[np.uint16]) -> Positions:
-    """Replace numbers by their running sums within each row; gives the sum of all rows before each."""
-    totals = numbers.sum(axis=1, dtype=np.uint32)
-    _short(totals)
-    np.cumsum(numbers, axis=1, out=numbers)
-    before: Positions = np.cumsum(totals, dtype=np.uint32) - totals
-    return before
+def _counted(members: Hashes, bits: int, shift: np.uint64) -> NDArray[np.uint8]:
+    """How many of some ascending members have each prefix. ValueError where a block has more than a byte can tell."""
+    counts, most = np.zeros(1 << bits, np.uint8), 0
+    cuts = [*range(0, members.size, PIECE), members.size]
+    for begin, end in pairwise(cuts):
+        prefixes = members[begin:end] >> shift
+        first = prefixes[0]
+        found = np.bincount((prefixes - first).view(np.int64))
+        found += counts[int(first) : int(first) + found.size]
+        most = max(most, int(found.max()))
+        counts[int(first) : int(first) + found.size] = found
+    if most <= _BYTE:
+        slices = range(0, counts.size, 4 * _SLICE)
+        most = max(int(_totals(counts[at : at + 4 * _SLICE]).max()) for at in slices)
+    if most > _BYTE:
+        raise ValueError(f"{most} members have one prefix, or nearly: they are not spread evenly")
+    return counts
 
 
-def _short(numbers: NDArray[Any]) -> NDArray[np.uint16]:
-    if numbers.max() > np.iinfo(np.uint16).max:
-        raise ValueError(f"{numbers.max()} members have one prefix, or nearly: they are not spread evenly")
-    return numbers.astype(np.uint16)
+def _totals(counts: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """How many members each block has."""
+    pairs = counts[::2].astype(np.uint16) + counts[1::2]
+    totals: NDArray[np.uint16] = pairs[::2] + pairs[1::2]
+    return totals
+
+
+def _table(counts: NDArray[np.uint8]) -> Hashes:
+    """An entry for each block."""
+    table = np.empty(counts.size >> int(_BLOCK_BITS), np.uint64)
+    before = 0
+    for begin in range(0, table.size, _SLICE):
+        entries, of_each = table[begin : begin + _SLICE], counts[4 * begin : 4 * (begin + _SLICE)].reshape(-1, 4)
+        sums = np.zeros(entries.size, np.uint64)
+        entries[:] = 0
+        for number in range(4):
+            sums += of_each[:, number]
+            entries |= sums << np.uint64(8 * number)
+        upto = np.cumsum(sums) + np.uint64(before)
+        entries |= (upto - sums) << _BEFORE
+        before = int(upto[-1])
+    return table
 
 
 def _halved(members: Hashes) -> Positions:

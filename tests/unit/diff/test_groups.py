@@ -156,13 +156,14 @@ def test_match_values_that_collide_cost_nothing_but_room():
     assert single(same, marked([]), matched=True).tolist() == [False, False]
 
 
-def test_buckets_on_disk_keep_rows_and_order(tmp_path):
+@pytest.mark.parametrize("count", [3, 200])
+def test_buckets_on_disk_keep_rows_and_order(tmp_path, count):
     """Rows come out of their bucket in the order they were put in, in their types; negative numbers are dropped."""
     table = pl.DataFrame(
         {"row": range(6), "f:a": ["p", None, "q", "", "r", "s"], "u": [["x"], [], None, ["y", None], [], []]},
         schema_overrides={"u": pl.List(pl.String)},
     )
-    with Buckets(tmp_path, "model") as made:
+    with Buckets(tmp_path, "model", count) as made:
         made.add(table.head(4), np.array([0, 2, 0, -1]))
         made.add(table.tail(2), np.array([2, 0]))
         made.add(table.clear(), np.array([], np.int64))
@@ -179,7 +180,7 @@ def test_buckets_on_disk_keep_rows_and_order(tmp_path):
 
 def test_buckets_of_two_names_do_not_mix(tmp_path):
     """Both sides of a comparison are in one folder."""
-    with Buckets(tmp_path, "model") as ours, Buckets(tmp_path, "stored") as theirs:
+    with Buckets(tmp_path, "model", 1) as ours, Buckets(tmp_path, "stored", 1) as theirs:
         ours.add(pl.DataFrame({"row": [1]}), np.array([0]))
         theirs.add(pl.DataFrame({"loc": [2]}), np.array([0]))
     assert (ours.read(0).columns, theirs.read(0).columns) == (["row"], ["loc"])
@@ -189,6 +190,6 @@ def test_buckets_of_two_names_do_not_mix(tmp_path):
 def test_as_many_buckets_as_there_can_be(tmp_path, count):
     """Each has a file of its own."""
     rows = pl.DataFrame({"row": range(count)})
-    with Buckets(tmp_path, "model") as made:
+    with Buckets(tmp_path, "model", count) as made:
         made.add(rows, np.arange(count))
     assert [made.read(bucket)["row"].to_list() for bucket in range(count)] == [[at] for at in range(count)]

@@ -12,7 +12,7 @@ from tailrace.diff.hashset import HashSet
 from tailrace.diff.packed import PackedSet, enough, members_of
 
 TOP = 2**64 - 1
-PREFIXES = st.sampled_from([0, 1, 2, 2**25 - 2, 2**25 - 1])
+PREFIXES = st.sampled_from([0, 1, 2, 3, 4, 5, 2**25 - 2, 2**25 - 1])
 MIDDLES = st.sampled_from([0, 1, 2**31, 2**32 - 2, 2**32 - 1])
 PARTED = st.builds(lambda a, b, c: a << 39 | b << 7 | c, PREFIXES, MIDDLES, st.sampled_from([0, 1, 64, 127]))
 """Values that share the prefix, the middle, the rest, or two of them."""
@@ -81,10 +81,27 @@ def test_what_was_taken_is_told_and_not_left(monkeypatch, make):
     assert (at[:11].tolist(), found.tolist()) == ([*range(11)], [True] * 11 + [False] * 2)
 
 
-def test_members_that_are_not_spread_are_refused():
-    """A table that counts the members of each prefix does not count on as if nothing were wrong."""
-    with pytest.raises(ValueError, match="65536 members have one prefix"):
-        made_of(np.arange(2**16, dtype=np.uint64))
+@pytest.mark.parametrize("apart", [0, 39])
+def test_members_that_are_not_spread_are_refused(apart):
+    """A byte counts those of four prefixes that share an entry; it does not count on as if nothing were wrong."""
+    members = [number << 7 | number % 4 << apart for number in range(256)]
+    held = array(members)
+    with (
+        pytest.raises(ValueError, match="256 members have one prefix, or nearly"),
+        mock.patch.object(packed, "_ENOUGH", 1),
+    ):
+        PackedSet(held)
+    assert held.tolist() == sorted(members)
+    check(made_of(members[:255]), members[:255], members)
+
+
+def test_members_that_are_not_spread_are_not_packed(monkeypatch):
+    """However many rows have one name, the set knows them."""
+    monkeypatch.setattr(packed, "_ENOUGH", 1)
+    members = [5] * 300 + [6]
+    made = members_of(array(members))
+    assert isinstance(made, HashSet)
+    check(made, members, [*members, 7])
 
 
 def test_an_array_that_is_part_of_another_is_left_whole():
