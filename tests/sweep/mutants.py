@@ -12,6 +12,7 @@ from tailrace.destination import acknowledged
 from tailrace.snapshot.storage import LocalStorage
 from tailrace.state.journal import Journal
 from tailrace.state.leases import Lease
+from tailrace.state.marks import Marks
 from tailrace.state.records import Intent
 
 
@@ -42,6 +43,11 @@ def hasty() -> None:
 
     job.job = at_once
     importlib.import_module("tailrace.running.runner").job = at_once
+
+
+def unmarked() -> None:
+    """Batches that were intended with others count as not sent, though they were."""
+    Marks.sent = lambda *_: None  # type: ignore[assignment, method-assign]
 
 
 def unfenced() -> None:
@@ -76,6 +82,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "forgetful": forgetful,
     "hasty": hasty,
     "unfenced": unfenced,
+    "unmarked": unmarked,
     BRIEF_GRACE: brief_grace,
 }
 

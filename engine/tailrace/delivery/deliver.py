@@ -45,11 +45,11 @@ _SHRINK = 4
 
 
 _AHEAD_S = 0.25
-"""Batches are intended together as far as they are sent within so many seconds, if they may be sent twice without harm.
+"""Batches are intended together as far as they are sent within so many seconds.
 
 To write each of them down alone would cost a destination that answers in a millisecond more than to send it, and one
-that answers in twenty a tenth of its time. After a crash as many batches may be called in doubt that were never sent,
-which their rows being sent again makes good.
+that answers in twenty a tenth of its time. Where nobody can tell after a crash which of them were sent, all of them
+are called in doubt, and only those are intended together that may be sent twice without harm.
 """
 _LEAST_S = 0.000_1
 """A batch counts as taking that long at least."""
@@ -136,6 +136,8 @@ class _Delivery:
         self._stopped: DestinationError | None = None
         self._broken = False
         self._again: list[tuple[str, int, int]] = []
+        # Even then a power cut calls in doubt what was not sent: to skip such rows would be to lose them.
+        self._tells_sent = journal.tells_sent and job.on_unknown != "skip"
         self._ahead: set[int] = set()
         """Batches that are intended, and not sent yet."""
         self._pace: float | None = None
@@ -151,8 +153,8 @@ class _Delivery:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._broken = kind is not None
         self._fleet.stop(at_once=kind is not None and issubclass(kind, KeyboardInterrupt))
-        for number in tuple(self._ahead):
-            self._journal.settle(number, [])  # nothing of it was sent
+        while self._ahead:
+            self._journal.settle(self._ahead.pop(), [])  # nothing of it was sent, nor will be
 
     def run(self) -> None:
         """Writes first, then removals, without those whose record has a new owner."""
@@ -305,8 +307,9 @@ class _Delivery:
         start = 0
         while start < len(works) and not self._halted:
             operation = works[start].batch.operation
-            early = operation in self._capabilities.idempotent and operation is not Operation.CREATE
-            count = max(1, int(_AHEAD_S / max(self._pace, _LEAST_S))) if early and self._pace is not None else 1
+            harmless = operation in self._capabilities.idempotent and operation is not Operation.CREATE
+            early = (harmless or self._tells_sent) and self._pace is not None
+            count = max(1, int(_AHEAD_S / max(self._pace or 0, _LEAST_S))) if early else 1
             yield works[start : start + count]
             start += count
 
@@ -342,11 +345,12 @@ class _Delivery:
         """Journal, send, judge, journal. Runs in a worker thread when there are several."""
         if self._halted:
             return None
-        if work.intended:
-            self._ahead.discard(work.number)
+        if not work.intended:
+            self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)
+        elif self._claimed(work.number):
             self._journal.begin(work.number)
         else:
-            self._journal.intend(work.number, str(work.batch.operation), work.intent.seqs)
+            return None
         reach("batch.intended")
         started, waited = time.perf_counter(), self._limiter.waited_here
         sent = self._sender.send(work.batch)
@@ -357,6 +361,14 @@ class _Delivery:
         self._journal.settle(work.number, verdict.final)
         reach("batch.settled")
         return Done(work.number, work.action, work.round, verdict, sent.error)
+
+    def _claimed(self, number: int) -> bool:
+        """Take a batch that is intended; False where it is on record by now as one that is not sent."""
+        try:
+            self._ahead.remove(number)
+        except KeyError:
+            return False
+        return True
 
     def _absorb(self, done: Done | None) -> None:
         if done is None:

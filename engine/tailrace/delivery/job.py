@@ -50,6 +50,10 @@ class Job:
 class JournalLike(Protocol):
     """The part of `tailrace.state.journal.Journal` that a delivery writes."""
 
+    @property
+    def tells_sent(self) -> bool:
+        """Whether it is known after a crash what was sent of batches that were intended together."""
+
     def intend(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """Make it durable that these rows are about to be sent."""
 
@@ -57,7 +61,7 @@ class JournalLike(Protocol):
         """The same of several batches at once."""
 
     def begin(self, number: int) -> None:
-        """Note that a batch is sent now that was intended together with others."""
+        """Note that a batch is sent now that was intended together with others, before its first byte is."""
 
     def intend_job(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """Make it durable that these rows are about to go out in a job."""

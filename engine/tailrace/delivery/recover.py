@@ -82,7 +82,9 @@ def recover(
     jobs = jobs_of(job, destination, Retries(limiter, sleep=sleep), folder=folder, sleep=sleep)
     left = []
     for doubt in doubts:
-        answers = None if doubt.receipt is None else _of_job(doubt, rows, jobs)
+        answers: Sequence[Outcome] | None = []
+        if doubt.sent:
+            answers = None if doubt.receipt is None else _of_job(doubt, rows, jobs)
         if answers is None:
             left.append(doubt)
         else:
@@ -107,8 +109,8 @@ def recover(
 
 
 def unanswered(doubt: Doubt, message: str) -> list[Outcome]:
-    """Outcomes of a batch that was sent, or about to be, and has none; rows that a look-up settled were not sent."""
-    if doubt.operation == LOOKED_UP:
+    """Outcomes of a batch that was sent, or about to be, and has none; there are none where nothing was sent of it."""
+    if doubt.operation == LOOKED_UP or not doubt.sent:
         return []
     return [Outcome(str(seq), "unknown", code=IN_FLIGHT, message=message) for seq in doubt.seqs]
 

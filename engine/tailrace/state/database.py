@@ -46,6 +46,11 @@ class Database:
         self._lax: Database | None = None
 
     @property
+    def folder(self) -> Path | None:
+        """Where the database is a file: the folder it is in."""
+        return Path(self.engine.url.database or "").parent if self.engine.dialect.name == "sqlite" else None
+
+    @property
     def lax(self) -> Database:
         """The same database for what may be forgotten in a power cut: its commits do not wait for the disk.
 

@@ -24,6 +24,7 @@ from tailrace.state.commits import Commits
 from tailrace.state.database import Database
 from tailrace.state.direct import Direct, Prepared
 from tailrace.state.leases import check_token, lost, token_query
+from tailrace.state.marks import Marks
 from tailrace.state.packing import columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import BatchRecord, Doubt, Intent
 from tailrace.state.schema import batches, runs
@@ -75,6 +76,15 @@ class Journal:
         self._commits = Commits(self._write)
         self._direct = Direct(state)
         self._sent: dict[int, float] = {}
+        self._marks = Marks.beside(state, run_id)
+
+    @property
+    def tells_sent(self) -> bool:
+        """Whether it will be known after a crash what was sent of batches that were intended together.
+
+        That is so where the state is a file: on this machine, until it starts anew.
+        """
+        return self._marks is not None
 
     def intend(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """Record durably that these rows are about to be sent. `number` is new within the run."""
@@ -83,6 +93,8 @@ class Journal:
     def intend_all(self, intents: Sequence[Intent]) -> None:
         """The same of several batches, in one transaction."""
         self._commits.commit(intents)
+        if self._marks is not None and len(intents) > 1:
+            self._marks.intended(intent.number for intent in intents)
 
     def intend_job(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """The same of a job, whose receipt follows before anything is sent."""
@@ -96,7 +108,9 @@ class Journal:
             connection.execute(sa.update(batches).where(here).values(receipt=receipt))
 
     def begin(self, number: int) -> None:
-        """Note that a batch is sent now that was intended some time before, with others."""
+        """Note that a batch is sent now that was intended some time before, with others; StateError if that fails."""
+        if self._marks is not None:
+            self._marks.sent(number)
         self._sent[number] = time.monotonic()
 
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
@@ -121,6 +135,8 @@ class Journal:
             self._commits.close()
         finally:
             self._direct.close()
+            if self._marks is not None:
+                self._marks.close()
 
     def batches(self) -> list[BatchRecord]:
         """All batches in the order of their numbers."""
@@ -153,11 +169,16 @@ class Journal:
             return int(connection.scalar(query) or 0) + 1
 
     def doubts(self) -> list[Doubt]:
-        """Batches that may have been sent and have no outcomes: the run died in between."""
+        """Batches that have no outcomes, as the run died; and which of them were not sent, where that is known."""
         query = self._mine(batches.c.number, batches.c.operation, batches.c.seqs, batches.c.receipt)
         query = query.where(batches.c.settled_at.is_(None), batches.c.seqs.is_not(None))
         with self._reading() as connection:
-            return [Doubt(row[0], row[1], unpack_seqs(row[2]), row[3]) for row in connection.execute(query)]
+            found = connection.execute(query).all()
+        unsent = self._marks.unsent() if self._marks is not None and found else frozenset()
+        return [
+            Doubt(number, operation, unpack_seqs(seqs), receipt, sent=number not in unsent)
+            for number, operation, seqs, receipt in found
+        ]
 
     def outcomes(self) -> pl.DataFrame:
         """All outcomes so far, one per row, by seq: seq, status, record_id, code, message, batch."""
@@ -189,6 +210,8 @@ class Journal:
         with self._state.transaction() as connection:
             here = sa.update(batches).where(batches.c.run_id == self._run_id)
             connection.execute(here.values(seqs=None, outcomes=None))
+        if self._marks is not None:
+            self._marks.drop()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -11,10 +11,23 @@ _BOOT, _PROCESSES = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns
 
 
 @cache
+def this_boot() -> str | None:
+    """Names the time since the machine started: no other machine, and no other start of this one, has that name.
+
+    None where the system does not tell.
+    """
+    try:
+        return _BOOT.read_text().strip() or None
+    except OSError:
+        return None
+
+
+@cache
 def this_machine() -> str:
     """Host name, boot and process namespace: two containers of one host name must not judge each other's processes."""
+    boot = this_boot()
     try:
-        return f"{socket.gethostname()} {_BOOT.read_text().strip()} {_PROCESSES.readlink()}"
+        return socket.gethostname() if boot is None else f"{socket.gethostname()} {boot} {_PROCESSES.readlink()}"
     except OSError:
         return socket.gethostname()
 

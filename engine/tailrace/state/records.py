@@ -129,6 +129,8 @@ class Doubt:
     seqs: tuple[int, ...]
     receipt: str | None = None
     """Of a job, by which its state is asked; empty where it never got one, so that nothing of it was sent."""
+    sent: bool = True
+    """Whether it may have been sent; False where it was intended with others and certainly was not."""
 
 
 @dataclass(frozen=True, slots=True)

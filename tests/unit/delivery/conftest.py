@@ -28,6 +28,7 @@ TYPES = {"k:id": INT, "m:ext": TEXT, "f:name": TEXT, "f:size": INT}
 class Notebook:
     """A journal in memory that checks its own order."""
 
+    tells_sent: bool = False
     intents: dict[int, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)
     settled: dict[int, list] = field(default_factory=dict)

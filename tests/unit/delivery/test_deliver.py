@@ -100,6 +100,39 @@ def test_what_may_be_sent_twice_is_intended_together_if_that_pays(bench, plan, a
     assert bench.journal.begun == [*range(2, 46)]
 
 
+@pytest.mark.parametrize(
+    ("tells", "on_unknown", "sizes"),
+    [(True, "hold", [39, 5]), (True, "resend", [39, 5]), (True, "skip", []), (False, "hold", [])],
+)
+def test_creates_are_intended_together_where_it_is_known_what_was_sent(bench, plan, ahead, tells, on_unknown, sizes):
+    """Not where rows in doubt are skipped: after a power cut those may be in doubt that were not sent."""
+    ahead(3_600.0)
+    found = together(bench)
+    bench.journal.tells_sent = tells
+    bench.wants(batch_size=100, mode="insert", on_unknown=on_unknown)
+    bench.run(plan(*[{}] * 4_500, action="create"))
+    assert found == sizes
+    assert bench.journal.begun == ([*range(2, 46)] if sizes else [])
+    assert len(bench.records()) == 4_500
+
+
+def test_what_is_on_record_as_not_sent_is_not_sent(bench, plan, ahead):
+    """A thread that comes late finds its batch settled, by a delivery that has ended meanwhile."""
+    ahead(3_600.0)
+    bench.wants(batch_size=10)
+    begin = bench.journal.begin
+
+    def interrupted(number):
+        begin(number)
+        raise KeyboardInterrupt
+
+    bench.journal.begin = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(plan(*[{}] * 50))
+    assert bench.journal.settled.keys() == {1, 3, 4, 5}
+    assert [bench.journal.settled[number] for number in (3, 4, 5)] == [[], [], []]
+
+
 def test_a_slow_destination_has_nothing_in_doubt_but_what_is_in_flight(bench, plan, ahead):
     """Each batch is intended alone, just before it is sent."""
     ahead(0.0)

@@ -177,6 +177,16 @@ def test_recovery_asks_nothing_about_repeatable_batches(bench, plan, strays, sle
     assert journal.settled == {1: {"0": "unknown"}, 2: {}}
 
 
+def test_recovery_leaves_to_the_next_plan_what_was_not_sent(creating, plan):
+    """Nobody waits for it or looks it up, whatever the sync says of rows in doubt."""
+    creating.wants(mode="append", match=(), on_unknown="skip")
+    journal = Dead(Doubt(1, "create", (0, 1), sent=False), Doubt(2, "upsert", (2,), sent=False))
+    recovery = creating.recover(Rows.of_frame(plan(*[{}] * 3, action="create")), journal)
+    assert (recovery.left, recovery.skipped, recovery.again, recovery.unknown) == ((0, 1, 2), 0, 0, 0)
+    assert (creating.sleeps.slept, creating.store.requests) == ([], [])
+    assert journal.settled == {1: {}, 2: {}}
+
+
 def test_recovery_waits_for_nothing_that_was_only_looked_up(bench, plan):
     """No request of such a batch writes."""
     journal = Dead(Doubt(2, "find", (1,)))

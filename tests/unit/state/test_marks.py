@@ -1,0 +1,151 @@
+"""Which batches of a dead run were sent, told by what it left in a file."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailrace.errors import StateError
+from tailrace.state import Journal, StateDB
+from tailrace.state.marks import Marks
+from tailrace.state.records import Intent
+
+HEAD = len(b"this boot\n")
+
+
+@pytest.fixture
+def marks(tmp_path):
+    """The marks of a run of this boot."""
+    return Marks(tmp_path / "sent" / "r1", "this boot")
+
+
+@pytest.fixture
+def left(tmp_path):
+    """What another process of some boot makes of them."""
+    return lambda boot="this boot": Marks(tmp_path / "sent" / "r1", boot).unsent()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 9))))
+def test_unsent_is_what_was_intended_and_not_sent(tmp_path_factory, steps):
+    """In whatever order threads do that."""
+    marks = Marks(tmp_path_factory.mktemp("marks") / "sent" / "r1", "this boot")
+    intended, sent = set(), set()
+    for sends, number in steps:
+        (sent if sends else intended).add(number)
+        marks.sent(number) if sends else marks.intended([number])
+    assert marks.unsent() == intended - sent
+    marks.drop()
+    assert marks.unsent() == frozenset()
+
+
+def test_it_is_as_private_as_the_state(marks):
+    """And gone when it is of no use any more."""
+    marks.intended([1, 2])
+    (file,) = (path for path in marks._path.parent.iterdir())
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+    marks.drop()
+    assert not file.exists()
+    marks.drop()
+
+
+def test_the_marks_of_another_boot_say_nothing(marks, left):
+    """What was not on the disk yet when the power went is missing, a batch that was sent perhaps."""
+    marks.intended([1, 2])
+    marks.sent(1)
+    assert (left(), left("the next one"), left("this boo"), left("")) == ({2}, set(), set(), set())
+
+
+@pytest.mark.parametrize("size", [0, HEAD - 1, HEAD, HEAD + 3, HEAD + 16, HEAD + 20])
+def test_a_part_of_a_file_says_nothing_it_does_not_hold(marks, left, size):
+    """A mark that is cut off may be that of a batch that was sent."""
+    marks.intended([1, 2])
+    marks.sent(1)
+    os.truncate(marks._path, size)
+    assert left() == ({1, 2} if size == HEAD + 16 else set())
+
+
+def test_where_no_note_can_be_made_nothing_is_sent(marks, tmp_path):
+    """The run ends, and says why."""
+    (tmp_path / "sent").write_text("in the way")
+    for note in (lambda: marks.intended([1, 2]), lambda: marks.sent(1)):
+        with pytest.raises(StateError, match=r"sent cannot be noted in .*sent/r1: File exists"):
+            note()
+
+
+def test_after_a_part_of_a_mark_nothing_is_written(marks, left, monkeypatch):
+    """On a full disk a mark may be cut off; another one behind it would be misread."""
+    marks.intended([1, 2])
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+    with pytest.raises(StateError, match="not all of it could be written"):
+        marks.sent(1)
+    monkeypatch.undo()
+    with pytest.raises(StateError):
+        marks.sent(2)
+    assert left() == frozenset()
+
+
+def test_batches_intended_together_are_told_apart(state, start):
+    """What was intended alone may have been sent: its intent is all there is."""
+    journal = Journal(state, "r1", start().token)
+    assert journal.tells_sent
+    journal.intend(1, "create", [1])
+    journal.intend_all([Intent(number, "create", [number]) for number in (2, 3, 4)])
+    journal.begin(3)
+    assert [(doubt.number, doubt.sent) for doubt in Journal(state, "r1", 1).doubts()] == [
+        (1, True),
+        (2, False),
+        (3, True),
+        (4, False),
+    ]
+    journal.prune()
+    assert list(state.folder.glob("sent/*")) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tailrace.state import Journal, StateDB
+from tailrace.state.records import Intent
+
+state = StateDB.open("sqlite:///.tailrace/state.db", Path(sys.argv[1]))
+journal = Journal(state, "r1", 1)
+journal.intend_all([Intent(number, "create", [number]) for number in range(1, 1001)])
+for number in range(1, 501):
+    journal.begin(number)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_marks_outlive_the_process(state, start, tmp_path):
+    """A process that is killed has not waited for the disk; what it wrote is there."""
+    start()
+    script = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    doubts = Journal(state, "r1", 1).doubts()
+    assert [doubt.number for doubt in doubts if doubt.sent] == [*range(1, 501)]
+    assert len(doubts) == 1000
+
+
+def test_a_machine_that_does_not_tell_its_boots_apart_has_no_marks(state, start, monkeypatch):
+    """Nor does a server, where another machine may have to recover."""
+    monkeypatch.setattr("tailrace.state.marks.this_boot", lambda: None)
+    journal = Journal(state, "r1", start().token)
+    assert not journal.tells_sent
+    journal.intend_all([Intent(number, "upsert", [number]) for number in (1, 2)])
+    journal.begin(1)
+    assert all(doubt.sent for doubt in journal.doubts())
+
+
+def test_a_state_server_has_no_marks(postgres_database, tmp_path):
+    """Another machine may have to recover, and cannot see them."""
+    with StateDB.open(postgres_database, tmp_path) as state:
+        token = state.acquire("contacts", "r1", 60).token
+        state.start_run("r1", sync="contacts", mode="upsert", destination="d", object="o", identity="i", token=token)
+        assert not Journal(state, "r1", token).tells_sent
