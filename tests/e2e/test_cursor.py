@@ -69,7 +69,7 @@ class Lab:
     def recovers(self):
         """Run once the lease of a process that was killed is free."""
         for _ in range(60):
-            answer = self.workspace.spawn("run", "people", "--json", code=None)
+            answer = self.workspace.run("run", "people", "--json", code=None)
             (run,) = answer.json["runs"]
             if "holds" not in (run["message"] or ""):
                 return run
