@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 NAME: Final = "tailrace"
@@ -13,7 +14,7 @@ NAME: Final = "tailrace"
 
 @dataclass(slots=True)
 class Work:
-    """What is done for a sync, by one thread."""
+    """What is done for a sync, by one thread and those that deliver for it."""
 
     sync: str = ""
     run_id: str = ""
@@ -26,6 +27,7 @@ class Work:
         return ":".join(part for part in (NAME, self.sync, self.run_id) if part)
 
 
+_BILLING = Lock()
 _CURRENT: ContextVar[Work | None] = ContextVar("tailrace_work", default=None)
 
 
@@ -52,4 +54,5 @@ def billed(amount: int | None) -> None:
     """A warehouse billed so many bytes for a query; None where it does not say."""
     if amount is not None:
         work = current()
-        work.bytes_billed = (work.bytes_billed or 0) + amount
+        with _BILLING:
+            work.bytes_billed = (work.bytes_billed or 0) + amount

@@ -163,7 +163,7 @@ def there(request, monkeypatch):
 
 
 @settings(
-    max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @example([([("new", 1, 0)], {1}, None, None), ([("new", 2, 9)], set(), None, None), ([("new", 3, 9)], set(), 1, None)])
 @example([([("new", 1, 0), ("none", 2, 0)], set(), None, None), ([("new", 3, 9), ("none", 2, 0)], set(), None, None)])

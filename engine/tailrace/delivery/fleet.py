@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Generic, Protocol, TypeVar
 
 from tailrace.delivery.flight import Flight
@@ -50,7 +51,8 @@ class Fleet(Generic[Work, Done]):
             self._absorb(self._process(work))
             return
         self._make_room()
-        self._flying[self._pool.submit(self._process, work)] = work.locks
+        # What a batch asks a warehouse for is asked for the run that sends it: see `tailrace.tagging`.
+        self._flying[self._pool.submit(copy_context().run, self._process, work)] = work.locks
 
     def take(self, waiting: list[Work]) -> Work:
         """Take out the first batch that locks nothing which one in flight locks; wait until there is one."""

@@ -7,6 +7,7 @@ import pytest
 from tailrace.delivery.flight import Flight
 from tailrace.delivery.limiter import Limiter
 from tailrace.destination import Rate
+from tailrace.tagging import billed, current, working
 
 
 def flight(bound, pace, *latencies):
@@ -89,3 +90,22 @@ def test_a_slow_destination_has_no_more_in_flight_than_the_rate_can_use(bench, p
     bench.wants(concurrency=8, batch_size=1)
     assert bench.run(plan(*[{}] * 60)).acknowledged == 60
     assert max(seen) <= 2
+
+
+def test_what_threads_ask_a_warehouse_for_is_asked_for_the_run(bench, plan):
+    """And what that is billed is billed to the run, whichever batch it was for."""
+    bench.wants(batch_size=1, concurrency=4)
+    destination = bench.destination()
+    push, seen = destination.push, []
+
+    def asking(batch):
+        seen.append((threading.current_thread().name, current().tag))
+        billed(10)
+        yield from push(batch)
+
+    destination.push = asking
+    with working("people", "r1") as work:
+        bench.run(plan(*[{}] * 20), destination)
+    assert {tag for _, tag in seen} == {"tailrace:people:r1"}
+    assert threading.current_thread().name not in {name for name, _ in seen}
+    assert work.bytes_billed == 200
