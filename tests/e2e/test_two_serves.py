@@ -18,7 +18,7 @@ from tailrace.state import Journal
 ROWS = 200
 CONFIG = """\
 state: "{state}"
-lease: 2s
+lease: 5s
 serve: {{runs: 2, runs_per_destination: 2}}
 warehouses:
   main: {{type: duckdb, path: ":memory:"}}

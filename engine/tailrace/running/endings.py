@@ -45,6 +45,11 @@ def delivered(result: RunResult, report: DeliveryReport, reason: str | None = No
     )
 
 
+def blocked(result: RunResult, why: str) -> RunResult:
+    """The result of a run that a guard stopped before anything was written."""
+    return replace(result, status="blocked", exit_code=EXIT_CODES["blocked"], message=why, discreet=why)
+
+
 def stopped(result: RunResult, reason: str | None = None) -> RunResult:
     """The result of a run that was stopped at once."""
     message = f"stopped {reason + ',' if reason else _ASKED} before anything was sent"

@@ -14,29 +14,22 @@ from typing import TYPE_CHECKING
 from tailrace.clock import new_id
 from tailrace.delivery import DeliveryReport, OnProgress, deliver
 from tailrace.delivery.retry import Retries
-from tailrace.errors import (
-    LeaseLost,
-    PlanStale,
-    SnapshotError,
-    StateError,
-    TailraceError,
-    WarehouseError,
-)
+from tailrace.errors import LeaseLost, SnapshotError, StateError, TailraceError, WarehouseError
 from tailrace.failpoints import reach
 from tailrace.making import Making
 from tailrace.planning.holds import told
 from tailrace.running import endings
 from tailrace.running.audit import audit
+from tailrace.running.blocked import why_blocked
 from tailrace.running.cursor import following
 from tailrace.running.heeding import heeded
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
 from tailrace.running.recovery import planned_again, recover
-from tailrace.running.result import EXIT_CODES, RunResult
+from tailrace.running.result import RunResult
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_mark, save_snapshot
-from tailrace.running.stale import is_stale, why_stale
 from tailrace.running.strays import landed_at, let_land
 from tailrace.snapshot.mark import KEEP
 from tailrace.state import Counts, Journal, Lease, NewHold, Tallies
@@ -58,7 +51,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOURNALED = "what was sent is journaled: the next run of this sync recovers it before it sends anything"
-NOTHING_WRITTEN = "Nothing was written; make a new plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +183,9 @@ class _Run:
             reach("plan.made")
             self.known = replace(self.known, recovered=planned_again(recovered, planned))
             self._note_holds(planned, lease)
-            blocked = self._blocked(planned.plan)
-            if blocked is not None:
-                code = EXIT_CODES["blocked"]
-                return replace(self.known, status="blocked", exit_code=code, message=blocked, discreet=blocked)
+            why = why_blocked(self.sync, planned.plan, self.request.expected, self.request.overrides)
+            if why is not None:
+                return endings.blocked(self.known, why)
             self._forget_stale(planned)
             if not planned.plan.height:
                 self._tidy(lease, planned)
@@ -295,25 +286,6 @@ class _Run:
             digest = planned.snapshot.identity.digest
             held = (NewHold(key, hold.since, hold.reason, hold.until) for key, hold in holds.items())
             self.session.state.record_holds(self.sync.name, digest, self.run_id, held, token=lease.token)
-
-    def _blocked(self, plan: Plan) -> str | None:
-        """Why nothing may be written; PlanStale when the world moved on since the expected plan."""
-        expected = self.request.expected
-        if expected is not None and is_stale(expected, plan):
-            raise PlanStale(f"the world no longer matches the plan: {why_stale(expected, plan)}. {NOTHING_WRITTEN}")
-        tripped = [guard for guard in plan.tripped if guard.guard not in self.request.overrides]
-        if not tripped:
-            return None
-        stopped = f"{'; '.join(str(guard) for guard in tripped)}. Nothing was written."
-        if any(guard.guard == "contract" for guard in tripped):
-            return f"{stopped}\n  correct {self.sync.path}, or the model or the object, then run again"
-        overrides = " ".join(f"--override {guard.guard}" for guard in tripped)
-        if expected is not None:
-            return f"{stopped}\n  if it is what you want, apply the same plan again with {overrides}"
-        return (
-            f"{stopped}\n  look: tailrace plan {self.sync.name} --out plan.tailrace; "
-            f"if it is what you want: tailrace apply plan.tailrace {overrides}"
-        )
 
     def _forget_stale(self, planned: Planned) -> None:
         """Rejected rows that no longer differ from what was acknowledged need nothing any more.

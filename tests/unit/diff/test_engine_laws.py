@@ -123,7 +123,7 @@ OTHERS = st.lists(st.tuples(rows(), CHOICES, st.booleans(), specs()), min_size=2
 MAPPINGS = st.lists(st.tuples(rows(), CHOICES, st.booleans(), mapped(specs())), min_size=2, max_size=5)
 """The same, and each time of other fields."""
 WALKS = settings(deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
-QUICK, LONG = settings(WALKS, max_examples=8), settings(WALKS, max_examples=25)
+QUICK, LONG = settings(WALKS, max_examples=8), settings(WALKS, max_examples=20)
 
 
 class World:
