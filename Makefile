@@ -3,7 +3,7 @@
 #
 #   make demo    watch a model reach two CRMs and a database, on this machine alone
 #   make test    all tests but the heavy ones, in parallel, in about a quarter of an hour on two cores
-#   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites, TPC-H
+#   make check   what continuous integration runs: test, lint, types, built wheel, heavy suites, TPC-H, a sweep
 #   make help    all targets
 
 SHELL := /bin/sh
@@ -55,13 +55,14 @@ demo: $(STAMP)  ## the main job end to end: an embedded warehouse, simulated CRM
 # The hash of texts decides in which order sets give their members, and so which examples are drawn.
 test: export PYTHONHASHSEED = 0
 test: $(STAMP)  ## all tests but the heavy ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not live" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not live" $(ARGS)
 
-check: $(STAMP)  ## lint, types, built wheel, all tests and heavy suites: what CI runs
+check: $(STAMP)  ## lint, types, built wheel, all tests, heavy suites, and a sweep: what CI runs
 	@$(MAKE) lint
 	@# More workers than cores: servers and pauses are waited for.
 	@$(MAKE) -j2 typecheck test-slow WORKERS=4
 	@$(MAKE) test WORKERS=4
+	@TAILRACE_SEED=1 $(MAKE) sweep KILLS=200 WORKERS=2
 
 test-slow: export PYTHONHASHSEED = 0
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
@@ -76,8 +77,10 @@ test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SC
 fuzz: $(STAMP)  ## the laws and the stateful walks on examples that nobody has tried yet, heavy ones among them
 	TAILRACE_WALK=random $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m hypothesis tests $(ARGS)
 
+# The faulty programs that a sweep must find go beside it where there are two workers.
 sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
-	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -o timeout=0 -m sweep tests/sweep $(ARGS)
+	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+	  -o timeout=0 -m sweep tests/sweep $(ARGS)
 
 soak: $(STAMP)  ## let serve run for half an hour over a bad network, and look what grows (MINUTES=2 for a try)
 	$(BIN)/python -m tests.sweep.soak --minutes $(MINUTES) $(ARGS)

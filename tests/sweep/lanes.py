@@ -31,8 +31,9 @@ WEIGHTS: Mapping[Fault, float] = {
     Answer(500, commit=True): 1,
     Answer(503): 1,
     Reorder(0.1): 1,
-    Linger(LINGER_S): 2,
 }
+LINGERING: float = 2
+"""The weight of requests that are carried out some time after their sender gave them up, or died."""
 TOKENS = {"HUB_TOKEN": "hub-token-of-the-sweep", "SF_SECRET": "sf-secret-of-the-sweep"}
 LANES = 5
 """Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
@@ -46,6 +47,7 @@ class Bad:
 
     proxy: FaultProxy
     seed: int
+    linger: float = LINGER_S
     _numbers: Iterator[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,7 +56,8 @@ class Bad:
 
     def stir(self) -> None:
         """Begin other faults; each run would meet the same ones otherwise."""
-        self.proxy.play(Schedule.random(seed=next(self._numbers), rate=RATE, weights=WEIGHTS))
+        weights = {**WEIGHTS, Linger(self.linger): LINGERING}
+        self.proxy.play(Schedule.random(seed=next(self._numbers), rate=RATE, weights=weights))
 
     @contextmanager
     def calm(self) -> Iterator[None]:
@@ -142,9 +145,13 @@ def ready(
     mutant: str = "",
     *,
     settle: float | None = None,
+    linger: float = LINGER_S,
     run_in: Literal["process", "thread"] = "process",
 ) -> Iterator[Sweep]:
-    """A world to be swept, with all it needs; its vendor is a process, or a thread, which a test can change."""
+    """A world to be swept, with all it needs; its vendor is a process, or a thread, which a test can change.
+
+    `settle` and `linger` are in seconds: what a run waits for stray requests, and how late these land.
+    """
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-sweep-")))
         world = kind(root, random.Random(order.seed))  # noqa: S311 - a seed that can be given again is what is wanted
@@ -161,6 +168,6 @@ def ready(
             url = server.salesforce_url if issubclass(kind, Mirror) else server.hubspot_url
             proxy = stack.enter_context(FaultProxy(url))
             world.build(proxy.url, server)
-            network = Bad(proxy, order.seed)
+            network = Bad(proxy, order.seed, linger)
         nursery = stack.enter_context(Nursery(root))
         yield Sweep(world, nursery, network, order.seed, mutant=mutant)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.sweep.process import Ended, Nursery
-from tests.sweep.worlds import BATCH, CONCURRENCY, World
+from tests.sweep.worlds import CONCURRENCY, World
 
 from tailrace.failpoints import POINTS, VARIABLE, Point
 
@@ -115,7 +115,7 @@ class Sweep:
             self.tally.rows += len(self.world.rows)
             new = set(held) - self._shown
             self.tally.held += len(new)
-            bound = self._since * BATCH * CONCURRENCY + self._unanswered
+            bound = self._since * self.world.batch * CONCURRENCY + self._unanswered
             if len(new) > bound:
                 told = f"after {self._since} kills, and {self._unanswered} rows without an answer"
                 self._fault(f"{len(new)} rows are held {told}: at most {bound} were in flight")
@@ -134,7 +134,7 @@ class Sweep:
         self._step()
         if point.startswith(("recovery.", "doubt.")):  # there must be something to recover
             self._note("batch.sent", self._run(failpoint="batch.sent:1:kill"))
-        count = self._random.choice((1, 1, 2, 3)) if point in OFTEN else 1
+        count = self._random.choice((1, 1, 2, 3, 5)) if point in OFTEN else 1
         self._note(point, self._run(failpoint=f"{point}:{count}:kill"))
 
     def _step(self) -> None:

@@ -50,6 +50,8 @@ class World:
 
     name: ClassVar[str] = ""
     mode: ClassVar[str] = "upsert"
+    batch: ClassVar[int] = BATCH
+    """Rows of a batch."""
     root: Path
     random: random.Random
     rows: Rows = field(default_factory=dict)
@@ -137,7 +139,7 @@ class HubSpotWorld(World):
         )
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=""))
         match = "match: {warehouse_id: id}\n" if self.mode != "append" else ""
-        sync = SYNC.format(object="contacts", mode=self.mode, batch=BATCH, match=match, field="lastname")
+        sync = SYNC.format(object="contacts", mode=self.mode, batch=self.batch, match=match, field="lastname")
         self.write("syncs/people.yml", sync if match else sync + f'  {self.key}: {{sql: "cast(id as varchar)"}}\n')
         self.write("models/people.sql", MODEL)
 
@@ -163,6 +165,8 @@ class Append(HubSpotWorld):
     """Mode append without a match: nothing tells whether a row arrived whose answer was lost."""
 
     name, mode, key = "append", "append", "company"
+    batch = 8
+    """So few that some of a run's batches are intended together: the first ones go alone, until their pace is known."""
 
 
 class Mirror(World):
@@ -185,7 +189,7 @@ class Mirror(World):
         )
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=""))
         match = f"{self.options}match: {{External_Id__c: id}}\n"
-        sync = SYNC.format(object="Contact", mode=self.mode, batch=BATCH, match=match, field="LastName")
+        sync = SYNC.format(object="Contact", mode=self.mode, batch=self.batch, match=match, field="LastName")
         self.write("syncs/people.yml", sync)
         self.write("models/people.sql", MODEL)
 
@@ -216,7 +220,7 @@ class Postgres(World):
         state = f'state: "{url}"\n'
         self.write("tailrace.yml", PROJECT.format(destination=destination, state=state))
         match = "match: {id: id}\n"
-        sync = SYNC.format(object="people", mode=self.mode, batch=BATCH, match=match, field="name")
+        sync = SYNC.format(object="people", mode=self.mode, batch=self.batch, match=match, field="name")
         self.write("syncs/people.yml", sync)
         self.write("models/people.sql", MODEL)
 
