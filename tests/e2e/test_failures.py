@@ -59,7 +59,7 @@ def failing_once(monkeypatch, owner, name, error, *, at=1):
         (SnapshotStore, "commit", SnapshotError("no space left on the device"), 1),
         (SnapshotStore, "commit", OSError(28, "No space left on device"), 1),
         (Journal, "settle", StateError("the state database is locked"), 2),
-        (Journal, "intend", StateError("the state database is locked"), 3),
+        (Journal, "intend_all", StateError("the state database is locked"), 2),
     ],
     ids=["snapshot not saved", "disk full", "outcome not recorded", "intent not recorded"],
 )
