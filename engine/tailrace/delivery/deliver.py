@@ -308,8 +308,9 @@ class _Delivery:
         while start < len(works) and not self._halted:
             operation = works[start].batch.operation
             harmless = operation in self._capabilities.idempotent and operation is not Operation.CREATE
-            early = (harmless or self._tells_sent) and self._pace is not None
-            count = max(1, int(_AHEAD_S / max(self._pace or 0, _LEAST_S))) if early else 1
+            count = 1
+            if self._pace is not None and (harmless or self._tells_sent):
+                count = max(1, int(_AHEAD_S / max(self._pace, _LEAST_S)))
             yield works[start : start + count]
             start += count
 

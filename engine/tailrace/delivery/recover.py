@@ -82,9 +82,7 @@ def recover(
     jobs = jobs_of(job, destination, Retries(limiter, sleep=sleep), folder=folder, sleep=sleep)
     left = []
     for doubt in doubts:
-        answers: Sequence[Outcome] | None = []
-        if doubt.sent:
-            answers = None if doubt.receipt is None else _of_job(doubt, rows, jobs)
+        answers = _known(doubt, rows, jobs)
         if answers is None:
             left.append(doubt)
         else:
@@ -115,12 +113,14 @@ def unanswered(doubt: Doubt, message: str) -> list[Outcome]:
     return [Outcome(str(seq), "unknown", code=IN_FLIGHT, message=message) for seq in doubt.seqs]
 
 
-def _of_job(doubt: Doubt, rows: Rows, jobs: Jobs | None) -> Sequence[Outcome] | None:
-    """What a job says became of its rows; None where nobody can tell any more."""
-    if not doubt.receipt:
+def _known(doubt: Doubt, rows: Rows, jobs: Jobs | None) -> Sequence[Outcome] | None:
+    """What is known of a batch: that nothing of it was sent, or what its job says; None where nobody can tell."""
+    if not doubt.sent or doubt.receipt == "":
         return []
+    if doubt.receipt is None or jobs is None:
+        return None
     frame = rows.take(doubt.seqs)
-    return None if jobs is None else jobs.resume(doubt.receipt, frame, frame["action"][0])
+    return jobs.resume(doubt.receipt, frame, frame["action"][0])
 
 
 class _Tally:

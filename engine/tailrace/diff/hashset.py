@@ -109,7 +109,7 @@ class HashSet:
 
     @property
     def _sieve_bits(self) -> int:
-        """So many that one in thirty of the other hashes stays, and no more: a small table is a quick one."""
+        """So many that at most one in sixteen of the other hashes stays, and no more: a small table is a quick one."""
         return min(max(self.members.size.bit_length() + 5, _SIEVE_BITS[0]), _SIEVE_BITS[-1])
 
     @property

@@ -9,7 +9,6 @@ of 32 bits and one of 7, whose bytes have room for the mark of a member that was
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -172,14 +171,13 @@ def _byte(words: Positions, bits: Positions, more: Positions) -> Positions:
 def _counted(members: Hashes, bits: int, shift: np.uint64) -> NDArray[np.uint8]:
     """How many of some ascending members have each prefix. ValueError where a block has more than a byte can tell."""
     counts, most = np.zeros(1 << bits, np.uint8), 0
-    cuts = [*range(0, members.size, PIECE), members.size]
-    for begin, end in pairwise(cuts):
-        prefixes = members[begin:end] >> shift
-        first = prefixes[0]
-        found = np.bincount((prefixes - first).view(np.int64))
-        found += counts[int(first) : int(first) + found.size]
+    for begin in range(0, members.size, PIECE):
+        prefixes = members[begin : begin + PIECE] >> shift
+        found = np.bincount((prefixes - prefixes[0]).view(np.int64))
+        here = slice(int(prefixes[0]), int(prefixes[0]) + found.size)
+        found += counts[here]
         most = max(most, int(found.max()))
-        counts[int(first) : int(first) + found.size] = found
+        counts[here] = found
     if most <= _BYTE:
         slices = range(0, counts.size, 4 * _SLICE)
         most = max(int(_totals(counts[at : at + 4 * _SLICE]).max()) for at in slices)

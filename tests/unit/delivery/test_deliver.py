@@ -116,8 +116,8 @@ def test_creates_are_intended_together_where_it_is_known_what_was_sent(bench, pl
     assert len(bench.records()) == 4_500
 
 
-def test_what_is_on_record_as_not_sent_is_not_sent(bench, plan, ahead):
-    """A thread that comes late finds its batch settled, by a delivery that has ended meanwhile."""
+def test_what_is_not_sent_is_said_of_all_that_was_intended(bench, plan, ahead):
+    """A run that is broken off says so of each batch that it had announced and not begun."""
     ahead(3_600.0)
     bench.wants(batch_size=10)
     begin = bench.journal.begin
@@ -131,6 +131,40 @@ def test_what_is_on_record_as_not_sent_is_not_sent(bench, plan, ahead):
         bench.run(plan(*[{}] * 50))
     assert bench.journal.settled.keys() == {1, 3, 4, 5}
     assert [bench.journal.settled[number] for number in (3, 4, 5)] == [[], [], []]
+
+
+def test_what_is_on_record_as_not_sent_is_not_sent(bench, plan, ahead, monkeypatch):
+    """A thread that comes late finds its batch settled by a delivery that has ended meanwhile, and leaves it."""
+    ahead(3_600.0)
+    bench.wants(batch_size=10, concurrency=2)
+    delivery = import_module("tailrace.delivery.deliver")._Delivery
+    halted, begun, late, ended = delivery._halted, threading.Event(), [], threading.Event()
+
+    def asked(self):
+        """Whether to go on; the thread that has the first announced batch hears it, and comes back when all is over."""
+        found = halted.fget(self)
+        thread = threading.current_thread()
+        if thread.name.startswith("deliver-") and self._ahead and not late:
+            late.append(thread)
+            begun.set()
+            assert ended.wait(60)
+        return found
+
+    def interrupted(_progress):
+        if begun.is_set():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivery, "_halted", property(asked))
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(plan(*[{}] * 500), progress=interrupted)
+    sent = len(bench.pushes())
+    ended.set()
+    late[0].join(60)
+    assert not late[0].is_alive()
+    assert len(bench.pushes()) == sent
+    unsent = {number for number, outcomes in bench.journal.settled.items() if not outcomes}
+    assert unsent
+    assert not unsent & set(bench.journal.begun)
 
 
 def test_a_slow_destination_has_nothing_in_doubt_but_what_is_in_flight(bench, plan, ahead):
