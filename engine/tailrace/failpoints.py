@@ -24,6 +24,7 @@ Point: TypeAlias = Literal[
     "recovery.folded",
     "plan.made",
     "changes.saved",
+    "batch.announced",
     "batch.intended",
     "batch.sent",
     "batch.settled",

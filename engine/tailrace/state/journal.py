@@ -8,7 +8,7 @@ run holds the sync.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
+from tailrace.failpoints import reach
 from tailrace.state.commits import Commits
 from tailrace.state.database import Database
 from tailrace.state.direct import Direct, Prepared
@@ -49,10 +50,14 @@ class RowEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Settlement:
-    """What became of a batch; moments are of the monotonic clock."""
+    """What became of a batch; moments are of the monotonic clock.
+
+    The outcomes are packed when they come: as objects they would take the processor's caches until the next commit.
+    """
 
     number: int
-    outcomes: Sequence[Outcome]
+    packed: bytes
+    tallies: Mapping[str, int]
     sent: float | None
     settled: float
 
@@ -92,9 +97,11 @@ class Journal:
 
     def intend_all(self, intents: Sequence[Intent]) -> None:
         """The same of several batches, in one transaction."""
-        self._commits.commit(intents)
         if self._marks is not None and len(intents) > 1:
+            # Before they are on record: who is killed in between has announced nothing.
             self._marks.intended(intent.number for intent in intents)
+        self._commits.commit(intents)
+        reach("batch.announced")
 
     def intend_job(self, number: int, operation: str, seqs: Sequence[int]) -> None:
         """The same of a job, whose receipt follows before anything is sent."""
@@ -230,12 +237,13 @@ class Journal:
                 yield [list(chain.from_iterable(column)) for column in zip(*columns, strict=True)]
 
     def _settlement(self, number: int, outcomes: Sequence[Outcome]) -> _Settlement:
-        return _Settlement(number, outcomes, self._sent.pop(number, None), time.monotonic())
+        columns = columns_of(outcomes)
+        tallies = {f"new_{name}": columns[1].count(name) for name in _TALLIES}
+        return _Settlement(number, pack_columns(columns), tallies, self._sent.pop(number, None), time.monotonic())
 
     def _write(self, intents: Sequence[Intent], settled: Sequence[_Settlement]) -> None:
         """Everything in one transaction, under the lease."""
         begun = [self._intended(intent) for intent in intents]
-        ended = [_ended(settlement) for settlement in settled]
         with self._direct.transaction() as cursor:
             if self._latest.scalar(cursor) != self._token:
                 raise lost(self._sync)
@@ -243,8 +251,8 @@ class Journal:
             offset = self._direct.now(cursor) - time.monotonic()
             if begun:
                 self._insert.run(cursor, ({**values, "intended_at": offset + at} for values, at in begun))
-            if ended:
-                self._update.run(cursor, (_dated(values, offset) for values in ended))
+            if settled:
+                self._update.run(cursor, (_dated(settlement, offset) for settlement in settled))
 
     def _intended(self, intent: Intent) -> tuple[dict[str, Any], float]:
         values = {
@@ -279,18 +287,14 @@ class Journal:
         return sa.select(*columns).where(batches.c.run_id == self._run_id).order_by(batches.c.number)
 
 
-def _ended(settlement: _Settlement) -> dict[str, Any]:
-    columns = columns_of(settlement.outcomes)
-    tallies = {f"new_{name}": columns[1].count(name) for name in _TALLIES}
-    blob = pack_columns(columns)
-    times = {"sent_at": settlement.sent, "new_settled_at": settlement.settled}
-    return {"batch": settlement.number, "new_outcomes": blob, **tallies, **times}
-
-
-def _dated(values: dict[str, Any], offset: float) -> dict[str, Any]:
-    sent = values["sent_at"]
-    moments = {"sent_at": None if sent is None else offset + sent, "new_settled_at": offset + values["new_settled_at"]}
-    return {**values, **moments}
+def _dated(settled: _Settlement, offset: float) -> dict[str, Any]:
+    return {
+        "batch": settled.number,
+        "new_outcomes": settled.packed,
+        **settled.tallies,
+        "sent_at": None if settled.sent is None else offset + settled.sent,
+        "new_settled_at": offset + settled.settled,
+    }
 
 
 def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:

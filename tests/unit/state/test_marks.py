@@ -107,6 +107,15 @@ def test_batches_intended_together_are_told_apart(state, start):
     assert list(state.folder.glob("sent/*")) == []
 
 
+def test_marks_are_made_before_the_intents_are_on_record(state, start, monkeypatch):
+    """Who is killed between the two has announced nothing; the other way round all of it would be in doubt."""
+    journal = Journal(state, "r1", start().token)
+    monkeypatch.setattr(journal._commits, "commit", lambda _intents: left.append(journal._marks.unsent()))
+    left = []
+    journal.intend_all([Intent(number, "create", [number]) for number in (1, 2)])
+    assert left == [{1, 2}]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
