@@ -7,14 +7,16 @@ import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
 from tailrace.redact import redact
 
-_DEFLATED, _PLAIN = b"\x01", b"\x02"
+_DEFLATED, _PLAIN = b"\x03", b"\x04"
 """First byte of every blob, so that another form can follow."""
+_DEFLATED_BEFORE, _PLAIN_BEFORE = b"\x01", b"\x02"
+"""The same of blobs that hold no joined columns: what version 0.1.0 reads."""
 _WORTHWHILE = 4_096
 """Bytes from which on a text is deflated: a smaller one fits on a page or two of the database anyway."""
 
@@ -91,7 +93,8 @@ def unpack_outcomes(blob: bytes) -> Columns:
 
 
 def _span(seqs: list[int]) -> dict[str, Any]:
-    if seqs and seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == list(range(seqs[0], seqs[0] + len(seqs))):
+    # That they ascend is seen by the objects they are, without making as many to compare them with.
+    if seqs and seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == sorted(seqs) and len(set(seqs)) == len(seqs):
         return {"first": seqs[0], "count": len(seqs)}
     return {"seqs": seqs}
 
@@ -101,11 +104,18 @@ def _rows(held: dict[str, Any]) -> list[int]:
 
 
 def _shortened(column: Sequence[str | None]) -> Any:
-    return {"all": column[0]} if column and column.count(column[0]) == len(column) else column
+    if column and column.count(column[0]) == len(column):
+        return {"all": column[0]}
+    if None in column:
+        return column
+    joined = ",".join(cast("Sequence[str]", column))  # a hundred texts take JSON longer than one
+    return {"joined": joined} if joined.count(",") == len(column) - 1 else column
 
 
 def _lengthened(column: Any, rows: int) -> list[Any]:
-    return [column["all"]] * rows if isinstance(column, dict) else column
+    if not isinstance(column, dict):
+        return list(column)
+    return column["joined"].split(",") if "joined" in column else [column["all"]] * rows
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -117,11 +127,13 @@ def _pack(held: object) -> bytes:
 
 
 def _unpack(blob: bytes) -> dict[str, Any]:
-    form = blob[:1]
-    if form not in {_PLAIN, _DEFLATED}:
+    form, body = blob[:1], blob[1:]
+    if form in {_DEFLATED, _DEFLATED_BEFORE}:
+        body = zlib.decompress(body)
+    elif form not in {_PLAIN, _PLAIN_BEFORE}:
         raise StateError(
             "the journal was written in a form this version does not know",
             hint="upgrade this installation: pip install --upgrade tailrace",
         )
-    held: dict[str, Any] = json.loads(blob[1:] if form == _PLAIN else zlib.decompress(blob[1:]))
+    held: dict[str, Any] = json.loads(body)
     return held

@@ -1,5 +1,6 @@
 """The journal: what was about to be sent, and what became of it."""
 
+import zlib
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from tailrace.state.journal import RowEntry
 from tailrace.state.packing import columns_of, pack_outcomes, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import Intent
 
-TEXT = st.none() | st.text(max_size=20)
+TEXT = st.none() | st.text(max_size=20) | st.sampled_from(["a,b", ",", "", "a", "b"])
 OUTCOMES = st.lists(
     st.builds(
         Outcome,
@@ -191,7 +192,17 @@ def test_outcomes_round_trip(outcomes):
 def test_a_newer_form_is_refused():
     """A blob of another version is an error that says to upgrade, not garbage."""
     with pytest.raises(StateError, match="form this version does not know"):
-        unpack_seqs(b"\x03abc")
+        unpack_seqs(b"\x05abc")
+
+
+@pytest.mark.parametrize("form", [b"\x01", b"\x02"])
+def test_older_forms_are_read(form):
+    """A run that died under an older version is recovered by this one."""
+    text = b'{"rows":{"first":7,"count":2},"columns":[{"all":"acknowledged"},["a,b","c"],[null,"X"],{"all":null}]}'
+    blob = form + (zlib.compress(text) if form == b"\x01" else text)
+    said = [[7, 8], ["acknowledged"] * 2, ["a,b", "c"], [None, "X"], [None, None]]
+    assert [list(column) for column in unpack_outcomes(blob)] == said
+    assert unpack_seqs(form + (zlib.compress(b'{"seqs":[3,1]}') if form == b"\x01" else b'{"seqs":[3,1]}')) == (3, 1)
 
 
 def test_a_secret_that_an_answer_repeats_is_not_kept(state, start):
