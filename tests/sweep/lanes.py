@@ -35,7 +35,7 @@ WEIGHTS: Mapping[Fault, float] = {
 LINGERING: float = 2
 """The weight of requests that are carried out some time after their sender gave them up, or died."""
 TOKENS = {"HUB_TOKEN": "hub-token-of-the-sweep", "SF_SECRET": "sf-secret-of-the-sweep"}
-LANES = 5
+LANES = 8
 """Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
 PARTS = 2
 """Sweeps of one world, so that none goes on alone when the others are done."""

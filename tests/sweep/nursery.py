@@ -17,16 +17,20 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from tailrace import installed
+
 CHECKPOINT_ROWS = 60
 """Three batches."""
 
 
 LOADED = (
-    "duckdb", "hubspot.discovery.crm.objects.discovery", "polars._utils.parquet", "pyarrow.compute", "pyarrow.parquet",
-    "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite", "tenacity", "typer._adapters",
+    "duckdb", "encodings.utf_8_sig", "hubspot.discovery.crm.discovery", "hubspot.discovery.crm.objects.discovery",
+    "polars._utils.parquet", "pyarrow.compute", "pyarrow.parquet", "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite", "tenacity", "typer._adapters", "typer._click.decorators",
     "tailrace.actions", "tailrace.api", "tailrace.cli.app", "tailrace.cli.progress", "tailrace.cli.render",
     "tailrace.cli.sync", "tailrace.logs", "tailrace.running.job", "tailrace.running.resolve", "tailrace.running.runner",
-    "tailrace.snapshot.compaction", "tailrace.snapshot.fold", "tailrace.snapshot.revision", "tailrace.state.limits",
+    "tailrace.snapshot.bulk", "tailrace.snapshot.commit", "tailrace.snapshot.compaction", "tailrace.snapshot.fold",
+    "tailrace.snapshot.history", "tailrace.snapshot.revision", "tailrace.snapshot.runrows", "tailrace.state.limits",
     "tailrace.warehouses.duckdb", "tailrace_destinations.hubspot.adapter", "tailrace_destinations.hubspot.events",
     "tailrace_destinations.hubspot.lists", "tailrace_destinations.salesforce.adapter",
     "tailrace_destinations.sql.adapter",
@@ -38,6 +42,7 @@ def load() -> None:
     """Load that. Nothing in it may start a thread that children need: they have none of those, as of the allocators."""
     for name in LOADED:
         importlib.import_module(name)
+    installed.entry_points("tailrace")
     gc.freeze()
 
 

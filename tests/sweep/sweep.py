@@ -15,8 +15,8 @@ from tests.sweep.worlds import CONCURRENCY, World
 
 from tailrace.failpoints import POINTS, VARIABLE, Point
 
-LONGEST_S = 1.5
-"""Random kills fall into so much time of a run."""
+LONGER = 1.1
+"""Random kills fall into so many times the length of a run, as far as it is known: the last moments count too."""
 CHECK_EVERY = 10
 """Kills between two looks at the destination."""
 ATTEMPTS = 4
@@ -77,6 +77,8 @@ class Sweep:
         self.mutant = mutant
         self.tally = Tally(world.name, seed)
         self._random = random.Random(seed)  # noqa: S311 - a seed that can be given again is what is wanted
+        self._length_s = 1.0
+        """About as long takes a run."""
         self._since = 0
         """Kills since the last look."""
         self._shown: set[int] = set()
@@ -98,7 +100,9 @@ class Sweep:
             if self.tally.kills["at random"] - begun >= times:
                 return
             self._step()
-            ended = self._run(kill_after=self._random.uniform(0, LONGEST_S))
+            ended = self._run(kill_after=self._random.uniform(0, self._length_s * LONGER))
+            # A run that was killed may have been a longer one; one that was not says how long they are.
+            self._length_s = self._length_s * LONGER if ended.killed else ended.seconds
             self._note("at random", ended)
 
     def finish(self) -> Tally:
