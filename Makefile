@@ -27,7 +27,7 @@ KILLS ?= 1000
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
+.PHONY: help setup demo test check test-slow test-emulated test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -62,11 +62,15 @@ check: $(STAMP)  ## lint, types, built wheel, all tests, heavy suites, and a swe
 	@# More workers than cores: servers and pauses are waited for.
 	@$(MAKE) -j2 typecheck test-slow WORKERS=4
 	@$(MAKE) test WORKERS=4
-	@TAILRACE_SEED=1 $(MAKE) sweep POINTS=10 KILLS=200 WORKERS=2
+	@TAILRACE_SEED=1 $(MAKE) sweep POINTS=20 KILLS=200 WORKERS=2
 
 test-slow: export PYTHONHASHSEED = 0
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and not sweep" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and not sweep and (core or not emulated)" $(ARGS)
+
+test-emulated: export PYTHONHASHSEED = 0
+test-emulated: $(STAMP)  ## all that runs on emulators of Snowflake and BigQuery; of it, `make check` runs the core
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m emulated $(ARGS)
 
 test-wheel: $(STAMP)  ## build the wheel, install it in an empty environment and use it
 	$(BIN)/python -m pytest -m slow tests/e2e/test_wheel.py $(ARGS)

@@ -150,7 +150,10 @@ def red(postgres_database, tmp_path_factory, monkeypatch):
 QUICK, EMULATED = ("duckdb", "postgres", "sqlite", "mariadb", "redshift"), ("snowflake", "bigquery")
 
 
-@pytest.fixture(params=[*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in EMULATED)])
+EMULATOR = (pytest.mark.slow, pytest.mark.emulated)
+
+
+@pytest.fixture(params=[*QUICK, *(pytest.param(name, marks=EMULATOR) for name in EMULATED)])
 def lab(request, workspace, monkeypatch):
     """The project over each warehouse that can run here."""
     if request.param == "duckdb":
@@ -171,6 +174,7 @@ def lab(request, workspace, monkeypatch):
     return Lab(workspace, Postgres(request.getfixturevalue("postgres_database")))
 
 
+@pytest.mark.core
 def test_changes_are_found_sent_and_remembered(lab):
     """Inserts, updates and deletes; then nothing to do; and no snapshot is in a file."""
     lab.people(FIRST)
@@ -225,12 +229,13 @@ COMMIT = ("segment.published", "manifest.ready", "manifest.replaced")
 AROUND = ("changes.saved", "delivery.ended", "lease.renewed", "snapshot.saved", "outcomes.saved")
 KILLS = [
     *((kind, "manifest.ready") for kind in QUICK),
+    *(pytest.param(kind, "manifest.ready", marks=(*EMULATOR, pytest.mark.core)) for kind in EMULATED),
     *(
-        pytest.param(kind, point, marks=pytest.mark.slow)
+        pytest.param(kind, point, marks=EMULATOR if kind in EMULATED else pytest.mark.slow)
         for kind in (*QUICK, *EMULATED)
         # What surrounds a commit is the same in all.
         for point in (*COMMIT, *(AROUND if kind in {"duckdb", "postgres"} else ()))
-        if (kind, point) not in {(quick, "manifest.ready") for quick in QUICK}
+        if point != "manifest.ready"
     ),
 ]
 
@@ -252,6 +257,7 @@ def test_a_run_killed_anywhere_is_mended_by_the_next_one(lab, point):
     assert lab.ran()["status"] == "nothing_to_do"
 
 
+@pytest.mark.core
 def test_two_runs_at_once_do_not_spoil_each_other(lab):
     """A run that was overtaken while it slept moves neither the snapshot nor anything else."""
     lab.people(FIRST)

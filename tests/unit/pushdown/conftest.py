@@ -169,17 +169,22 @@ def mssql(tmp_path_factory):
 
 
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift", "mssql")} | {"duckdb": "duck"}
-SLOW = {name: name for name in ("snowflake", "bigquery", "databricks")}
+EMULATED = {name: name for name in ("snowflake", "bigquery")}
 """Emulators, which take long to install, and for each statement."""
+TRANSLATED = {"databricks": "databricks"}
 
 
 @pytest.fixture(
     scope="module",
-    params=[*WAREHOUSES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
+    params=[
+        *WAREHOUSES,
+        *(pytest.param(name, marks=[pytest.mark.slow, pytest.mark.emulated]) for name in EMULATED),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in TRANSLATED),
+    ],
 )
 def warehouse(request):
     """Each warehouse that can run here, or has an emulator that does; Redshift's statements run on PostgreSQL."""
-    return request.getfixturevalue((WAREHOUSES | SLOW)[request.param])
+    return request.getfixturevalue((WAREHOUSES | EMULATED | TRANSLATED)[request.param])
 
 
 @pytest.fixture(scope="module", params=WAREHOUSES)

@@ -275,6 +275,7 @@ def walk(warehouse, steps, pieces=(), **options):
         return world.left
 
 
+@pytest.mark.core
 @QUICK
 @given(steps=generations())
 def test_any_generations_agree_with_the_exact_comparison(warehouse, size, steps):

@@ -432,6 +432,7 @@ def model(values):
     return f"SELECT 1 AS id, {named} UNION ALL SELECT 2, {', '.join(values)}"
 
 
+@pytest.mark.core
 def test_what_differs_comes_out(side_by_side, kind):
     """However alike the warehouse itself takes the two values to be; nothing else of the row has changed."""
     held = [tuple(spelled(value, kind) for value in case) for case in cases(OTHER, kind)]
@@ -447,6 +448,7 @@ def test_what_differs_comes_out(side_by_side, kind):
     assert missed == []
 
 
+@pytest.mark.core
 def test_what_is_the_same_stays_there(side_by_side, kind):
     """Whatever its type is called today; and a second look finds nothing either."""
     held = cases(SAME, kind)
@@ -614,6 +616,7 @@ def test_a_model_that_gives_other_rows_each_time_is_compared_whole(bench, kind, 
     assert (sum(found.counts.values()), found.model_rows, found.unchanged, out) == (0, 2, 2, 2)
 
 
+@pytest.mark.core
 def test_a_run_that_was_overtaken_moves_nothing(bench):
     """Of two that planned on one revision the second is refused, and the first one's rows stay."""
     first, _ = bench.compare("SELECT 1 AS id, 'a' AS v")
@@ -626,6 +629,7 @@ def test_a_run_that_was_overtaken_moves_nothing(bench):
     assert (latest.run_id, latest.frame()["f:v"].to_list()) == ("first", ["a"])
 
 
+@pytest.mark.core
 def test_a_run_from_before_a_reset_moves_nothing(bench):
     """Though the new snapshot has come as far as the one that the run planned on."""
     bench.run("SELECT 1 AS id, 'a' AS v")
