@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Literal
 
 from tests.sweep.process import Nursery
@@ -37,6 +38,8 @@ LINGERING: float = 2
 TOKENS = {"HUB_TOKEN": "hub-token-of-the-sweep", "SF_SECRET": "sf-secret-of-the-sweep"}
 LANES = 8
 """Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
+WORTHWHILE = 10
+"""Kills of one failpoint for which a world of its own is begun."""
 PARTS = 2
 """Sweeps of one world, so that none goes on alone when the others are done."""
 
@@ -97,11 +100,29 @@ def sweep(order: Order) -> list[Tally]:
     os.environ.update(TOKENS)
     kinds = [kind for kind in WORLDS if kind is not Postgres or order.postgres]
     tasks = [(kind, part) for kind in kinds for part in _parts(kind, order, len(kinds))]
-    with ThreadPoolExecutor(LANES) as pool:
-        found = list(pool.map(lambda task: one(*task), tasks))
+    with nurseries(LANES) as free, ThreadPoolExecutor(LANES) as pool:
+
+        def swept(task: tuple[type[World], Order]) -> Tally:
+            nursery = free.get()
+            try:
+                return one(*task, nursery)
+            finally:
+                free.put(nursery)
+
+        found = list(pool.map(swept, tasks))
         met = {kind: total([t for (of, _), t in zip(tasks, found, strict=True) if of is kind]) for kind in kinds}
-        more = list(_lacking(order, met))
-        return [*met.values(), *pool.map(lambda task: one(*task), more)]
+        return [*met.values(), *pool.map(swept, list(_lacking(order, met)))]
+
+
+@contextmanager
+def nurseries(count: int) -> Iterator[SimpleQueue[Nursery]]:
+    """So many, to be taken and put back: to load the libraries takes as long as four runs."""
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-nurseries-")))
+        free: SimpleQueue[Nursery] = SimpleQueue()
+        for _ in range(count):
+            free.put(stack.enter_context(Nursery(root)))
+        yield free
 
 
 def _parts(kind: type[World], order: Order, worlds: int) -> Iterator[Order]:
@@ -117,7 +138,7 @@ def _parts(kind: type[World], order: Order, worlds: int) -> Iterator[Order]:
 
 
 def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[type[World], Order]]:
-    """What is still to be done at each failpoint, shared out among the worlds whose runs came by it.
+    """What is still to be done at each failpoint, shared out among worlds whose runs came by it: few, if it is little.
 
     That is not PostgreSQL's: there is one database, and it may be taken already.
     """
@@ -125,14 +146,16 @@ def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[t
         left = order.points - sum(tally.kills[point] for tally in met.values())
         able = [kind for kind, tally in met.items() if tally.kills[point] and kind is not Postgres]
         if left > 0 and able:
-            for kind in able:
+            worlds = min(len(able), -(-left // WORTHWHILE))
+            for turn in range(worlds):
                 seed = order.seed + number * len(WORLDS)
-                yield kind, Order(-(-left // len(able)), 0, seed, order.postgres, (point,))
+                kind = able[(number + turn) % len(able)]
+                yield kind, Order(-(-left // worlds), 0, seed, order.postgres, (point,))
 
 
-def one(kind: type[World], order: Order, mutant: str = "") -> Tally:
+def one(kind: type[World], order: Order, nursery: Nursery) -> Tally:
     """One world."""
-    with ready(kind, order, mutant) as made:
+    with ready(kind, order, nursery=nursery) as made:
         made.at_points(order.points, order.only or POINTS, met=bool(order.only))
         made.at_random(order.at_random)
         return made.finish()
@@ -147,10 +170,12 @@ def ready(
     settle: float | None = None,
     linger: float = LINGER_S,
     run_in: Literal["process", "thread"] = "process",
+    nursery: Nursery | None = None,
 ) -> Iterator[Sweep]:
     """A world to be swept, with all it needs; its vendor is a process, or a thread, which a test can change.
 
-    `settle` and `linger` are in seconds: what a run waits for stray requests, and how late these land.
+    `settle` and `linger` are in seconds: what a run waits for stray requests, and how late these land. Without a
+    `nursery` it gets one of its own.
     """
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailrace-sweep-")))
@@ -169,5 +194,5 @@ def ready(
             proxy = stack.enter_context(FaultProxy(url))
             world.build(proxy.url, server)
             network = Bad(proxy, order.seed, linger)
-        nursery = stack.enter_context(Nursery(root))
-        yield Sweep(world, nursery, network, order.seed, mutant=mutant)
+        born_in = nursery or stack.enter_context(Nursery(root))
+        yield Sweep(world, born_in, network, order.seed, mutant=mutant)
