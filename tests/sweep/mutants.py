@@ -50,6 +50,11 @@ def unmarked() -> None:
     Marks.sent = lambda *_: None  # type: ignore[assignment, method-assign]
 
 
+def unnoted() -> None:
+    """Answers wait in memory for the next transaction."""
+    Marks.settled = lambda *_: None  # type: ignore[assignment, method-assign]
+
+
 def unfenced() -> None:
     """A run that was taken over goes on as if nothing had happened."""
     importlib.import_module("tailrace.state.runs").check_token = lambda *_: None  # type: ignore[attr-defined]
@@ -83,6 +88,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "hasty": hasty,
     "unfenced": unfenced,
     "unmarked": unmarked,
+    "unnoted": unnoted,
     BRIEF_GRACE: brief_grace,
 }
 

@@ -67,11 +67,12 @@ def lenient(monkeypatch):
         (Upsert, "settled too early", ("batch.intended",), "is lost"),
         (Append, "forgetful", ("batch.sent",), "records of key"),
         (Append, "unmarked", ("batch.sent",), "records of key"),
+        (Append, "unnoted", ("batch.settled",), "were in flight"),
     ],
-    ids=["settled too early", "appends not recovered", "what was sent not marked"],
+    ids=["settled too early", "appends not recovered", "what was sent not marked", "answers not noted"],
 )
 def test_the_sweep_finds_a_faulty_program(kind, mutant, points, words):
-    """Outcomes saved before the send, and batches in flight that nobody looks for, or that nobody marked."""
+    """Outcomes saved before the send, batches in flight that nobody looks for or marked, answers a death forgets."""
     assert any(words in fault for fault in found(kind, mutant, points, 8))
 
 

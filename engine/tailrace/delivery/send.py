@@ -32,6 +32,9 @@ Absent: TypeAlias = Literal["send", "unknown", "leave"]
 """What to do with a row that was not created, as far as we can tell: send it once more, report it as
 unknown, or leave it to the next plan."""
 
+RUN_ENDED = "the run ended before the answer came"
+"""Of rows that a dead run left without an outcome."""
+
 
 @dataclass(slots=True)
 class Sent:
@@ -82,7 +85,7 @@ class Sender:
         """
         sent = Sent()
         if self._creates(batch):
-            lost = AnswerLost("the run ended before the answer came")
+            lost = AnswerLost(RUN_ENDED)
             self._guarded(partial(self._doubt, batch, lost, sent, absent="leave"), batch, sent)
         return sent
 

@@ -1,7 +1,7 @@
 """Group commit: what several threads have to write goes to the disk in as few transactions as possible.
 
 An intent is waited for: whoever announces one goes on when it is durable. An outcome is not: it joins the next
-transaction, which the next intent brings, or follows by itself `LINGER_S` later. So every batch is sent after the
+transaction, which the next intent brings, or follows by itself `LINGER_S` later. So no batch is announced before the
 outcomes of all batches before it are durable, and one transaction does for both.
 """
 
@@ -35,10 +35,16 @@ class _Waiting(Generic[Intent, Settlement]):
 
 
 class Commits(Generic[Intent, Settlement]):
-    """`write` makes intents and settlements durable, all or none; only one thread is in it at a time."""
+    """`write` makes intents and settlements durable, all or none; only one thread is in it at a time.
 
-    def __init__(self, write: Callable[[Sequence[Intent], Sequence[Settlement]], None]) -> None:
+    `linger_s` takes the place of `LINGER_S`.
+    """
+
+    def __init__(
+        self, write: Callable[[Sequence[Intent], Sequence[Settlement]], None], linger_s: float | None = None
+    ) -> None:
         self._write = write
+        self._linger_s = linger_s
         self._turn = threading.Lock()
         self._state = threading.Condition()
         self._waiting: list[_Waiting[Intent, Settlement]] = []
@@ -124,7 +130,8 @@ class Commits(Generic[Intent, Settlement]):
                         self._thread = None  # under the lock: who adds from now on begins another
                         return False
                     continue
-                left = self._since + LINGER_S - time.monotonic()
+                linger = LINGER_S if self._linger_s is None else self._linger_s
+                left = self._since + linger - time.monotonic()
                 if left <= 0:
                     return True
                 self._state.wait(left)

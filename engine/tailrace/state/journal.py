@@ -7,13 +7,15 @@ run holds the sync.
 
 from __future__ import annotations
 
+import math
+import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -25,8 +27,8 @@ from tailrace.state.commits import Commits
 from tailrace.state.database import Database
 from tailrace.state.direct import Direct, Prepared
 from tailrace.state.leases import check_token, lost, token_query
-from tailrace.state.marks import Marks
-from tailrace.state.packing import columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
+from tailrace.state.marks import Left, Marks
+from tailrace.state.packing import Columns, columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
 from tailrace.state.records import BatchRecord, Doubt, Intent
 from tailrace.state.schema import batches, runs
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 _TALLIES: tuple[Status, ...] = ("acknowledged", "rejected", "unknown", "skipped")
 _CHUNK = 500
 """Batches whose outcomes are unpacked at once."""
+_NOTED_S = 0.25
+"""So long outcomes may wait where they outlive the process: as long as batches are intended ahead."""
+_TIMES = struct.Struct("<dd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,17 @@ class _Settlement:
     sent: float | None
     settled: float
 
+    def note(self) -> bytes:
+        """The same as bytes; moments mean something until the machine starts anew."""
+        return _TIMES.pack(math.nan if self.sent is None else self.sent, self.settled) + self.packed
+
+    @classmethod
+    def noted(cls, number: int, note: bytes) -> Self:
+        """What `note` gave."""
+        sent, settled = _TIMES.unpack_from(note)
+        packed = note[_TIMES.size :]
+        return cls(number, packed, _tallies(unpack_outcomes(packed)), None if math.isnan(sent) else sent, settled)
+
 
 class Journal:
     """The batches of one run. Several threads may write to it.
@@ -78,10 +94,10 @@ class Journal:
         if sync is None:
             raise StateError(f"there is no run {run_id} to keep a journal of")
         self._sync = str(sync)
-        self._commits = Commits(self._write)
         self._direct = Direct(state)
         self._sent: dict[int, float] = {}
         self._marks = Marks.beside(state, run_id)
+        self._commits = Commits(self._write, _NOTED_S if self._marks is not None else None)
 
     @property
     def tells_sent(self) -> bool:
@@ -123,10 +139,14 @@ class Journal:
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
         """Record what became of a batch's rows; markers are row numbers.
 
-        It is durable before the next intent is, or a moment later by itself. A row without an outcome was not
-        written: it was refused for now, or never sent.
+        It is durable before the next intent is, or a moment later by itself; where there are marks, it outlives this
+        process from now on. A row without an outcome was not written: it was refused for now, or never sent.
         """
-        self._commits.add(self._settlement(number, outcomes))
+        settlement = self._settlement(number, outcomes)
+        self._commits.add(settlement)
+        if self._marks is not None:
+            with suppress(StateError):  # the next transaction, or mark, meets the error and tells it
+                self._marks.settled(number, settlement.note())
 
     def settle_all(self, settled: Sequence[tuple[int, Sequence[Outcome]]]) -> None:
         """The same of several batches: all of them are durable when this returns, or none."""
@@ -181,10 +201,13 @@ class Journal:
         query = query.where(batches.c.settled_at.is_(None), batches.c.seqs.is_not(None))
         with self._reading() as connection:
             found = connection.execute(query).all()
-        unsent = self._marks.unsent() if self._marks is not None and found else frozenset()
+        left = self._marks.left() if self._marks is not None and found else Left()
+        noted = [row.number for row in found if row.number in left.settled]
+        self._commits.commit(settled=[_Settlement.noted(number, left.settled[number]) for number in noted])
         return [
-            Doubt(number, operation, unpack_seqs(seqs), receipt, sent=number not in unsent)
+            Doubt(number, operation, unpack_seqs(seqs), receipt, sent=number not in left.unsent)
             for number, operation, seqs, receipt in found
+            if number not in left.settled
         ]
 
     def outcomes(self) -> pl.DataFrame:
@@ -210,6 +233,10 @@ class Journal:
         with self._state.transaction() as connection:
             check_token(connection, self._sync, self._token)
             connection.execute(sa.update(batches).where(settled).values(seqs=None, outcomes=None))
+            open_ones = self._mine(batches.c.number).where(batches.c.settled_at.is_(None))
+            whole = connection.scalar(open_ones.limit(1)) is None
+        if self._marks is not None and whole:
+            self._marks.forget()
 
     def prune(self) -> None:
         """Drop the rows' details once they are folded into the snapshot; the summary of each batch stays."""
@@ -238,8 +265,8 @@ class Journal:
 
     def _settlement(self, number: int, outcomes: Sequence[Outcome]) -> _Settlement:
         columns = columns_of(outcomes)
-        tallies = {f"new_{name}": columns[1].count(name) for name in _TALLIES}
-        return _Settlement(number, pack_columns(columns), tallies, self._sent.pop(number, None), time.monotonic())
+        packed = pack_columns(columns)
+        return _Settlement(number, packed, _tallies(columns), self._sent.pop(number, None), time.monotonic())
 
     def _write(self, intents: Sequence[Intent], settled: Sequence[_Settlement]) -> None:
         """Everything in one transaction, under the lease."""
@@ -285,6 +312,10 @@ class Journal:
 
     def _mine(self, *columns: sa.Column[Any]) -> sa.Select[Any]:
         return sa.select(*columns).where(batches.c.run_id == self._run_id).order_by(batches.c.number)
+
+
+def _tallies(columns: Columns) -> dict[str, int]:
+    return {f"new_{name}": columns[1].count(name) for name in _TALLIES}
 
 
 def _dated(settled: _Settlement, offset: float) -> dict[str, Any]:

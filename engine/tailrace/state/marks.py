@@ -1,16 +1,19 @@
-"""Which of the batches that were intended together have been sent: told without waiting for the disk.
+"""Which of the batches that were intended together have been sent, and what came of them: without waiting for the disk.
 
 An intent is durable, as it must outlive a power cut. That its batch is being sent need outlive the process only: what
 was written into a file stays in the machine's memory when the writer is killed. So a mark takes a system call, where
 a commit takes the disk's time. It says nothing once the machine has started anew: the file names the boot.
+
+Outcomes are noted there too, until a transaction takes them along: who is killed in between would not know them else.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +24,18 @@ if TYPE_CHECKING:
     from tailrace.state.database import Database
 
 _FOLDER = "sent"
-_NUMBER = struct.Struct("<q")
-"""Of a batch that is intended with others; below zero when it is sent."""
+_MARK = struct.Struct("<qI")
+"""Number of a batch that is intended with others, below zero when it is sent; and bytes of the note that follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a file says of batches."""
+
+    unsent: frozenset[int] = frozenset()
+    """Nothing of them was sent for sure."""
+    settled: Mapping[int, bytes] = field(default_factory=dict)
+    """What was noted of their outcomes."""
 
 
 class Marks:
@@ -42,23 +55,44 @@ class Marks:
 
     def intended(self, numbers: Iterable[int]) -> None:
         """Note that these batches are intended, and none of them is sent. StateError where that cannot be written."""
-        self._write(b"".join(map(_NUMBER.pack, numbers)))
+        self._write(b"".join(_MARK.pack(number, 0) for number in numbers))
 
     def sent(self, number: int) -> None:
         """Note, before its first byte leaves, that a batch is sent. StateError where that cannot be written."""
-        self._write(_NUMBER.pack(-number))
+        self._write(_MARK.pack(-number, 0))
 
-    def unsent(self) -> frozenset[int]:
-        """The batches of which nothing was sent for sure; none, where the file cannot be relied on."""
+    def settled(self, number: int, note: bytes) -> None:
+        """Note what became of a batch; the note is not empty. StateError where that cannot be written."""
+        self._write(_MARK.pack(number, len(note)) + note)
+
+    def left(self) -> Left:
+        """What the file says; nothing of batches that were not sent, where it is cut off within a mark."""
         try:
             held = self._path.read_bytes()
         except OSError:
-            return frozenset()
-        body = held.removeprefix(self._head)
-        if len(body) == len(held) or len(body) % _NUMBER.size:
-            return frozenset()
-        numbers = {number for (number,) in _NUMBER.iter_unpack(body)}
-        return frozenset(number for number in numbers if number > 0 and -number not in numbers)
+            return Left()
+        if not held.startswith(self._head):
+            return Left()
+        marked: set[int] = set()
+        settled: dict[int, bytes] = {}
+        at = len(self._head)
+        while at + _MARK.size <= len(held):
+            number, size = _MARK.unpack_from(held, at)
+            at += _MARK.size
+            if not size:
+                marked.add(number)
+            elif at + size <= len(held):
+                settled[number] = held[at : at + size]
+            at += size
+        # What is cut off may be the mark of a batch that was sent; a note that is cut off is not one.
+        unsent = frozenset(n for n in marked if n > 0 and -n not in marked) if at >= len(held) else frozenset[int]()
+        return Left(unsent, settled)
+
+    def forget(self) -> None:
+        """Begin anew, as all that is noted is on record by now."""
+        if self._file is not None and not self._broken:
+            with suppress(OSError):
+                os.ftruncate(self._file, len(self._head))
 
     def close(self) -> None:
         """Give the file back."""

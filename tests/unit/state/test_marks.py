@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.destination import Outcome, acknowledged
 from tailrace.errors import StateError
 from tailrace.state import Journal, StateDB
 from tailrace.state.marks import Marks
@@ -27,7 +28,13 @@ def marks(tmp_path):
 @pytest.fixture
 def left(tmp_path):
     """What another process of some boot makes of them."""
-    return lambda boot="this boot": Marks(tmp_path / "sent" / "r1", boot).unsent()
+    return lambda boot="this boot": Marks(tmp_path / "sent" / "r1", boot).left().unsent
+
+
+@pytest.fixture
+def left_all(tmp_path):
+    """All that another process makes of them."""
+    return lambda: Marks(tmp_path / "sent" / "r1", "this boot").left()
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9))))
@@ -38,9 +45,9 @@ def test_unsent_is_what_was_intended_and_not_sent(tmp_path_factory, steps):
     for sends, number in steps:
         (sent if sends else intended).add(number)
         marks.sent(number) if sends else marks.intended([number])
-    assert marks.unsent() == intended - sent
+    assert marks.left().unsent == intended - sent
     marks.drop()
-    assert marks.unsent() == frozenset()
+    assert marks.left().unsent == frozenset()
 
 
 def test_it_is_as_private_as_the_state(marks):
@@ -60,13 +67,13 @@ def test_the_marks_of_another_boot_say_nothing(marks, left):
     assert (left(), left("the next one"), left("this boo"), left("")) == ({2}, set(), set(), set())
 
 
-@pytest.mark.parametrize("size", [0, HEAD - 1, HEAD, HEAD + 3, HEAD + 16, HEAD + 20])
+@pytest.mark.parametrize("size", [0, HEAD - 1, HEAD, HEAD + 3, HEAD + 24, HEAD + 30])
 def test_a_part_of_a_file_says_nothing_it_does_not_hold(marks, left, size):
     """A mark that is cut off may be that of a batch that was sent."""
     marks.intended([1, 2])
     marks.sent(1)
     os.truncate(marks._path, size)
-    assert left() == ({1, 2} if size == HEAD + 16 else set())
+    assert left() == ({1, 2} if size == HEAD + 24 else set())
 
 
 def test_where_no_note_can_be_made_nothing_is_sent(marks, tmp_path):
@@ -110,10 +117,60 @@ def test_batches_intended_together_are_told_apart(state, start):
 def test_marks_are_made_before_the_intents_are_on_record(state, start, monkeypatch):
     """Who is killed between the two has announced nothing; the other way round all of it would be in doubt."""
     journal = Journal(state, "r1", start().token)
-    monkeypatch.setattr(journal._commits, "commit", lambda _intents: left.append(journal._marks.unsent()))
+    monkeypatch.setattr(journal._commits, "commit", lambda _intents: left.append(journal._marks.left().unsent))
     left = []
     journal.intend_all([Intent(number, "create", [number]) for number in (1, 2)])
     assert left == [{1, 2}]
+
+
+@pytest.mark.parametrize(("cut", "unsent", "noted"), [(0, {2}, {1, 3}), (1, {2}, {1}), (5, {2}, {1}), (9, set(), {1})])
+def test_a_note_that_is_cut_off_is_none(marks, left_all, cut, unsent, noted):
+    """Its own beginning tells that it is a note, and not a batch that is sent."""
+    marks.intended([1, 2, 3])
+    for number in (1, 3):
+        marks.sent(number)
+    for number in (1, 3):
+        marks.settled(number, b"acked")
+    os.truncate(marks._path, marks._path.stat().st_size - cut)
+    assert (left_all().unsent, {*left_all().settled}) == (unsent, noted)
+    assert left_all().settled[1] == b"acked"
+
+
+def test_outcomes_outlive_the_process_before_they_are_on_record(state, start, monkeypatch):
+    """Who is killed right after an answer knows what it was; the batch that was not answered is in doubt."""
+    journal = Journal(state, "r1", start().token)
+    monkeypatch.setattr(journal._commits, "add", lambda _settlement: None)
+    journal.intend_all([Intent(number, "create", [number, number + 10]) for number in (1, 2, 3)])
+    for number in (1, 2):
+        journal.begin(number)
+    refused = Outcome("11", "rejected", code="BAD", message="no")
+    journal.settle(1, [acknowledged("1", "A,1"), refused])
+    recovering = Journal(state, "r1", 1)
+    assert [(doubt.number, doubt.sent) for doubt in recovering.doubts()] == [(2, True), (3, False)]
+    assert recovering.outcomes().rows() == [
+        (1, "acknowledged", "A,1", None, None, 1),
+        (11, "rejected", None, "BAD", "no", 1),
+    ]
+    record = recovering.batch(1)
+    assert (record.acknowledged, record.rejected, record.unknown) == (1, 1, 0)
+    assert record.intended_at <= record.settled_at
+
+
+def test_the_file_begins_anew_when_all_is_on_record(state, start):
+    """A long run folds now and then; what it noted does not pile up, and what is open stays noted."""
+    journal = Journal(state, "r1", start().token)
+    path = journal._marks._path
+    journal.intend_all([Intent(number, "create", [number]) for number in (1, 2)])
+    journal.begin(1)
+    journal.settle(1, [acknowledged("1")])
+    journal.fold()
+    assert Journal(state, "r1", 1).doubts()[0].sent is False
+    journal.begin(2)
+    journal.settle(2, [acknowledged("2")])
+    journal.fold()
+    assert path.read_bytes() == journal._marks._head
+    journal.intend_all([Intent(number, "create", [number]) for number in (3, 4)])
+    assert [doubt.sent for doubt in Journal(state, "r1", 1).doubts()] == [False, False]
 
 
 KILLED = """
