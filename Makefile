@@ -62,7 +62,7 @@ check: $(STAMP)  ## lint, types, built wheel, all tests, heavy suites, and a swe
 	@# More workers than cores: servers and pauses are waited for.
 	@$(MAKE) -j2 typecheck test-slow WORKERS=4
 	@$(MAKE) test WORKERS=4
-	@TAILRACE_SEED=1 $(MAKE) sweep POINTS=20 KILLS=200 WORKERS=2
+	@TAILRACE_SEED=1 $(MAKE) sweep POINTS=10 KILLS=200 WORKERS=2
 
 test-slow: export PYTHONHASHSEED = 0
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
