@@ -3,8 +3,8 @@
 The same run is made with the journal, and with one that does nothing, in turns and in one process, so that whatever
 else the machine does meets both. The destination is a store in the same process: the hardest case, as whatever the
 journal costs stands beside next to nothing. Then it is one whose requests take 20 ms each, as those over a network
-do, or 100. Room on disk is that of the state database with its write-ahead log at the end of sending, before anything
-is folded.
+do, or 100. Room on disk is that of the state database with its write-ahead log, and of the notes beside it, at the end
+of sending, before anything is folded.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def run(case: Case, rows: int, journal: Any) -> tuple[dict[str, float], int]:
 
         def delivered(*arguments: Any, **named: Any) -> Any:
             done = deliver(*arguments, **named)
-            sizes.append(sum(path.stat().st_size for path in (folder / ".tailrace").glob("state.db*")))
+            kept = [*(folder / ".tailrace").glob("state.db*"), *(folder / ".tailrace" / "sent").glob("*")]
+            sizes.append(sum(path.stat().st_size for path in kept))
             return done
 
         with (
@@ -151,7 +152,7 @@ limit: the whole run from query to snapshot, with the journal and with one that 
 that is tuned as the program's is ([why](decisions/0039-processes-of-our-own.md)).
 The destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
 largest there can be. In the other cases each request takes its time. A ratio is of medians; room is that of the state
-database and its write-ahead log when all is sent.
+database, its write-ahead log and the notes beside it when all is sent.
 
 | run | rows | with | without | ratio | CPU, ratio | must | | room a row |
 |---|---:|---:|---:|---:|---:|---:|---|---:|

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from tests.sweep.process import Ended, Nursery
 from tests.sweep.worlds import CONCURRENCY, World
 
+from tailrace.delivery.recover import BROKE_OFF
 from tailrace.delivery.send import RUN_ENDED
 from tailrace.failpoints import POINTS, VARIABLE, Point
 
@@ -120,7 +121,7 @@ class Sweep:
             new = set(held) - self._shown
             self.tally.held += len(new)
             bound = self._since * self.world.batch * CONCURRENCY
-            died = [key for key in new if why[key] == RUN_ENDED]  # others are held as the network lost the answer
+            died = [key for key in new if why[key] in {RUN_ENDED, BROKE_OFF}]  # else the network lost the answer
             if len(died) > bound:
                 told = f"after {self._since} kills, as the run ended before the answer"
                 self._fault(f"{len(died)} rows are held {told}: at most {bound} were in flight")

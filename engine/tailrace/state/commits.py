@@ -37,14 +37,14 @@ class _Waiting(Generic[Intent, Settlement]):
 class Commits(Generic[Intent, Settlement]):
     """`write` makes intents and settlements durable, all or none; only one thread is in it at a time.
 
-    `linger_s` takes the place of `LINGER_S`.
+    `linger_s` is how long an outcome may wait for company, if not `LINGER_S`.
     """
 
     def __init__(
         self, write: Callable[[Sequence[Intent], Sequence[Settlement]], None], linger_s: float | None = None
     ) -> None:
         self._write = write
-        self._linger_s = linger_s
+        self._linger_s = LINGER_S if linger_s is None else linger_s
         self._turn = threading.Lock()
         self._state = threading.Condition()
         self._waiting: list[_Waiting[Intent, Settlement]] = []
@@ -130,8 +130,7 @@ class Commits(Generic[Intent, Settlement]):
                         self._thread = None  # under the lock: who adds from now on begins another
                         return False
                     continue
-                linger = LINGER_S if self._linger_s is None else self._linger_s
-                left = self._since + linger - time.monotonic()
+                left = self._since + self._linger_s - time.monotonic()
                 if left <= 0:
                     return True
                 self._state.wait(left)

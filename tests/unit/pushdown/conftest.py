@@ -169,9 +169,8 @@ def mssql(tmp_path_factory):
 
 
 WAREHOUSES = {name: name for name in ("postgres", "sqlite", "mariadb", "redshift", "mssql")} | {"duckdb": "duck"}
-EMULATED = {name: name for name in ("snowflake", "bigquery")}
+EMULATED = ("snowflake", "bigquery")
 """Emulators, which take long to install, and for each statement."""
-TRANSLATED = {"databricks": "databricks"}
 
 
 @pytest.fixture(
@@ -179,12 +178,12 @@ TRANSLATED = {"databricks": "databricks"}
     params=[
         *WAREHOUSES,
         *(pytest.param(name, marks=[pytest.mark.slow, pytest.mark.emulated]) for name in EMULATED),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in TRANSLATED),
+        pytest.param("databricks", marks=pytest.mark.slow),
     ],
 )
 def warehouse(request):
     """Each warehouse that can run here, or has an emulator that does; Redshift's statements run on PostgreSQL."""
-    return request.getfixturevalue((WAREHOUSES | EMULATED | TRANSLATED)[request.param])
+    return request.getfixturevalue(WAREHOUSES.get(request.param, request.param))
 
 
 @pytest.fixture(scope="module", params=WAREHOUSES)

@@ -98,6 +98,21 @@ def test_a_stale_token_writes_nothing(state, start, clock, monkeypatch):
     assert recovering.outcomes()["record_id"].to_list() == ["found"]
 
 
+def test_what_a_stalled_run_learned_last_is_known(state, start, clock):
+    """It was sent under its lease; the run that took over reads what the answer was, and writes it down itself."""
+    journal = Journal(state, "r1", start().token)
+    journal.intend(1, "create", [0])
+    clock.now += 61
+    newer = state.acquire("contacts", "r2", 60)
+    journal.settle(1, [acknowledged("0", "made")])
+    with pytest.raises(LeaseLost):
+        journal.close()
+    recovering = Journal(state, "r1", newer.token)
+    assert recovering.batch(1).settled_at is None
+    assert recovering.doubts() == []
+    assert recovering.outcomes()["record_id"].to_list() == ["made"]
+
+
 def test_the_last_outcome_of_a_row_counts(state, start):
     """A row that was sent again has one outcome: the later one."""
     journal = Journal(state, "r1", start().token)
