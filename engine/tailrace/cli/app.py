@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer.main import get_command_name
+from typer.main import get_command, get_command_name
 from typer.models import CommandInfo
 
 from tailrace.cli import access, baseline, ledger, operate, setup, sync
@@ -85,14 +87,22 @@ for module in (setup, sync, ledger, baseline, operate, access):
     module.register(app)
 
 
-def program(command: str | None) -> typer.Typer:
+def program(command: str | None) -> Callable[..., Any]:
     """The program, with that command alone if it is one: to make the others ready too takes longer than to load it."""
-    chosen = [info for info in app.registered_commands if info.callback and _name(info) == command]
-    if not chosen:
-        return app
+    return _alone(command) if command and command in map(_name, app.registered_commands) else _whole()
+
+
+@cache
+def _whole() -> Callable[..., Any]:
+    return get_command(app)
+
+
+@cache
+def _alone(command: str) -> Callable[..., Any]:
     alone = copy(app)
-    alone.registered_commands, alone.registered_groups = chosen, []
-    return alone
+    alone.registered_commands = [info for info in app.registered_commands if _name(info) == command]
+    alone.registered_groups = []
+    return get_command(alone)
 
 
 def _name(info: CommandInfo) -> str:

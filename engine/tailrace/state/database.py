@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tailrace.errors import StateError
+from tailrace.state.dialect import DRIVER, compiled
 from tailrace.state.direct import Direct, Prepared
 from tailrace.state.errors import translated
 
@@ -149,7 +150,7 @@ def _sqlite(url: URL, base_dir: Path, busy_s: float) -> tuple[Engine, str]:
         raise StateError("state must be kept in a file: a run could not recover otherwise", hint=_FORMS)
     path = base_dir / url.database
     _make_private(path)
-    return _sqlite_engine(url.set(database=str(path)), busy_s, "FULL"), str(path)
+    return _sqlite_engine(url.set(drivername=DRIVER, database=str(path)), busy_s, "FULL"), str(path)
 
 
 def _sqlite_engine(url: URL, busy_s: float, synchronous: str) -> Engine:
@@ -159,7 +160,7 @@ def _sqlite_engine(url: URL, busy_s: float, synchronous: str) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     engine = sa.create_engine(url, connect_args={"timeout": busy_s, "check_same_thread": False})
-    engine.update_execution_options(**{_BUSY: busy_s})
+    engine.update_execution_options(**{_BUSY: busy_s}, compiled_cache=compiled)
     sa.event.listen(engine, "connect", pragmas)
     sa.event.listen(engine, "begin", _begin)
     return engine

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from tailrace.errors import StateError
 from tailrace.state.database import Database
-from tailrace.state.schema import HEAD
+from tailrace.state.schema import HEAD, metadata
 
 _LOCK = 8_245_117
 """Key of the advisory lock that keeps two programs from migrating one PostgreSQL database at once."""
@@ -24,7 +24,9 @@ def ensure_current(database: Database) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         revision = _revision(connection)
-        if revision != HEAD:
+        if revision is None:
+            _create(connection)
+        elif revision != HEAD:
             _migrate(connection, revision, database.where)
 
 
@@ -35,7 +37,24 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def _migrate(connection: Connection, revision: str | None, where: str) -> None:
+def _create(connection: Connection) -> None:
+    """All tables at once: to go through every revision takes longer than a small run."""
+    # Not to look whether one is there already: a table of that name is somebody else's.
+    metadata.create_all(connection, checkfirst=False)
+    _VERSION.create(connection)
+    connection.execute(_VERSION.insert().values(version_num=HEAD))
+
+
+_VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""As alembic makes it."""
+
+
+def _migrate(connection: Connection, revision: str, where: str) -> None:
     from alembic import command  # noqa: PLC0415 - slow to import, and rarely needed
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -44,7 +63,7 @@ def _migrate(connection: Connection, revision: str | None, where: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision not in known:
         raise StateError(
             f"the state database {where} belongs to a newer version of Tailrace (revision {revision})",
             hint="upgrade this installation: pip install --upgrade tailrace",

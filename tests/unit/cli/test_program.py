@@ -24,7 +24,7 @@ def shown(command):
 )
 def test_a_command_alone_is_what_it_is_among_all(name):
     """With the program's own options."""
-    alone = typer.main.get_command(program(name))
+    alone = program(name)
     assert list(alone.commands) == [name]
     assert shown(alone.commands[name]) == shown(WHOLE.commands[name])
     assert shown(alone)[:3] == shown(WHOLE)[:3]
@@ -33,4 +33,4 @@ def test_a_command_alone_is_what_it_is_among_all(name):
 @pytest.mark.parametrize("name", [None, "plna", "token", "--help"])
 def test_else_all_commands_are_there(name):
     """So that a typing error gets its suggestion, and help tells of every command."""
-    assert shown(typer.main.get_command(program(name))) == shown(WHOLE)
+    assert shown(program(name)) == shown(WHOLE)
