@@ -56,15 +56,11 @@ class Ledger:
         """Take the final outcomes of a batch; markers are row numbers."""
         columns = columns_of(outcomes)
         self._waiting.append((*columns, [number] * len(outcomes)))
-        for status, rows in Counter(columns[1]).items():
+        found = {status: columns[1].count(status) for status in self.counts}
+        for status, rows in found.items():
             self.counts[status] += rows
-        for outcome in outcomes:
-            if outcome.status == "acknowledged":
-                continue
-            if outcome.status != "skipped":
-                self._group(int(outcome.marker), outcome)
-            elif outcome.code:
-                self.skips[outcome.code] += 1
+        if found["acknowledged"] < len(outcomes):
+            self._note(outcomes)
         self._waiting_rows += len(outcomes)
         if len(self._waiting) >= _CHUNK or self._waiting_rows >= _CHUNK_ROWS:
             self._pack()
@@ -116,6 +112,15 @@ class Ledger:
             ErrorGroup(code, size, _key(job, examples.filter(pl.col("seq") == seq)), message)
             for code, (size, seq, message) in groups
         )
+
+    def _note(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.status == "acknowledged":
+                continue
+            if outcome.status != "skipped":
+                self._group(int(outcome.marker), outcome)
+            elif outcome.code:
+                self.skips[outcome.code] += 1
 
     def _group(self, seq: int, outcome: Outcome) -> None:
         code = outcome.code or outcome.status.upper()

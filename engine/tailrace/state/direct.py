@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,19 +52,27 @@ class Prepared:
 
     def execute(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute it for each row, in a transaction of SQLAlchemy's."""
-        values = map(self._values, rows)
+        values = iter(self._filled(rows))
         while chunk := list(islice(values, _CHUNK)):
             connection.exec_driver_sql(self._text, chunk)
 
     def run(self, cursor: Cursor, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute it for each row."""
-        cursor.executemany(self._text, list(map(self._values, rows)))
+        cursor.executemany(self._text, list(self._filled(rows)))
 
     def scalar(self, cursor: Cursor) -> Any:
         """Execute it, and give the first value of the first row; None where there is no row."""
         cursor.execute(self._text, self._values({}))
         row = cursor.fetchone()
         return None if row is None else row[0]
+
+    def _filled(self, rows: Iterable[Mapping[str, Any]]) -> Iterable[Any]:
+        left = iter(rows)
+        first = next(left, None)
+        if first is None:
+            return ()
+        whole = self._pick is not None and self._constant.keys() <= first.keys()  # as are all others
+        return map(self._pick if self._pick is not None and whole else self._values, chain([first], left))
 
     def _values(self, row: Mapping[str, Any]) -> Any:
         filled = {**self._constant, **row}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TALLIES: tuple[Status, ...] = ("acknowledged", "rejected", "unknown", "skipped")
+_BOUND: tuple[tuple[str, Status], ...] = tuple((f"new_{name}", name) for name in _TALLIES)
 _CHUNK = 500
 """Batches whose outcomes are unpacked at once."""
 _NOTED_S = 0.25
@@ -277,20 +278,32 @@ class Journal:
             # What was noted by the monotonic clock, as the time of the database.
             offset = self._direct.now(cursor) - time.monotonic()
             if begun:
-                self._insert.run(cursor, ({**values, "intended_at": offset + at} for values, at in begun))
+                for values in begun:
+                    values["intended_at"] += offset
+                self._insert.run(cursor, begun)
             if settled:
-                self._update.run(cursor, (_dated(settlement, offset) for settlement in settled))
+                self._update.run(cursor, (self._dated(settlement, offset) for settlement in settled))
 
-    def _intended(self, intent: Intent) -> tuple[dict[str, Any], float]:
-        values = {
+    def _intended(self, intent: Intent) -> dict[str, Any]:
+        return {
             "run_id": self._run_id,
             "number": intent.number,
             "operation": intent.operation,
             "rows": len(intent.seqs),
             "seqs": pack_seqs(intent.seqs),
             "receipt": intent.receipt,
+            "intended_at": time.monotonic(),
         }
-        return values, time.monotonic()
+
+    def _dated(self, settled: _Settlement, offset: float) -> dict[str, Any]:
+        return {
+            "run": self._run_id,
+            "batch": settled.number,
+            "new_outcomes": settled.packed,
+            **settled.tallies,
+            "sent_at": None if settled.sent is None else offset + settled.sent,
+            "new_settled_at": offset + settled.settled,
+        }
 
     @cached_property
     def _latest(self) -> Prepared:
@@ -304,7 +317,7 @@ class Journal:
 
     @cached_property
     def _update(self) -> Prepared:
-        here = (batches.c.run_id == self._run_id) & (batches.c.number == sa.bindparam("batch"))
+        here = (batches.c.run_id == sa.bindparam("run")) & (batches.c.number == sa.bindparam("batch"))
         began = sa.func.coalesce(sa.bindparam("sent_at", type_=sa.Float), batches.c.intended_at)
         names = (*_TALLIES, "outcomes", "settled_at")
         values = {str(name): sa.bindparam(f"new_{name}", type_=batches.c[name].type) for name in names}
@@ -315,17 +328,7 @@ class Journal:
 
 
 def _tallies(columns: Columns) -> dict[str, int]:
-    return {f"new_{name}": columns[1].count(name) for name in _TALLIES}
-
-
-def _dated(settled: _Settlement, offset: float) -> dict[str, Any]:
-    return {
-        "batch": settled.number,
-        "new_outcomes": settled.packed,
-        **settled.tallies,
-        "sent_at": None if settled.sent is None else offset + settled.sent,
-        "new_settled_at": offset + settled.settled,
-    }
+    return {bound: columns[1].count(name) for bound, name in _BOUND}
 
 
 def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:

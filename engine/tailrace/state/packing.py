@@ -39,7 +39,7 @@ class Outcomes(tuple[Outcome, ...]):  # noqa: SLOT001 - it keeps its columns
 
 def pack_seqs(seqs: Sequence[int]) -> bytes:
     """Row numbers; a run of neighbours, the usual case, takes two numbers."""
-    return _pack(_span(list(seqs)))
+    return _packed(_span(list(seqs)))
 
 
 def unpack_seqs(blob: bytes) -> tuple[int, ...]:
@@ -78,7 +78,7 @@ def pack_columns(columns: Columns) -> bytes:
     """The same of outcomes that are in columns already."""
     seq, status, record_id, code, message = columns
     others: tuple[Sequence[str | None], ...] = (status, record_id, code, message)
-    return _pack({"rows": _span(seq), "columns": [_shortened(column) for column in others]})
+    return _packed(f'{{"rows":{_span(seq)},"columns":[{",".join(map(_shortened, others))}]}}')
 
 
 def unpack_outcomes(blob: bytes) -> Columns:
@@ -92,24 +92,29 @@ def unpack_outcomes(blob: bytes) -> Columns:
     return seq, status, record_id, code, message
 
 
-def _span(seqs: list[int]) -> dict[str, Any]:
+def _span(seqs: list[int]) -> str:
+    """Row numbers as JSON; as the columns below written by hand, which takes half as long as to have it written."""
     # That they ascend is seen by the objects they are, without making as many to compare them with.
     if seqs and seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == sorted(seqs) and len(set(seqs)) == len(seqs):
-        return {"first": seqs[0], "count": len(seqs)}
-    return {"seqs": seqs}
+        return f'{{"first":{seqs[0]},"count":{len(seqs)}}}'
+    return f'{{"seqs":{_encode(seqs)}}}'
 
 
 def _rows(held: dict[str, Any]) -> list[int]:
     return list(range(held["first"], held["first"] + held["count"])) if "first" in held else list(held["seqs"])
 
 
-def _shortened(column: Sequence[str | None]) -> Any:
-    if column and column.count(column[0]) == len(column):
-        return {"all": column[0]}
-    if None in column:
-        return column
-    joined = ",".join(cast("Sequence[str]", column))  # a hundred texts take JSON longer than one
-    return {"joined": joined} if joined.count(",") == len(column) - 1 else column
+def _shortened(column: Sequence[str | None]) -> str:
+    if not column:
+        return "[]"
+    first = column[0]
+    if first == column[-1] and column.count(first) == len(column):
+        return '{"all":null}' if first is None else f'{{"all":{_encode(first)}}}'
+    try:
+        joined = ",".join(cast("Sequence[str]", column))  # a hundred texts take JSON longer than one
+    except TypeError:  # some are null
+        return _encode(column)
+    return f'{{"joined":{_encode(joined)}}}' if joined.count(",") == len(column) - 1 else _encode(column)
 
 
 def _lengthened(column: Any, rows: int) -> list[Any]:
@@ -121,9 +126,9 @@ def _lengthened(column: Any, rows: int) -> list[Any]:
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _pack(held: object) -> bytes:
-    text = _encode(held).encode()
-    return _PLAIN + text if len(text) < _WORTHWHILE else _DEFLATED + zlib.compress(text, 1)
+def _packed(text: str) -> bytes:
+    body = text.encode()
+    return _PLAIN + body if len(body) < _WORTHWHILE else _DEFLATED + zlib.compress(body, 1)
 
 
 def _unpack(blob: bytes) -> dict[str, Any]:
