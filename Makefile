@@ -24,10 +24,12 @@ MINUTES ?= 30
 # Of make sweep: kills at each failpoint, and at random.
 POINTS ?= 20
 KILLS ?= 1000
+# Of the heavy suites, what runs each time.
+HEAVY := not sweep and (core or not emulated)
 # Set to pass more to pytest: make test ARGS="-k limiter"
 ARGS ?=
 
-.PHONY: help setup demo test check test-slow test-emulated test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
+.PHONY: help setup demo test check test-both test-slow test-emulated test-wheel test-tpch live-salesforce live-hubspot lint format typecheck bench bench-diff storm fuzz sweep soak sandbox lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -59,14 +61,17 @@ test: $(STAMP)  ## all tests but the heavy ones
 
 check: $(STAMP)  ## lint, types, built wheel, all tests, heavy suites, and a sweep: what CI runs
 	@$(MAKE) lint
-	@# More workers than cores: servers and pauses are waited for.
-	@$(MAKE) -j2 typecheck test-slow WORKERS=4
-	@$(MAKE) test WORKERS=4
-	@TAILRACE_SEED=1 $(MAKE) sweep POINTS=10 KILLS=200 WORKERS=2
+	@# More workers than cores: servers and pauses are waited for. Each reads all tests, which takes it 20 s: once.
+	@$(MAKE) -j2 typecheck test-both WORKERS=4
+	@TAILRACE_SEED=1 $(MAKE) sweep KILLS=200 WORKERS=2
+
+test-both: export PYTHONHASHSEED = 0
+test-both: $(STAMP)  ## what `test` and `test-slow` run, at one go
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not live and (not slow or ($(HEAVY)))" $(ARGS)
 
 test-slow: export PYTHONHASHSEED = 0
 test-slow: $(STAMP)  ## the heavy suites, with the test of the built wheel
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and not sweep and (core or not emulated)" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "slow and $(HEAVY)" $(ARGS)
 
 test-emulated: export PYTHONHASHSEED = 0
 test-emulated: $(STAMP)  ## all that runs on emulators of Snowflake and BigQuery; of it, `make check` runs the core

@@ -99,7 +99,7 @@ def sweep(order: Order) -> list[Tally]:
     """All worlds, `LANES` at once; then those that come by the rarer failpoints, until each was met often enough."""
     os.environ.update(TOKENS)
     kinds = [kind for kind in WORLDS if kind is not Postgres or order.postgres]
-    tasks = [(kind, part) for kind in kinds for part in _parts(kind, order, len(kinds))]
+    tasks = [(kind, part) for place, kind in enumerate(kinds) for part in _parts(kind, order, place, len(kinds))]
     with nurseries(LANES) as free, ThreadPoolExecutor(LANES) as pool:
 
         def swept(task: tuple[type[World], Order]) -> Tally:
@@ -125,16 +125,22 @@ def nurseries(count: int) -> Iterator[SimpleQueue[Nursery]]:
         yield free
 
 
-def _parts(kind: type[World], order: Order, worlds: int) -> Iterator[Order]:
-    """A world's share; in one part where there is but one database."""
-    parts = 1 if kind is Postgres else PARTS
-    for part in range(parts):
+def _parts(kind: type[World], order: Order, place: int, worlds: int) -> Iterator[Order]:
+    """A world's share; in one part where there is but one database. `place` is the world's among all."""
+    slots = worlds * PARTS
+    mine = range(place * PARTS, (place + 1) * PARTS)
+    for part, taken in enumerate([mine] if kind is Postgres else [[slot] for slot in mine]):
         yield replace(
             order,
-            points=-(-order.points // worlds // parts),
-            at_random=-(-order.at_random // worlds // parts),
+            points=sum(_share(order.points, slot, slots) for slot in taken),
+            at_random=sum(_share(order.at_random, slot, slots) for slot in taken),
             seed=order.seed + 1_000 * part,
         )
+
+
+def _share(wanted: int, slot: int, slots: int) -> int:
+    """What comes to one of so many; at least one."""
+    return max(1, wanted * (slot + 1) // slots - wanted * slot // slots)
 
 
 def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[type[World], Order]]:

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from threading import RLock
@@ -73,8 +74,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that only reads: it sees one moment, and neither waits for writers nor stops them."""
-        with translated(self.where), self.engine.execution_options(**{_READ: True}).begin() as connection:
+        with translated(self.where), self._reader.begin() as connection:
             yield connection
+
+    @cached_property
+    def _reader(self) -> Engine:
+        return self.engine.execution_options(**{_READ: True})
 
     @contextmanager
     def queue(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ import tailrace.state
 from tailrace.destination import acknowledged
 from tailrace.errors import StateError
 from tailrace.state import Journal, NewIssue, StateDB
+from tailrace.state.dialect import compiled
 from tailrace.state.errors import explain
 from tailrace.state.schema import HEAD, metadata
 
@@ -37,9 +38,11 @@ def test_makes_folder_and_file_for_their_owner_alone(tmp_path):
     assert stat.S_IMODE((folder / "state.db").stat().st_mode) == 0o600
 
 
-def test_opens_again_without_alembic(tmp_path):
-    """A current database opens without paying for the migration machinery."""
-    StateDB.open(URL, tmp_path).close()
+@pytest.mark.parametrize("fresh", [True, False])
+def test_opens_without_alembic(tmp_path, fresh):
+    """Neither a current database nor one that is to be made pays for the migration machinery."""
+    if not fresh:
+        StateDB.open(URL, tmp_path).close()
     program = (
         "import sys; from pathlib import Path; from tailrace.state import StateDB;"
         f"StateDB.open({URL!r}, Path({str(tmp_path)!r})).close();"
@@ -61,6 +64,46 @@ def test_migrations_make_the_tables_the_code_uses(tmp_path):
     with StateDB.open(URL, tmp_path) as state, state.reading() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
     assert difference == []
+
+
+def test_what_alembic_notes_is_what_it_would_note(tmp_path):
+    """A database that was made at once is taken by alembic for one that it migrated."""
+    StateDB.open(URL, tmp_path).close()
+    migrated = sa.create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with migrated.begin() as connection:
+        MigrationContext.configure(connection)._ensure_version_table()
+    made = sa.create_engine(f"sqlite:///{tmp_path / '.tailrace' / 'state.db'}")
+    written = sa.text("select sql from sqlite_master where name = 'alembic_version'")
+    definitions = set()
+    for engine in (migrated, made):
+        with engine.connect() as connection:
+            definitions.add(" ".join(str(connection.scalar(written)).split()))
+        engine.dispose()
+    assert len(definitions) == 1
+
+
+def test_a_table_of_somebody_else_is_left_alone(tmp_path):
+    """Where a database has a table of that name, but none of alembic's, nothing is made."""
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("create table runs (theirs text)")
+    connection.close()
+    with pytest.raises(StateError, match="runs"):
+        StateDB.open("sqlite:///state.db", tmp_path)
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+    connection.close()
+    assert names == ["runs"]
+
+
+def test_what_one_database_compiled_serves_the_next(tmp_path):
+    """Statements are compiled once in a process, not for each database that it opens."""
+
+    def used(name):
+        with StateDB.open(f"sqlite:///{name}.db", tmp_path) as state:
+            state.acquire("contacts", "run", 60).release()
+            return set(compiled.values())
+
+    assert used("one") == used("two") != set()
 
 
 def test_head_is_the_latest_revision():
