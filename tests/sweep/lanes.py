@@ -139,8 +139,8 @@ def _parts(kind: type[World], order: Order, place: int, worlds: int) -> Iterator
 
 
 def _share(wanted: int, slot: int, slots: int) -> int:
-    """What comes to one of so many; at least one."""
-    return max(1, wanted * (slot + 1) // slots - wanted * slot // slots)
+    """What comes to one of so many; at least one, if any is wanted."""
+    return max(min(wanted, 1), wanted * (slot + 1) // slots - wanted * slot // slots)
 
 
 def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[type[World], Order]]:

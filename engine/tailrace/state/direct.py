@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from operator import itemgetter
@@ -71,8 +71,10 @@ class Prepared:
         first = next(left, None)
         if first is None:
             return ()
-        whole = self._pick is not None and self._constant.keys() <= first.keys()  # as are all others
-        return map(self._pick if self._pick is not None and whole else self._values, chain([first], left))
+        fill: Callable[[Mapping[str, Any]], Any] = self._values
+        if self._pick is not None and self._constant.keys() <= first.keys():
+            fill = self._pick  # this row binds all there is, and so do the others
+        return map(fill, chain([first], left))
 
     def _values(self, row: Mapping[str, Any]) -> Any:
         filled = {**self._constant, **row}

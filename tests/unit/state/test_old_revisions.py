@@ -130,6 +130,34 @@ def definitions(path):
     return {name: re.sub(r"\s+", " ", sql) for name, sql in found}
 
 
+def test_migrations_make_the_tables_the_code_uses(tmp_path):
+    """From nothing; and a database that is made at once differs from that in no table, alembic's among them."""
+    url = f"sqlite:///{tmp_path / 'migrated.db'}"
+    upgraded(url, HEAD)
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+    StateDB.open(URL, tmp_path).close()
+    assert shape(tmp_path / "state.db") == shape(tmp_path / "migrated.db")
+
+
+def shape(path):
+    """By table: its columns, but for defaults, which a revision has for the rows that were there; keys and indexes."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    found = sa.inspect(engine)
+    tables = {
+        name: (
+            sorted((column["name"], str(column["type"]), column["nullable"]) for column in found.get_columns(name)),
+            found.get_pk_constraint(name),
+            sorted(found.get_indexes(name), key=str),
+        )
+        for name in found.get_table_names()
+    }
+    engine.dispose()
+    return tables
+
+
 def test_opening_brings_it_to_the_tables_of_today(state):
     """Whatever revision it had, it has the newest afterwards, and the tables that the code uses."""
     with state.reading() as connection:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import tailrace.state
@@ -21,7 +19,7 @@ from tailrace.errors import StateError
 from tailrace.state import Journal, NewIssue, StateDB
 from tailrace.state.dialect import compiled
 from tailrace.state.errors import explain
-from tailrace.state.schema import HEAD, metadata
+from tailrace.state.schema import HEAD
 
 URL = "sqlite:///.tailrace/state.db"
 
@@ -57,29 +55,6 @@ def test_commits_reach_the_disk(tmp_path):
     with StateDB.open(URL, tmp_path) as state, state.reading() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]
-
-
-def test_migrations_make_the_tables_the_code_uses(tmp_path):
-    """The revisions and the tables in code never drift apart."""
-    with StateDB.open(URL, tmp_path) as state, state.reading() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), metadata)
-    assert difference == []
-
-
-def test_what_alembic_notes_is_what_it_would_note(tmp_path):
-    """A database that was made at once is taken by alembic for one that it migrated."""
-    StateDB.open(URL, tmp_path).close()
-    migrated = sa.create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
-    with migrated.begin() as connection:
-        MigrationContext.configure(connection)._ensure_version_table()
-    made = sa.create_engine(f"sqlite:///{tmp_path / '.tailrace' / 'state.db'}")
-    written = sa.text("select sql from sqlite_master where name = 'alembic_version'")
-    definitions = set()
-    for engine in (migrated, made):
-        with engine.connect() as connection:
-            definitions.add(" ".join(str(connection.scalar(written)).split()))
-        engine.dispose()
-    assert len(definitions) == 1
 
 
 def test_a_table_of_somebody_else_is_left_alone(tmp_path):
