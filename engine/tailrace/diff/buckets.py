@@ -41,7 +41,7 @@ class Buckets:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def add(self, frame: pl.DataFrame, bucket: NDArray[np.int64]) -> None:
+    def add(self, frame: pl.DataFrame, bucket: NDArray[np.int16]) -> None:
         """Put each row into its bucket; negative ones are dropped."""
         parted = frame.with_columns(as_series(bucket, "bucket")).filter(pl.col("bucket") >= 0)
         for (number,), rows in parted.partition_by("bucket", as_dict=True, include_key=False).items():

@@ -234,8 +234,7 @@ class Diff:
         count = max(1, min(MAX_BUCKETS, -(-(rows - int(plain.sum()) + places.size) // limit)))
         with Buckets(self._folder, "model", count) as theirs, Buckets(self._folder, "stored", count) as ours:
             if places.size or not plain.all():
-                of_model, of_stored = buckets(new, old, count)
-                of_model[plain] = -1
+                of_model, of_stored = buckets(new, old, count, plain=plain)
                 of_model[~new.keyed] = count  # one more bucket, of rows without a key
                 del new, old
                 _fill(theirs, model, of_model)
@@ -364,7 +363,7 @@ def _fresh(new: Hashes, old: Hashes) -> HashSet:
     return HashSet(new[~HashSet(old).contains(new)])
 
 
-def _fill(into: Buckets, rows: pl.LazyFrame, bucket: NDArray[np.int64]) -> None:
+def _fill(into: Buckets, rows: pl.LazyFrame, bucket: NDArray[np.int16]) -> None:
     at = 0
     waiting: list[pl.DataFrame] = []
 

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from tailrace.diff.columns import match_values, role
 from tailrace.diff.fingerprint import digest
-from tailrace.diff.hashset import Hashes, HashSet, Mask, plain_hashes, repeats
+from tailrace.diff.hashset import PIECE, Hashes, HashSet, Mask, plain_hashes, repeats
 
 if TYPE_CHECKING:
     from tailrace.changes import DiffSpec
 
 _LOW = np.uint64(2**32 - 1)
 _UPPER = np.uint64(32)
+_PART_BITS = 22
+"""Up to twice so many hashes, as a power of two, are sorted at once: of more rows a copy of all would be large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +86,54 @@ def single(new: Marks, old: Marks, *, matched: bool) -> Mask:
 
 
 def _lonely(hashes: Hashes, there: Mask, others: Hashes) -> Mask:
-    ordered = hashes[there]
-    ordered.sort()
-    shared = HashSet(np.concatenate([repeats(ordered), others]))
-    del ordered
+    shared = HashSet(np.concatenate([_twice(hashes, there), others]))
     return there & ~shared.contains(hashes) if len(shared) else there
 
 
-def buckets(new: Marks, old: Marks, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A bucket below `count` for each row with a key, so that rows which concern each other share one; else -1."""
-    keys, labels = _tangled(new, old)
-    return _bucket(new, keys, labels, count), _bucket(old, keys, labels, count)
+def _twice(hashes: Hashes, there: Mask) -> Hashes:
+    """What more than one row has, each once."""
+    bits = max(0, hashes.size.bit_length() - 1 - _PART_BITS)
+    shift = np.uint64(64 - bits)
+    found = []
+    for part in range(1 << bits):
+        pieces = ((hashes[at : at + PIECE], there[at : at + PIECE]) for at in range(0, hashes.size, PIECE))
+        ordered = np.concatenate([hashes[:0], *(piece[mine & (piece >> shift == part)] for piece, mine in pieces)])
+        ordered.sort()
+        found.append(repeats(ordered))
+    return np.concatenate(found)
 
 
-def _bucket(side: Marks, keys: NDArray[np.uint64], labels: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
-    low = side.key & _LOW
-    if keys.size:
-        at = np.minimum(np.searchsorted(keys, low), keys.size - 1)
-        low = np.where(keys[at] == low, labels[at], low)
-    return np.where(side.keyed, (low % np.uint64(count)).astype(np.int64), -1)
+def buckets(
+    new: Marks, old: Marks, count: int, *, plain: Mask | None = None
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """A bucket below `count` for each row with a key, so that rows which concern each other share one; else -1.
+
+    So for rows of the model that `single` found `plain`.
+    """
+    keys, labels = _tangled(new, old, plain)
+    return _bucket(new, keys, labels, count, plain), _bucket(old, keys, labels, count, None)
 
 
-def _tangled(new: Marks, old: Marks) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _bucket(
+    side: Marks, keys: NDArray[np.uint64], labels: NDArray[np.uint64], count: int, plain: Mask | None
+) -> NDArray[np.int16]:
+    found = np.full(side.rows, -1, np.int16)
+    chosen = side.keyed if plain is None else side.keyed & ~plain
+    for begin in range(0, side.rows, PIECE):
+        here = slice(begin, begin + PIECE)
+        low = side.key[here][chosen[here]] & _LOW
+        if keys.size:
+            at = np.minimum(np.searchsorted(keys, low), keys.size - 1)
+            low = np.where(keys[at] == low, labels[at], low)
+        found[here][chosen[here]] = low % np.uint64(count)
+    return found
+
+
+def _tangled(new: Marks, old: Marks, plain: Mask | None) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Keys (32 bits, ascending) that share a match value with another key, and a label for each."""
     sides = [side.matched & side.keyed for side in (new, old)]
+    if plain is not None:
+        sides[0] &= ~plain
     pairs = np.concatenate(
         [(side.match[both] << _UPPER) | (side.key[both] & _LOW) for side, both in zip((new, old), sides, strict=True)]
     )

@@ -49,8 +49,7 @@ def bulk_draft(origin: Origin, answers: pl.DataFrame, work: Path, identity: str)
     if sent.height < bulk.rows * WORTH:
         return None
     path = origin.folder / PLAIN
-    files = {"values": path, "names": work / f"{identity}.names"}
-    write_names(files["names"], _names(origin, bulk.rows))
+    files = {"values": path, "names": _names(origin, bulk.rows, work / f"{identity}.names")}
     live = np.zeros(bulk.rows, np.bool_)
     live[sent["seq"].to_numpy() - bulk.first_seq] = True
     live &= read_bits(origin.folder / BITS, bulk.rows)
@@ -63,11 +62,20 @@ def bulk_draft(origin: Origin, answers: pl.DataFrame, work: Path, identity: str)
     return BulkDraft(draft, sent["answered"].drop_nulls(), rest, _pinned(path, origin.pinning.types))
 
 
-def _names(origin: Origin, rows: int) -> list[Hashes]:
-    """As they were when the rows streamed by; made of the rows where they came in other types than they are kept in."""
-    paths = [origin.folder / name for name in NAMES[: 2 if origin.recipe.wide else 1]]
-    if all(path.exists() for path in paths):
-        return [np.fromfile(path, np.uint64) for path in paths]
+def _names(origin: Origin, rows: int, path: Path) -> Path:
+    """The file that the rows' names went to as they streamed by; another where that is not as a segment has it."""
+    streamed = [origin.folder / name for name in NAMES[: 2 if origin.recipe.wide else 1]]
+    if not all(file.exists() for file in streamed):
+        write_names(path, _made(origin, rows))
+    elif len(streamed) == 1:
+        return streamed[0]
+    else:
+        write_names(path, [np.fromfile(file, np.uint64) for file in streamed])
+    return path
+
+
+def _made(origin: Origin, rows: int) -> list[Hashes]:
+    """Names made of the rows, where these came in other types than they are kept in."""
     lanes = [np.zeros(rows, np.uint64) for _ in range(2 if origin.recipe.wide else 1)]
     at = 0
 

@@ -1,6 +1,7 @@
 """What must be compared together lands together, and what need not be, need not."""
 
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.changes import DiffSpec
+from tailrace.diff import groups
 from tailrace.diff.buckets import Buckets
 from tailrace.diff.groups import buckets, marks, single
 
@@ -58,7 +60,7 @@ def components(rows, spec):
 @LAWS
 @given(ROWS, ROWS, st.integers(1, 5), st.booleans())
 def test_rows_that_concern_each_other_share_a_bucket(new, old, count, fold):
-    """Directly or by way of others, on either side; rows without a key have none."""
+    """Directly or by way of others, on either side; rows without a key have none, nor have plain inserts."""
     spec = DiffSpec(("id", "no"), ("ext",), (), fold_match=frozenset({"ext"} if fold else ()))
     of_new, of_old = buckets(marked(new, spec), marked(old, spec), count)
     numbers = [*of_new.tolist(), *of_old.tolist()]
@@ -67,22 +69,28 @@ def test_rows_that_concern_each_other_share_a_bucket(new, old, count, fold):
     assert all(number < count for number in numbers)
     for part in components(rows, spec):
         assert len({numbers[at] for at in part}) == 1
+    plain = single(marked(new, spec), marked(old, spec), matched=True)
+    of_new[plain] = -1
+    without = buckets(marked(new, spec), marked(old, spec), count, plain=plain)
+    assert [side.tolist() for side in without] == [of_new.tolist(), of_old.tolist()]
 
 
+@pytest.mark.parametrize("part_bits", [groups._PART_BITS, 0])  # the first has so few rows in one
 @LAWS
-@given(ROWS, ROWS, st.booleans())
-def test_plain_inserts_concern_nobody(new, old, matched):
+@given(new=ROWS, old=ROWS, matched=st.booleans())
+def test_plain_inserts_concern_nobody(part_bits, new, old, matched):
     """A row is plain exactly when it has a key, and a match value where one is needed, that no other row has."""
     spec = SPEC if matched else DiffSpec(("id", "no"), (), ())
-    found = single(marked(new, spec), marked(old, spec), matched=matched)
+    with mock.patch.object(groups, "_PART_BITS", part_bits):
+        found = single(marked(new, spec), marked(old, spec), matched=matched)
     others = [*new, *old]
 
-    def lonely(value, position, at):
+    def lonely(value, position):
         return sum(row[position] == value for row in others) == 1
 
     expected = [
-        whole(key) and lonely(key, 0, at) and (not matched or (match is not None and lonely(match, 1, at)))
-        for at, (key, match) in enumerate(new)
+        whole(key) and lonely(key, 0) and (not matched or (match is not None and lonely(match, 1)))
+        for key, match in new
     ]
     assert found.tolist() == expected
 
