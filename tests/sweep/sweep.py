@@ -19,7 +19,7 @@ from tailrace.failpoints import POINTS, VARIABLE, Point
 
 LONGER = 1.1
 """Random kills fall into so many times the length of a run, as far as it is known: the last moments count too."""
-CHECK_EVERY = 10
+CHECK_EVERY = 15
 """Kills between two looks at the destination."""
 ATTEMPTS = 4
 """Runs that are given to a failpoint per hit that is wanted of it: not every run comes by every place."""

@@ -36,8 +36,9 @@ from tailrace.failpoints import reach
 from tailrace.rowset import Rows
 from tailrace.stopping import during
 
-_CHUNK = 4_096
-"""Rows taken out of the frame at once: few enough to hold, many enough to be fast."""
+_CHUNK, _CHUNK_VALUES = 10_000, 200_000
+"""Rows, and values of theirs, taken out of the frame at once: few enough to hold, many enough to be fast. No more are
+intended together."""
 _PAUSES_S = (0.0, 1.0, 5.0, 15.0, 30.0)
 """Before rows that were refused for now are sent again, by round."""
 _SHRINK = 4
@@ -281,7 +282,8 @@ class _Delivery:
     def _works(self, part: Part) -> Iterator[list[Work]]:
         """The part's batches, those together that were taken out of the frame at once."""
         size = max(1, self._job.batch_size // _SHRINK**part.round)
-        for piece in self._neighbours.pieces(part.rows, size * max(1, _CHUNK // size)):
+        most = min(_CHUNK, _CHUNK_VALUES // max(1, len(self._job.fields)))
+        for piece in self._neighbours.pieces(part.rows, size * max(1, most // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
             anew = frozenset(map(str, piece.filter(pl.col("action") != part.action)["seq"]))
             locks = self._neighbours.locks(piece) if self._neighbours and self._fleet.several else {}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 from tailrace.destination import Outcome, Status
 from tailrace.errors import StateError
@@ -31,10 +30,14 @@ Columns: TypeAlias = tuple[list[int], list[Status], list[str | None], list[str |
 class Outcomes(tuple[Outcome, ...]):  # noqa: SLOT001 - it keeps its columns
     """Outcomes of a batch that are taken by column in several places, which are made once."""
 
-    @cached_property
-    def columns(self) -> Columns:
-        """What `columns_of` gives; not to be changed."""
-        return _columns(self)
+    columns: Columns
+    """What `columns_of` gives; not to be changed."""
+
+    def __new__(cls, outcomes: Iterable[Outcome]) -> Self:
+        """Of outcomes whose markers are row numbers."""
+        made = super().__new__(cls, outcomes)
+        made.columns = _columns(made)
+        return made
 
 
 def pack_seqs(seqs: Sequence[int]) -> bytes:

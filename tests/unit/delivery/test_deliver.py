@@ -95,14 +95,24 @@ def test_what_may_be_sent_twice_is_intended_together_if_that_pays(bench, plan, a
     ahead(3_600.0)
     found = together(bench)
     bench.wants(batch_size=100)
-    bench.run(plan(*[{}] * 4_500))
-    assert found == [39, 5]
-    assert bench.journal.begun == [*range(2, 46)]
+    bench.run(plan(*[{}] * 10_500))
+    assert found == [99, 5]
+    assert bench.journal.begun == [*range(2, 106)]
+
+
+def test_of_wide_rows_fewer_are_held_at_once(bench, plan, ahead, monkeypatch):
+    """Values are what takes the memory."""
+    ahead(3_600.0)
+    found = together(bench)
+    bench.wants(batch_size=10)
+    monkeypatch.setattr(import_module("tailrace.delivery.deliver"), "_CHUNK_VALUES", 50 * len(bench.job.fields))
+    bench.run(plan(*[{}] * 120))
+    assert found == [4, 5, 2]
 
 
 @pytest.mark.parametrize(
     ("tells", "on_unknown", "sizes"),
-    [(True, "hold", [39, 5]), (True, "resend", [39, 5]), (True, "skip", []), (False, "hold", [])],
+    [(True, "hold", [99, 5]), (True, "resend", [99, 5]), (True, "skip", []), (False, "hold", [])],
 )
 def test_creates_are_intended_together_where_it_is_known_what_was_sent(bench, plan, ahead, tells, on_unknown, sizes):
     """Not where rows in doubt are skipped: after a power cut those may be in doubt that were not sent."""
@@ -110,10 +120,10 @@ def test_creates_are_intended_together_where_it_is_known_what_was_sent(bench, pl
     found = together(bench)
     bench.journal.tells_sent = tells
     bench.wants(batch_size=100, mode="insert", on_unknown=on_unknown)
-    bench.run(plan(*[{}] * 4_500, action="create"))
+    bench.run(plan(*[{}] * 10_500, action="create"))
     assert found == sizes
-    assert bench.journal.begun == ([*range(2, 46)] if sizes else [])
-    assert len(bench.records()) == 4_500
+    assert bench.journal.begun == ([*range(2, 106)] if sizes else [])
+    assert len(bench.records()) == 10_500
 
 
 def test_what_is_not_sent_is_said_of_all_that_was_intended(bench, plan, ahead):
