@@ -181,11 +181,24 @@ def _make_fast(url):
 @pytest.fixture
 def postgres_database(postgres_url):
     """URL of an empty database of the test's own, dropped afterwards."""
+    with _database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_databases(postgres_url):
+    """The same of two."""
+    with _database(postgres_url) as one, _database(postgres_url) as other:
+        yield one, other
+
+
+@contextlib.contextmanager
+def _database(server):
     name = f"test_{next(_numbers)}"
-    admin = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    yield sa.make_url(server).set(database=name).render_as_string(hide_password=False)
     with admin.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     admin.dispose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -89,8 +89,8 @@ class Order:
     points: int
     at_random: int
     seed: int
-    postgres: str | None = None
-    """URL of an empty database; without it that world is left out."""
+    postgres: Sequence[str] = ()
+    """URLs of empty databases: that world is swept in as many parts, up to `PARTS`, or not at all."""
     only: tuple[Point, ...] = ()
     """Failpoints that runs of the world come by; all, if none are given."""
 
@@ -126,15 +126,16 @@ def nurseries(count: int) -> Iterator[SimpleQueue[Nursery]]:
 
 
 def _parts(kind: type[World], order: Order, place: int, worlds: int) -> Iterator[Order]:
-    """A world's share; in one part where there is but one database. `place` is the world's among all."""
-    slots = worlds * PARTS
-    mine = range(place * PARTS, (place + 1) * PARTS)
-    for part, taken in enumerate([mine] if kind is Postgres else [[slot] for slot in mine]):
+    """A world's share, in parts. `place` is the world's among all."""
+    parts = min(PARTS, len(order.postgres)) if kind is Postgres else PARTS
+    for part in range(parts):
+        slot, slots = place * parts + part, worlds * parts
         yield replace(
             order,
-            points=sum(_share(order.points, slot, slots) for slot in taken),
-            at_random=sum(_share(order.at_random, slot, slots) for slot in taken),
+            points=_share(order.points, slot, slots),
+            at_random=_share(order.at_random, slot, slots),
             seed=order.seed + 1_000 * part,
+            postgres=order.postgres[part : part + 1],
         )
 
 
@@ -146,7 +147,7 @@ def _share(wanted: int, slot: int, slots: int) -> int:
 def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[type[World], Order]]:
     """What is still to be done at each failpoint, shared out among worlds whose runs came by it: few, if it is little.
 
-    That is not PostgreSQL's: there is one database, and it may be taken already.
+    That is not PostgreSQL's: its databases are not empty any more.
     """
     for number, point in enumerate(POINTS, start=1):
         left = order.points - sum(tally.kills[point] for tally in met.values())
@@ -156,7 +157,7 @@ def _lacking(order: Order, met: Mapping[type[World], Tally]) -> Iterator[tuple[t
             for turn in range(worlds):
                 seed = order.seed + number * len(WORLDS)
                 kind = able[(number + turn) % len(able)]
-                yield kind, Order(-(-left // worlds), 0, seed, order.postgres, (point,))
+                yield kind, Order(-(-left // worlds), 0, seed, only=(point,))
 
 
 def one(kind: type[World], order: Order, nursery: Nursery) -> Tally:
@@ -191,7 +192,7 @@ def ready(
         stack.callback(world.close)
         network: Bad | Direct = Direct()
         if isinstance(world, Postgres):
-            world.build(order.postgres or "")
+            world.build(*order.postgres)
         else:
             server = stack.enter_context(
                 SandboxServer(salesforce=issubclass(kind, Mirror), hubspot=not issubclass(kind, Mirror), run_in=run_in)

@@ -26,9 +26,9 @@ def _tokens(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.sweep
-def test_no_kill_loses_a_row_or_doubles_one(postgres_database, record_property):
+def test_no_kill_loses_a_row_or_doubles_one(postgres_databases, record_property):
     """In each mode, with a bad network: in the end the destination is the model, and the snapshot knows it."""
-    tallies = sweep(Order(POINTS_EACH, AT_RANDOM, SEED, postgres_database))
+    tallies = sweep(Order(POINTS_EACH, AT_RANDOM, SEED, postgres_databases))
     record_property("told", f"\nsweep with TAILRACE_SEED={SEED}, {LANES} worlds at once\n{table(tallies)}")
     assert [fault for tally in tallies for fault in tally.faults] == []
     if POINTS_EACH < ENOUGH:
@@ -88,6 +88,6 @@ def test_the_sweep_finds_a_hasty_look_up():
 
 def test_a_few_kills_over_postgresql(postgres_database):
     """A quick look at the whole of it, for the suite that is run all the time."""
-    with ready(Postgres, Order(1, 0, SEED, postgres_database)) as made:
+    with ready(Postgres, Order(1, 0, SEED, [postgres_database])) as made:
         made.at_points(1, ("batch.sent", "manifest.ready"))
         assert made.finish().faults == []

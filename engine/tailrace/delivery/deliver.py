@@ -189,6 +189,11 @@ class _Delivery:
         )
 
     @property
+    def _at_once(self) -> int:
+        """Rows taken out of the frame at once."""
+        return max(1, min(_CHUNK, _CHUNK_VALUES // max(1, len(self._job.fields))))
+
+    @property
     def _halted(self) -> bool:
         return self._broken or self._stopped is not None or self._stop.is_set()
 
@@ -267,7 +272,7 @@ class _Delivery:
     def _with_ids(self, part: Part) -> Part:
         """The part with all record ids that a job needs; rows that have no record are settled."""
         found: dict[int, str] = {}
-        for piece in part.rows.where(pl.col("record_id").is_null()).batches(_CHUNK):
+        for piece in part.rows.where(pl.col("record_id").is_null()).batches(self._at_once):
             ready = self._prepared(make_rows(self._job, piece, part.action), part).rows
             found |= {int(row.marker): row.record_id for row in ready if row.record_id is not None}
         known = pl.col("seq").replace_strict(list(found), list(found.values()), default=None, return_dtype=pl.String)
@@ -282,8 +287,7 @@ class _Delivery:
     def _works(self, part: Part) -> Iterator[list[Work]]:
         """The part's batches, those together that were taken out of the frame at once."""
         size = max(1, self._job.batch_size // _SHRINK**part.round)
-        most = min(_CHUNK, _CHUNK_VALUES // max(1, len(self._job.fields)))
-        for piece in self._neighbours.pieces(part.rows, size * max(1, most // size)):
+        for piece in self._neighbours.pieces(part.rows, size * max(1, self._at_once // size)):
             prepared = self._prepared(make_rows(self._job, piece, part.action), part)
             anew = frozenset(map(str, piece.filter(pl.col("action") != part.action)["seq"]))
             locks = self._neighbours.locks(piece) if self._neighbours and self._fleet.several else {}
