@@ -190,7 +190,7 @@ def test_values_are_escaped(console):
 
 def test_tokens_are_hashed_at_rest(root, tokens):
     """The database holds nothing that lets anyone in."""
-    secret = tokens["admin"].rpartition("_")[2]
+    secret = tokens["admin"].split("_", 2)[2]  # which may have some of its own
     for file in (root / ".tailrace").glob("state.db*"):
         assert secret.encode() not in file.read_bytes()
         assert tokens["admin"][-20:].encode() not in file.read_bytes()
