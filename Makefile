@@ -87,10 +87,10 @@ test-tpch: $(STAMP)  ## the end-to-end test on TPC-H data at full scale (TPCH_SC
 fuzz: $(STAMP)  ## the laws and the stateful walks on examples that nobody has tried yet, heavy ones among them
 	TAILRACE_WALK=random $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m hypothesis tests $(ARGS)
 
-# The faulty programs that a sweep must find go beside it where there are two workers.
+# The faulty programs that a sweep must find go beside it where there are two workers; the sweep begins first.
 sweep: $(STAMP)  ## kill runs at every failpoint and 1,000 times at random, in each mode (TAILRACE_SEED=N repeats one)
 	TAILRACE_SWEEP_POINTS=$(POINTS) TAILRACE_SWEEP_RANDOM=$(KILLS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
-	  -o timeout=0 -m sweep tests/sweep $(ARGS)
+	  -o timeout=0 -m sweep tests/sweep/test_sweep.py tests/sweep/test_stopped.py $(ARGS)
 
 soak: $(STAMP)  ## let serve run for half an hour over a bad network, and look what grows (MINUTES=2 for a try)
 	$(BIN)/python -m tests.sweep.soak --minutes $(MINUTES) $(ARGS)
