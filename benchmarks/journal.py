@@ -195,7 +195,7 @@ What the journal adds is measured twice. By clocks about all that a run asks of 
 time of the same run, median and extremes of {rounds} rounds; of the processor where four threads send from memory, as
 they wait for each other in there, too, and not where they wait for a network, which takes no processor. And as the
 ratio of the medians with and without it, which has all else in it that the machine did meanwhile: the ratios of the
-pairs of runs say how much that was. What must be met is the former, where there is one.
+pairs of runs say how much that was. What must be met is the ratio; the clocks tell how much of it is the journal's.
 
 | run | rows | with | without | by clocks | least to most | ratio | pairs | CPU, ratio | must | | room a row |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|
@@ -218,14 +218,13 @@ def line(name: str, found: dict[str, Any]) -> str:
     pairs = sorted(one["wall"] / other["wall"] for one, other in zip(found["with"], found["without"], strict=True))
     shares = sorted(1 + sample["share"] for sample in found["with"])
     clocks = CASES[name].concurrency == 1 or not CASES[name].latency
-    added = statistics.median(shares) if clocks else ratio
     room = found["room"] / found["rows"]
     cells = [
         f"{found['rows']:,}",
         *(f"{wall:.2f} s" for wall in walls),
-        *((f"{added:.3f}", extremes(shares)) if clocks else ("", "")),
+        *((f"{statistics.median(shares):.3f}", extremes(shares)) if clocks else ("", "")),
         *(f"{ratio:.3f}", extremes(pairs), f"{cpu:.3f}", f"< {1 + LIMIT}"),
-        "met" if added < 1 + LIMIT and room < ROOM else "**missed**",
+        "met" if ratio < 1 + LIMIT and room < ROOM else "**missed**",
         f"{room:.0f} B",
     ]
     return f"| {name} | {' | '.join(cells)} |"

@@ -12,7 +12,7 @@ The result is what `tailrace.diff.core.difference` would say of the whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +234,7 @@ class Diff:
         count = max(1, min(MAX_BUCKETS, -(-(rows - int(plain.sum()) + places.size) // limit)))
         with Buckets(self._folder, "model", count) as theirs, Buckets(self._folder, "stored", count) as ours:
             if places.size or not plain.all():
-                of_model, of_stored = buckets(new, old, count, plain=plain)
+                of_model, of_stored = buckets(replace(new, keyed=new.keyed & ~plain), old, count)
                 of_model[~new.keyed] = count  # one more bucket, of rows without a key
                 del new, old
                 _fill(theirs, model, of_model)

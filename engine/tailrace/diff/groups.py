@@ -103,37 +103,28 @@ def _twice(hashes: Hashes, there: Mask) -> Hashes:
     return np.concatenate(found)
 
 
-def buckets(
-    new: Marks, old: Marks, count: int, *, plain: Mask | None = None
-) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """A bucket below `count` for each row with a key, so that rows which concern each other share one; else -1.
-
-    So for rows of the model that `single` found `plain`.
-    """
-    keys, labels = _tangled(new, old, plain)
-    return _bucket(new, keys, labels, count, plain), _bucket(old, keys, labels, count, None)
+def buckets(new: Marks, old: Marks, count: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """A bucket below `count` for each row with a key, so that rows which concern each other share one; else -1."""
+    keys, labels = _tangled(new, old)
+    return _bucket(new, keys, labels, count), _bucket(old, keys, labels, count)
 
 
-def _bucket(
-    side: Marks, keys: NDArray[np.uint64], labels: NDArray[np.uint64], count: int, plain: Mask | None
-) -> NDArray[np.int16]:
+def _bucket(side: Marks, keys: NDArray[np.uint64], labels: NDArray[np.uint64], count: int) -> NDArray[np.int16]:
     found = np.full(side.rows, -1, np.int16)
-    chosen = side.keyed if plain is None else side.keyed & ~plain
     for begin in range(0, side.rows, PIECE):
         here = slice(begin, begin + PIECE)
-        low = side.key[here][chosen[here]] & _LOW
+        keyed = side.keyed[here]
+        low = side.key[here][keyed] & _LOW
         if keys.size:
             at = np.minimum(np.searchsorted(keys, low), keys.size - 1)
             low = np.where(keys[at] == low, labels[at], low)
-        found[here][chosen[here]] = low % np.uint64(count)
+        found[here][keyed] = low % np.uint64(count)
     return found
 
 
-def _tangled(new: Marks, old: Marks, plain: Mask | None) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _tangled(new: Marks, old: Marks) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Keys (32 bits, ascending) that share a match value with another key, and a label for each."""
     sides = [side.matched & side.keyed for side in (new, old)]
-    if plain is not None:
-        sides[0] &= ~plain
     pairs = np.concatenate(
         [(side.match[both] << _UPPER) | (side.key[both] & _LOW) for side, both in zip((new, old), sides, strict=True)]
     )

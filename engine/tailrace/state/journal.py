@@ -328,12 +328,7 @@ class Journal:
 
 
 def _tallies(columns: Columns) -> dict[str, int]:
-    statuses = columns[1]
-    found, left = {}, len(statuses)
-    for bound, name in _BOUND:
-        found[bound] = statuses.count(name) if left else 0
-        left -= found[bound]
-    return found
+    return {bound: columns[1].count(name) for bound, name in _BOUND}
 
 
 def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:
