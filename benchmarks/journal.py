@@ -1,12 +1,12 @@
 """Measure what the journal costs: `python -m benchmarks.journal`, 1,000,000 rows in batches of 100 by default.
 
-The same run is made with the journal, and with one that does nothing, in turns and in one process, so that whatever
-else the machine does meets both. Where that is much, the two differ by more than the journal: so the time is taken,
-too, that a run spends in its journal, against what is left of the same run.
+The same run is made with the journal, and with one that does nothing, in two processes that take turns: see
+`benchmarks.turns`. Who begins takes turns as well.
 
-The destination is a store in the same process: the hardest case, as whatever the journal costs stands beside next to
-nothing. Then it is one whose requests take 20 ms each, as those over a network do, or 100. Room on disk is that of the
-state database with its write-ahead log, and of the notes beside it, at the end of sending, before anything is folded.
+The destination is a store in the run's process: the hardest case, as whatever the journal costs stands beside next to
+nothing. Then it is one whose requests take 20 ms each, as those over a network do, or 100; such runs do not stand still
+in between, as requests would not. Room on disk is that of the state database with its write-ahead log, and of the
+notes beside it, at the end of sending, before anything is folded.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from unittest import mock
 
 from benchmarks import report
 from benchmarks.delivery_lab import build, opened
-from benchmarks.processes import measured
+from benchmarks.processes import begun
+from benchmarks.turns import take_turns, wait_for_turn
 from tailrace.destination import Batch, Outcome
 from tailrace.running import runner
 from tailrace.state import Journal
 from tailrace.testing.memory import MemoryDestination
-from tailrace.testing.plugin import forget_stores
 
-ROWS = 1_000_000
+ROWS, ROUNDS = 1_000_000, 6
+TURN_S = 1.0
 LIMIT, ROOM = 0.05, 1_024
 LIBRARIES = ("polars", "pyarrow", "sqlalchemy")
 
@@ -64,34 +65,6 @@ CASES = {
 }
 
 
-class Clocked:
-    """A journal that takes the time of all that is asked of it, in all threads and of all such journals together."""
-
-    inside = 0.0
-    """Seconds by the clock."""
-    worked = 0.0
-    """Seconds of the processor."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self._journal = self._clocked(Journal)(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._journal, name)
-        return self._clocked(found) if callable(found) else found
-
-    @staticmethod
-    def _clocked(call: Callable[..., Any]) -> Callable[..., Any]:
-        def clocked(*arguments: Any, **named: Any) -> Any:
-            began, working = time.perf_counter(), time.thread_time()
-            try:
-                return call(*arguments, **named)
-            finally:
-                Clocked.inside += time.perf_counter() - began
-                Clocked.worked += time.thread_time() - working
-
-        return clocked
-
-
 class NoJournal:
     """Takes the journal's place, and writes nothing down."""
 
@@ -102,17 +75,20 @@ class NoJournal:
         return lambda *_arguments, **_named: None
 
 
+SIDES: dict[str, Callable[..., Any]] = {"with": Journal, "without": NoJournal}
+
+
 def main() -> None:
-    """Measure all cases, or one in this process, and print."""
+    """Measure all cases, or make one run in this process, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.journal", description="Measure the journal's cost.")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of a run")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each run is made")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each run is made: an even number")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="all, if not given")
-    parser.add_argument("--here", action="store_true", help="measure the first case in this process, and print JSON")
+    parser.add_argument("--side", choices=SIDES, help="make one run of the first case, when told to, and print JSON")
     parser.add_argument("--write-docs", action="store_true", help="write the section in docs/benchmarks.md")
     asked = parser.parse_args()
-    if asked.here:
-        print(json.dumps(measure(CASES[asked.cases[0]], asked.rows, asked.rounds)))
+    if asked.side:
+        run(CASES[asked.cases[0]], asked.rows, SIDES[asked.side])
         return
     text = section(asked)
     print(text)
@@ -120,26 +96,24 @@ def main() -> None:
         report.write_section("journal", text)
 
 
-def measure(case: Case, rows: int, rounds: int) -> dict[str, Any]:
-    """Runs with and without the journal, in turns: seconds of each, and bytes of the state database."""
-    count = int(rows * case.share)
-    with_journal, without, room = [], [], 0
-    for turn in range(rounds):
-        # Who goes second finds the machine warm: they take turns at that too.
-        for journaled in (turn % 2 == 0, turn % 2 == 1):
-            taken, found = run(case, count, Clocked if journaled else NoJournal)
-            (with_journal if journaled else without).append(taken)
-            room = max(room, found)
-    return {"rows": count, "with": with_journal, "without": without, "room": room}
+def measure(case: Case, rows: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Runs with and without the journal: of each the seconds by the clock (`wall`) and of the processor (`cpu`).
 
-
-def run(case: Case, rows: int, journal: Any) -> tuple[dict[str, float], int]:
-    """One first run of the sync, and bytes of the state database.
-
-    Of the run: seconds by the clock and of the processor, and the `share` of those in the journal, against all others.
-    By the clock where one batch at a time is sent; else of the processor, as threads wait for each other in there, too.
+    And bytes on disk (`room`).
     """
-    forget_stores()
+    print(f"bench: measuring {case.name}", file=sys.stderr, flush=True)
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    for turn in range(rounds):
+        sides = list(SIDES)[:: 1 if turn % 2 else -1]
+        words = ("--rows", rows, "--cases", case.name, "--side")
+        processes = [begun("benchmarks.journal", *words, side) for side in sides]
+        for side, (wall, line) in zip(sides, take_turns(processes, None if case.latency else TURN_S), strict=True):
+            found[side].append({"wall": wall, **json.loads(line)})
+    return found
+
+
+def run(case: Case, rows: int, journal: Callable[..., Any]) -> None:
+    """One first run of the sync, in turns with another process."""
     sizes: list[int] = []
     with tempfile.TemporaryDirectory() as place:
         folder = build(Path(place) / "project", rows, mode=case.mode, concurrency=case.concurrency)
@@ -158,15 +132,12 @@ def run(case: Case, rows: int, journal: Any) -> tuple[dict[str, float], int]:
             mock.patch.object(MemoryDestination, "push", slowed(case.latency)),
         ):
             os.sync()
-            Clocked.inside = Clocked.worked = 0.0
-            started, worked = time.perf_counter(), time.process_time()
+            wait_for_turn()
+            worked = time.process_time()
             result = project.run("rows")
-            taken = {"wall": time.perf_counter() - started, "cpu": time.process_time() - worked}
-            inside, whole = (Clocked.inside, "wall") if case.concurrency == 1 else (Clocked.worked, "cpu")
-            taken["share"] = inside / (taken[whole] - inside)
+            print(json.dumps({"cpu": time.process_time() - worked, "room": sizes[0]}), flush=True)
     if result.acknowledged != rows:
         raise SystemExit(f"bench: {result.status}: {result.message}")
-    return taken, sizes[0]
 
 
 def slowed(latency: float) -> Callable[[MemoryDestination, Batch], Iterable[Outcome]]:
@@ -185,20 +156,18 @@ SECTION = """\
 ## The journal
 
 Measured by `python -m benchmarks.journal --rows {rows}`, {when}. A first run in batches of 100 rows, without any rate
-limit: the whole run from query to snapshot, with the journal and with one that does nothing, in turns in one process
-that is tuned as the program's is ([why](decisions/0039-processes-of-our-own.md)).
+limit: the whole run from query to snapshot, with the journal and with one that does nothing, in processes
+tuned as the program's is ([why](decisions/0039-processes-of-our-own.md)).
 The destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
 largest there can be. In the other cases each request takes its time. Room is that of the state database, its
 write-ahead log and the notes beside it when all is sent.
 
-What the journal adds is measured twice. By clocks about all that a run asks of it: the time in there against all other
-time of the same run, median and extremes of {rounds} rounds; of the processor where four threads send from memory, as
-they wait for each other in there, too, and not where they wait for a network, which takes no processor. And as the
-ratio of the medians with and without it, which has all else in it that the machine did meanwhile: the ratios of the
-pairs of runs say how much that was. What must be met is the ratio; the clocks tell how much of it is the journal's.
+The two runs of a pair take turns of a second each, where requests take no time
+([why](decisions/0044-runs-that-take-turns.md)); else one follows the other. Times are means, and the ratio is that of
+the sums; the pairs' own ratios say how sure it is.
 
-| run | rows | with | without | by clocks | least to most | ratio | pairs | CPU, ratio | must | | room a row |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|
+| run | rows | with | without | ratio | pairs | CPU, ratio | must | | room a row |
+|---|---:|---:|---:|---:|---:|---:|---:|---|---:|
 {lines}
 """
 
@@ -206,45 +175,34 @@ pairs of runs say how much that was. What must be met is the ratio; the clocks t
 def section(asked: argparse.Namespace) -> str:
     """All figures, as Markdown."""
     load = os.getloadavg()[0]
-    lines = [line(name, once(name, asked)) for name in asked.cases]
+    lines = [line(CASES[name], asked.rows, asked.rounds) for name in asked.cases]
     when = report.when(load, asked.rounds, LIBRARIES)
     return SECTION.format(rows=asked.rows, rounds=asked.rounds, when=when, lines="\n".join(lines))
 
 
-def line(name: str, found: dict[str, Any]) -> str:
+def line(case: Case, rows: int, rounds: int) -> str:
     """A case as a row of the table."""
-    walls, worked = ([middle(found[side], kind) for side in ("with", "without")] for kind in ("wall", "cpu"))
-    ratio, cpu = walls[0] / walls[1], worked[0] / worked[1]
+    rows = int(rows * case.share)
+    found = measure(case, rows, rounds)
+    walls, worked = ([middle(found[side], kind) for side in SIDES] for kind in ("wall", "cpu"))
     pairs = sorted(one["wall"] / other["wall"] for one, other in zip(found["with"], found["without"], strict=True))
-    shares = sorted(1 + sample["share"] for sample in found["with"])
-    clocks = CASES[name].concurrency == 1 or not CASES[name].latency
-    room = found["room"] / found["rows"]
+    ratio, room = walls[0] / walls[1], max(each["room"] for each in found["with"]) / rows
     cells = [
-        f"{found['rows']:,}",
+        f"{rows:,}",
         *(f"{wall:.2f} s" for wall in walls),
-        *((f"{statistics.median(shares):.3f}", extremes(shares)) if clocks else ("", "")),
-        *(f"{ratio:.3f}", extremes(pairs), f"{cpu:.3f}", f"< {1 + LIMIT}"),
+        f"{ratio:.3f}",
+        f"{pairs[0]:.3f} to {pairs[-1]:.3f}",
+        f"{worked[0] / worked[1]:.3f}",
+        f"< {1 + LIMIT}",
         "met" if ratio < 1 + LIMIT and room < ROOM else "**missed**",
         f"{room:.0f} B",
     ]
-    return f"| {name} | {' | '.join(cells)} |"
-
-
-def extremes(ordered: Sequence[float]) -> str:
-    """The least and the most of some ascending samples."""
-    return f"{ordered[0]:.3f} to {ordered[-1]:.3f}"
+    return f"| {case.name} | {' | '.join(cells)} |"
 
 
 def middle(samples: Sequence[dict[str, float]], kind: str) -> float:
-    """The median of some samples."""
-    return statistics.median(sample[kind] for sample in samples)
-
-
-def once(name: str, asked: argparse.Namespace) -> dict[str, Any]:
-    """One case, in a process of its own."""
-    print(f"bench: measuring {name}", file=sys.stderr, flush=True)
-    figures = ("--rows", asked.rows, "--rounds", asked.rounds)
-    return measured("benchmarks.journal", "--here", "--cases", name, *figures)
+    """The mean of some samples."""
+    return statistics.mean(sample[kind] for sample in samples)
 
 
 if __name__ == "__main__":

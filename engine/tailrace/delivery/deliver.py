@@ -316,7 +316,7 @@ class _Delivery:
             harmless = operation in self._capabilities.idempotent and operation is not Operation.CREATE
             count = 1
             if self._pace is not None and (harmless or self._tells_sent):
-                count = max(1, int(_AHEAD_S / max(self._pace, _LEAST_S)))
+                count = max(1, int(_AHEAD_S * self._flight.wanted / max(self._pace, _LEAST_S)))
             yield works[start : start + count]
             start += count
 

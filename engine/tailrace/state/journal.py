@@ -39,8 +39,9 @@ _TALLIES: tuple[Status, ...] = ("acknowledged", "rejected", "unknown", "skipped"
 _BOUND: tuple[tuple[str, Status], ...] = tuple((f"new_{name}", name) for name in _TALLIES)
 _CHUNK = 500
 """Batches whose outcomes are unpacked at once."""
-_NOTED_S = 0.25
-"""So long outcomes may wait where they outlive the process: as long as batches are intended ahead."""
+_NOTED_S = 0.5
+"""So long outcomes may wait where they outlive the process: twice as long as batches are intended ahead, so that the
+next intents take them along."""
 _TIMES = struct.Struct("<dd")
 
 
@@ -328,7 +329,12 @@ class Journal:
 
 
 def _tallies(columns: Columns) -> dict[str, int]:
-    return {bound: columns[1].count(name) for bound, name in _BOUND}
+    _, statuses, *_ = columns
+    tallies, left = {}, len(statuses)
+    for bound, name in _BOUND:  # the usual one first, which most batches have throughout
+        tallies[bound] = statuses.count(name) if left else 0
+        left -= tallies[bound]
+    return tallies
 
 
 def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:

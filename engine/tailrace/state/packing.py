@@ -97,8 +97,7 @@ def unpack_outcomes(blob: bytes) -> Columns:
 
 def _span(seqs: list[int]) -> str:
     """Row numbers as JSON; as the columns below written by hand, which takes a third less time."""
-    # That they ascend is seen by the objects they are, without making as many to compare them with.
-    if seqs and seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == sorted(seqs) and len(set(seqs)) == len(seqs):
+    if seqs and seqs[-1] - seqs[0] == len(seqs) - 1 and seqs == list(range(seqs[0], seqs[-1] + 1)):
         return f'{{"first":{seqs[0]},"count":{len(seqs)}}}'
     return f'{{"seqs":{_encode(seqs)}}}'
 

@@ -1,10 +1,12 @@
 """Which batches of a dead run were sent, told by what it left in a file."""
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -13,10 +15,10 @@ from hypothesis import strategies as st
 from tailrace.destination import Outcome, acknowledged
 from tailrace.errors import StateError
 from tailrace.state import Journal, StateDB
-from tailrace.state.marks import Marks
+from tailrace.state.marks import Left, Marks
 from tailrace.state.records import Intent
 
-HEAD = len(b"this boot\n")
+HEAD, MARK = len(b"this boot 2\n"), 13
 
 
 @pytest.fixture
@@ -67,13 +69,72 @@ def test_the_marks_of_another_boot_say_nothing(marks, left):
     assert (left(), left("the next one"), left("this boo"), left("")) == ({2}, set(), set(), set())
 
 
-@pytest.mark.parametrize("size", [0, HEAD - 1, HEAD, HEAD + 3, HEAD + 24, HEAD + 30])
-def test_a_part_of_a_file_says_nothing_it_does_not_hold(marks, left, size):
+@pytest.mark.parametrize("marks_kept", [0, 2, 3])
+@pytest.mark.parametrize("more", [-1, 0, 1, MARK - 1])
+def test_a_part_of_a_file_says_nothing_it_does_not_hold(marks, left, marks_kept, more):
     """A mark that is cut off may be that of a batch that was sent."""
     marks.intended([1, 2])
     marks.sent(1)
-    os.truncate(marks._path, size)
-    assert left() == ({1, 2} if size == HEAD + 24 else set())
+    os.truncate(marks._path, HEAD + marks_kept * MARK + more)
+    assert left() == ({2} if marks_kept == 3 and more > 0 else set())
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+@pytest.mark.parametrize("steps", range(3))
+def test_a_mark_that_was_being_written_is_none(marks, left_all, monkeypatch, mapped, steps):
+    """Its first byte comes last: before that the process may be killed wherever it is."""
+    if not mapped:
+        monkeypatch.setattr("mmap.mmap", unmappable)
+    marks.intended([1, 2])
+    marks.sent(1)
+    before = left_all()
+    marks._put = lambda file, data: os.pwrite(file, b"\0" + data[1 : (1, 6, 99)[steps]], marks._at)
+    marks.settled(1, b"acked")
+    assert left_all() == before
+    del marks._put
+    marks.sent(2)  # as where a signal ended the writing, and not the process
+    assert left_all().unsent == set()
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_many_marks_of_many_threads(marks, left_all, monkeypatch, mapped):
+    """Room is made for them as they come, also where a file system cannot map files into memory."""
+    if not mapped:
+        monkeypatch.setattr("mmap.mmap", unmappable)
+    note = b"\0acked" * 200
+
+    def settle(number):
+        marks.sent(number)
+        marks.settled(number, note + bytes([number % 256]))
+
+    numbers = range(1, 1001)
+    marks.intended([*numbers, 1001])
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(settle, numbers))) == 1000
+    marks.settled(1001, b"x" * 5_000_000)  # more than is made room for at once
+    assert left_all().unsent == {1001}
+    held = left_all().settled
+    assert [held[number] for number in numbers] == [note + bytes([number % 256]) for number in numbers]
+    assert held[1001] == b"x" * 5_000_000
+    marks.forget()
+    assert left_all() == Left()
+    marks.intended([1002])
+    assert left_all() == Left(frozenset([1002]))
+
+
+def unmappable(*_):
+    """As where the system cannot."""
+    raise OSError(errno.ENODEV, "No such device")
+
+
+def test_a_run_that_begins_its_marks_anew_does_not_harm_one_that_has_them_mapped(marks, left, tmp_path):
+    """To cut a file short kills whoever writes beyond its end then."""
+    marks.intended([1, 2])
+    marks._put(marks._file, bytes(5 * 4096))
+    other = Marks(tmp_path / "sent" / "r1", "this boot")
+    other.intended([3])
+    marks.sent(2)
+    assert left() == {3}
 
 
 def test_where_no_note_can_be_made_nothing_is_sent(marks, tmp_path):
@@ -84,17 +145,24 @@ def test_where_no_note_can_be_made_nothing_is_sent(marks, tmp_path):
             note()
 
 
-def test_after_a_part_of_a_mark_nothing_is_written(marks, left, monkeypatch):
-    """On a full disk a mark may be cut off; another one behind it would be misread."""
+def test_on_a_full_disk_nothing_is_sent(marks, left, monkeypatch):
+    """The run ends and says why, what was noted before stays, and once there is room marks are made again."""
     marks.intended([1, 2])
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
-    with pytest.raises(StateError, match="not all of it could be written"):
-        marks.sent(1)
+    write = os.pwrite
+
+    def full(file, data, at):
+        if len(data) < 1000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data[:-999], at)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StateError, match=r"sent cannot be noted in .*sent/r1: No space left on device"):
+        marks.settled(1, b"x" * 100_000)
+    assert left() == {1, 2}
+    marks.sent(1)  # there was room for that
     monkeypatch.undo()
-    with pytest.raises(StateError):
-        marks.sent(2)
-    assert left() == frozenset()
+    marks.settled(1, b"x" * 100_000)
+    assert left() == {2}
 
 
 def test_batches_intended_together_are_told_apart(state, start):
@@ -123,7 +191,9 @@ def test_marks_are_made_before_the_intents_are_on_record(state, start, monkeypat
     assert left == [{1, 2}]
 
 
-@pytest.mark.parametrize(("cut", "unsent", "noted"), [(0, {2}, {1, 3}), (1, {2}, {1}), (5, {2}, {1}), (9, set(), {1})])
+@pytest.mark.parametrize(
+    ("cut", "unsent", "noted"), [(-1, {2}, {1, 3}), (0, set(), {1, 3}), (1, set(), {1}), (9, set(), {1})]
+)
 def test_a_note_that_is_cut_off_is_none(marks, left_all, cut, unsent, noted):
     """Its own beginning tells that it is a note, and not a batch that is sent."""
     marks.intended([1, 2, 3])
@@ -131,7 +201,7 @@ def test_a_note_that_is_cut_off_is_none(marks, left_all, cut, unsent, noted):
         marks.sent(number)
     for number in (1, 3):
         marks.settled(number, b"acked")
-    os.truncate(marks._path, marks._path.stat().st_size - cut)
+    os.truncate(marks._path, marks._at - cut)
     assert (left_all().unsent, {*left_all().settled}) == (unsent, noted)
     assert left_all().settled[1] == b"acked"
 
@@ -168,7 +238,7 @@ def test_the_file_begins_anew_when_all_is_on_record(state, start):
     journal.begin(2)
     journal.settle(2, [acknowledged("2")])
     journal.fold()
-    assert path.read_bytes() == journal._marks._head
+    assert path.read_bytes() == b""
     journal.intend_all([Intent(number, "create", [number]) for number in (3, 4)])
     assert [doubt.sent for doubt in Journal(state, "r1", 1).doubts()] == [False, False]
 
