@@ -15,7 +15,7 @@ from typing import Literal
 
 from tests.sweep.process import Nursery
 from tests.sweep.sweep import Sweep, Tally, total
-from tests.sweep.worlds import LINGER_S, WORLDS, Mirror, Postgres, World
+from tests.sweep.worlds import LINGER_S, WORLDS, Jobs, Mirror, Postgres, World
 
 from tailrace.failpoints import POINTS, Point
 from tailrace.sandbox import SandboxServer
@@ -40,8 +40,9 @@ LANES = 8
 """Sweeps at once: runs wait much of their time, for pauses between tries or for the settling of requests."""
 WORTHWHILE = 10
 """Kills of one failpoint for which a world of its own is begun."""
-PARTS = 2
-"""Sweeps of one world, so that none goes on alone when the others are done."""
+PARTS, SLOW_PARTS = 2, 4
+"""Sweeps of one world, so that none goes on alone when the others are done; of one whose vendor takes its time, more.
+These begin first."""
 
 
 @dataclass
@@ -100,6 +101,7 @@ def sweep(order: Order) -> list[Tally]:
     os.environ.update(TOKENS)
     kinds = [kind for kind in WORLDS if kind is not Postgres or order.postgres]
     tasks = [(kind, part) for place, kind in enumerate(kinds) for part in _parts(kind, order, place, len(kinds))]
+    tasks.sort(key=_slow_first)
     with nurseries(LANES) as free, ThreadPoolExecutor(LANES) as pool:
 
         def swept(task: tuple[type[World], Order]) -> Tally:
@@ -111,7 +113,7 @@ def sweep(order: Order) -> list[Tally]:
 
         found = list(pool.map(swept, tasks))
         met = {kind: total([t for (of, _), t in zip(tasks, found, strict=True) if of is kind]) for kind in kinds}
-        return [*met.values(), *pool.map(swept, list(_lacking(order, met)))]
+        return [*met.values(), *pool.map(swept, sorted(_lacking(order, met), key=_slow_first))]
 
 
 @contextmanager
@@ -127,16 +129,20 @@ def nurseries(count: int) -> Iterator[SimpleQueue[Nursery]]:
 
 def _parts(kind: type[World], order: Order, place: int, worlds: int) -> Iterator[Order]:
     """A world's share, in parts. `place` is the world's among all."""
-    parts = min(PARTS, len(order.postgres)) if kind is Postgres else PARTS
+    parts = min(PARTS, len(order.postgres)) if kind is Postgres else SLOW_PARTS if kind is Jobs else PARTS
+    points, at_random = (_share(wanted, place, worlds) for wanted in (order.points, order.at_random))
     for part in range(parts):
-        slot, slots = place * parts + part, worlds * parts
         yield replace(
             order,
-            points=_share(order.points, slot, slots),
-            at_random=_share(order.at_random, slot, slots),
+            points=_share(points, part, parts),
+            at_random=_share(at_random, part, parts),
             seed=order.seed + 1_000 * part,
             postgres=order.postgres[part : part + 1],
         )
+
+
+def _slow_first(task: tuple[type[World], Order]) -> bool:
+    return task[0] is not Jobs
 
 
 def _share(wanted: int, slot: int, slots: int) -> int:

@@ -70,7 +70,7 @@ class JournalLike(Protocol):
         """Make the job's receipt durable, before its data goes up."""
 
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
-        """Make it durable what became of them, before the next intent at the latest."""
+        """Make it durable what became of them: before any row without an outcome is intended again, and soon."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 An intent is waited for: whoever announces one goes on when it is durable. An outcome is not: it joins the next
 transaction, which the next intent brings, or follows by itself `LINGER_S` later. So no batch is announced before the
-outcomes of all batches before it are durable, and one transaction does for both.
+outcomes of all batches before it are durable, and one transaction does for both. Intents that are committed `apart`
+leave outcomes to the thread that looks after them, so that nobody waits for what it writes; except those that must join
+the next intents in any case.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class _Waiting(Generic[Intent, Settlement]):
 
     intents: Sequence[Intent]
     settled: Sequence[Settlement]
+    apart: bool
     done: bool = False
     error: BaseException | None = None
 
@@ -49,14 +52,16 @@ class Commits(Generic[Intent, Settlement]):
         self._state = threading.Condition()
         self._waiting: list[_Waiting[Intent, Settlement]] = []
         self._settled: list[Settlement] = []
+        self._joining = False
         self._since = 0.0
         self._thread: threading.Thread | None = None
         self._asleep = False
         self._closed = False
 
-    def add(self, settlement: Settlement) -> None:
-        """Hand over what need not be waited for."""
+    def add(self, settlement: Settlement, *, joins: bool = False) -> None:
+        """Hand over what need not be waited for; if it `joins`, the next intents are not durable before it is."""
         with self._state:
+            self._joining = self._joining or joins
             if not self._settled:
                 self._since = time.monotonic()
             self._settled.append(settlement)
@@ -66,9 +71,14 @@ class Commits(Generic[Intent, Settlement]):
             elif self._asleep:
                 self._state.notify()
 
-    def commit(self, intents: Sequence[Intent] = (), settled: Sequence[Settlement] = ()) -> None:
-        """Return when all that is durable, with all settlements handed over before. Errors of `write` are raised."""
-        waiting = _Waiting(intents, settled)
+    def commit(
+        self, intents: Sequence[Intent] = (), settled: Sequence[Settlement] = (), *, apart: bool = False
+    ) -> None:
+        """Return when all that is durable, with all settlements handed over before, if not `apart` from them.
+
+        Errors of `write` are raised.
+        """
+        waiting = _Waiting(intents, settled, apart)
         with self._state:
             self._waiting.append(waiting)
         with self._turn:
@@ -93,7 +103,9 @@ class Commits(Generic[Intent, Settlement]):
         """Write all that waits by now, for everyone who waits."""
         with self._state:
             group, self._waiting = self._waiting, []
-            lingering, self._settled = self._settled, []
+            lingering: list[Settlement] = []
+            if self._joining or not all(waiting.apart for waiting in group):
+                lingering, self._settled, self._joining = self._settled, [], False
         error: BaseException | None = None
         try:
             intents = [intent for waiting in group for intent in waiting.intents]
@@ -103,7 +115,7 @@ class Commits(Generic[Intent, Settlement]):
         except BaseException as caught:  # noqa: BLE001 - each thread that waits raises it
             error = caught
             with self._state:
-                self._settled = lingering + self._settled
+                self._settled, self._joining = lingering + self._settled, True
         for waiting in group:
             waiting.done, waiting.error = True, error
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
 from threading import RLock
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1_000
 """Rows given to the driver at once."""
+_AT_ONCE = (1, 4, 16)
+"""Rows in one execution of a statement that takes many: few numbers, as it is compiled for each of them."""
 
 
 class Cursor(Protocol):
@@ -81,6 +84,44 @@ class Prepared:
         if self._pick is not None:
             return self._pick(filled)
         return filled if self._order is None else tuple(filled[name] for name in self._order)
+
+
+class PreparedMany:
+    """A statement that takes many rows at once: each execution lets other threads run, and then waits for its turn.
+
+    `made` gives it for so many rows. Their values are bound to `names` with the row's number behind, as in `name_0`,
+    and what all share to `shared`.
+    """
+
+    def __init__(
+        self, database: Database, made: Callable[[int], Any], names: Sequence[str], shared: Sequence[str]
+    ) -> None:
+        self._made, self._names, self._shared = made, names, shared
+        self._dialect = database.engine.dialect
+        self._compiled: dict[int, tuple[str, Callable[[Sequence[Any]], Any]]] = {}
+
+    def run(self, cursor: Cursor, rows: Sequence[Sequence[Any]], *shared: Any) -> None:
+        """Execute it for all rows, each with its values in the order of `names`."""
+        start = 0
+        while left := len(rows) - start:
+            count = max(size for size in _AT_ONCE if size <= left)
+            text, bound = self._compiled.get(count) or self._compile(count)
+            cursor.execute(text, bound([*chain.from_iterable(rows[start : start + count]), *shared]))
+            start += count
+
+    def _compile(self, count: int) -> tuple[str, Callable[[Sequence[Any]], Any]]:
+        compiled = self._made(count).compile(dialect=self._dialect)
+        names = [*(f"{name}_{row}" for row in range(count) for name in self._names), *self._shared]
+        if compiled.positional:
+            bound: Callable[[Sequence[Any]], Any] = itemgetter(*map(names.index, compiled.positiontup))
+        else:
+            bound = partial(_named, names)
+        self._compiled[count] = compiled.string, bound
+        return self._compiled[count]
+
+
+def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))
 
 
 class Direct:

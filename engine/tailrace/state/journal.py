@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ from tailrace.errors import StateError
 from tailrace.failpoints import reach
 from tailrace.state.commits import Commits
 from tailrace.state.database import Database
-from tailrace.state.direct import Direct, Prepared
+from tailrace.state.direct import Direct, Prepared, PreparedMany
 from tailrace.state.leases import check_token, lost, token_query
 from tailrace.state.marks import Left, Marks
 from tailrace.state.packing import Columns, columns_of, pack_columns, pack_seqs, unpack_outcomes, unpack_seqs
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TALLIES: tuple[Status, ...] = ("acknowledged", "rejected", "unknown", "skipped")
-_BOUND: tuple[tuple[str, Status], ...] = tuple((f"new_{name}", name) for name in _TALLIES)
+_SETTLED = ("number", "sent_at", *_TALLIES, "outcomes", "settled_at")
+"""What a settlement says of its batch."""
 _CHUNK = 500
 """Batches whose outcomes are unpacked at once."""
-_NOTED_S = 0.5
-"""So long outcomes may wait where they outlive the process: twice as long as batches are intended ahead, so that the
-next intents take them along."""
+_NOTED_S = 0.25
+"""So long outcomes may wait where they outlive the process: as long as batches are intended ahead."""
 _TIMES = struct.Struct("<dd")
 
 
@@ -64,7 +64,8 @@ class _Settlement:
 
     number: int
     packed: bytes
-    tallies: Mapping[str, int]
+    tallies: tuple[int, ...]
+    """Rows by status, in the order of `_TALLIES`."""
     sent: float | None
     settled: float
 
@@ -98,6 +99,8 @@ class Journal:
         self._sync = str(sync)
         self._direct = Direct(state)
         self._sent: dict[int, float] = {}
+        self._rows: dict[int, int] = {}
+        """Rows of each batch that is under way."""
         self._marks = Marks.beside(state, run_id)
         self._commits = Commits(self._write, _NOTED_S if self._marks is not None else None)
 
@@ -115,10 +118,12 @@ class Journal:
 
     def intend_all(self, intents: Sequence[Intent]) -> None:
         """The same of several batches, in one transaction."""
-        if self._marks is not None and len(intents) > 1:
+        ahead = self._marks is not None and len(intents) > 1
+        if self._marks is not None and ahead:
             # Before they are on record: who is killed in between has announced nothing.
             self._marks.intended(intent.number for intent in intents)
-        self._commits.commit(intents)
+        self._rows.update((intent.number, len(intent.seqs)) for intent in intents)
+        self._commits.commit(intents, apart=ahead)
         reach("batch.announced")
 
     def intend_job(self, number: int, operation: str, seqs: Sequence[int]) -> None:
@@ -142,10 +147,12 @@ class Journal:
         """Record what became of a batch's rows; markers are row numbers.
 
         It is durable before the next intent is, or a moment later by itself; where there are marks, it outlives this
-        process from now on. A row without an outcome was not written: it was refused for now, or never sent.
+        process from now on, and intents of several batches need not wait for it. A row without an outcome was not
+        written: it was refused for now, or never sent.
         """
         settlement = self._settlement(number, outcomes)
-        self._commits.add(settlement)
+        # Rows without an outcome may be announced again: were both batches open, either would call them in doubt.
+        self._commits.add(settlement, joins=len(outcomes) != self._rows.pop(number, None))
         if self._marks is not None:
             with suppress(StateError):  # the next transaction, or mark, meets the error and tells it
                 self._marks.settled(number, settlement.note())
@@ -231,7 +238,7 @@ class Journal:
     def fold(self) -> None:
         """Drop the rows' details of all batches that have outcomes, once these are in the snapshot and on record."""
         self.flush()
-        settled = (batches.c.run_id == self._run_id) & batches.c.settled_at.is_not(None)
+        settled = (batches.c.run_id == self._run_id) & batches.c.settled_at.is_not(None) & batches.c.seqs.is_not(None)
         with self._state.transaction() as connection:
             check_token(connection, self._sync, self._token)
             connection.execute(sa.update(batches).where(settled).values(seqs=None, outcomes=None))
@@ -244,7 +251,7 @@ class Journal:
         """Drop the rows' details once they are folded into the snapshot; the summary of each batch stays."""
         self.flush()
         with self._state.transaction() as connection:
-            here = sa.update(batches).where(batches.c.run_id == self._run_id)
+            here = sa.update(batches).where(batches.c.run_id == self._run_id, batches.c.seqs.is_not(None))
             connection.execute(here.values(seqs=None, outcomes=None))
         if self._marks is not None:
             self._marks.drop()
@@ -283,7 +290,7 @@ class Journal:
                     values["intended_at"] += offset
                 self._insert.run(cursor, begun)
             if settled:
-                self._update.run(cursor, (self._dated(settlement, offset) for settlement in settled))
+                self._update.run(cursor, [_dated(settlement, offset) for settlement in settled], self._run_id)
 
     def _intended(self, intent: Intent) -> dict[str, Any]:
         return {
@@ -294,16 +301,6 @@ class Journal:
             "seqs": pack_seqs(intent.seqs),
             "receipt": intent.receipt,
             "intended_at": time.monotonic(),
-        }
-
-    def _dated(self, settled: _Settlement, offset: float) -> dict[str, Any]:
-        return {
-            "run": self._run_id,
-            "batch": settled.number,
-            "new_outcomes": settled.packed,
-            **settled.tallies,
-            "sent_at": None if settled.sent is None else offset + settled.sent,
-            "new_settled_at": offset + settled.settled,
         }
 
     @cached_property
@@ -317,24 +314,40 @@ class Journal:
         return Prepared(self._state, sa.insert(batches).values(none), [*names, *none])
 
     @cached_property
-    def _update(self) -> Prepared:
-        here = (batches.c.run_id == sa.bindparam("run")) & (batches.c.number == sa.bindparam("batch"))
-        began = sa.func.coalesce(sa.bindparam("sent_at", type_=sa.Float), batches.c.intended_at)
-        names = (*_TALLIES, "outcomes", "settled_at")
-        values = {str(name): sa.bindparam(f"new_{name}", type_=batches.c[name].type) for name in names}
-        return Prepared(self._state, sa.update(batches).where(here).values(intended_at=began, **values))
+    def _update(self) -> PreparedMany:
+        return PreparedMany(self._state, _settling, _SETTLED, ["run"])
 
     def _mine(self, *columns: sa.Column[Any]) -> sa.Select[Any]:
         return sa.select(*columns).where(batches.c.run_id == self._run_id).order_by(batches.c.number)
 
 
-def _tallies(columns: Columns) -> dict[str, int]:
+def _dated(settled: _Settlement, offset: float) -> tuple[Any, ...]:
+    """Values for `_SETTLED`; `offset` makes moments of the monotonic clock the database's."""
+    sent_at = None if settled.sent is None else offset + settled.sent
+    return (settled.number, sent_at, *settled.tallies, settled.packed, offset + settled.settled)
+
+
+def _settling(count: int) -> Any:
+    """What takes so many settlements."""
+    columns = [sa.column("number", sa.Integer), sa.column("sent_at", sa.Float)]
+    columns += [sa.column(name, batches.c[name].type) for name in _SETTLED[2:]]
+    given = sa.values(*columns, name="given").data(
+        # Cast, as nothing tells a server what a null is.
+        [tuple(sa.cast(sa.bindparam(f"{c.name}_{row}"), c.type) for c in columns) for row in range(count)]
+    )
+    which = given.cte("given")
+    here = (batches.c.run_id == sa.bindparam("run")) & (batches.c.number == which.c.number)
+    began = sa.func.coalesce(which.c.sent_at, batches.c.intended_at)
+    return sa.update(batches).where(here).values(intended_at=began, **{name: which.c[name] for name in _SETTLED[2:]})
+
+
+def _tallies(columns: Columns) -> tuple[int, ...]:
+    """Rows by status, in the order of `_TALLIES`."""
     _, statuses, *_ = columns
-    tallies, left = {}, len(statuses)
-    for bound, name in _BOUND:  # the usual one first, which most batches have throughout
-        tallies[bound] = statuses.count(name) if left else 0
-        left -= tallies[bound]
-    return tallies
+    first = _TALLIES[0]  # most batches have it throughout
+    if statuses.count(first) == len(statuses):
+        return (len(statuses), 0, 0, 0)
+    return tuple(map(statuses.count, _TALLIES))
 
 
 def _outcome_of(seq: int, blob: bytes | None) -> Outcome | None:

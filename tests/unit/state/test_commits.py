@@ -51,6 +51,31 @@ def test_an_outcome_joins_the_next_intent(disk, group):
     assert disk.written == [(["i1"], []), (["i2"], ["s1"])]
 
 
+def test_intents_apart_leave_outcomes_to_the_thread(disk, group):
+    """Whoever announces batches then does not write for others as well; a flush, or an intent alone, still does."""
+    group.add("s1")
+    group.commit(["i1"], apart=True)
+    assert disk.written == [(["i1"], [])]
+    group.add("s2")
+    group.commit(["i2"])
+    assert disk.written[1:] == [(["i2"], ["s1", "s2"])]
+
+
+def test_an_outcome_that_joins_is_durable_before_the_next_intents(disk, group):
+    """And those before it; what comes later may be left again."""
+    group.add("s1")
+    group.add("s2", joins=True)
+    group.add("s3")
+    disk.error = StateError("the disk is full")
+    with pytest.raises(StateError, match="full"):
+        group.commit(["i1"], apart=True)
+    disk.error = None
+    group.commit(["i1"], apart=True)
+    group.add("s4")
+    group.commit(["i2"], apart=True)
+    assert disk.written == [(["i1"], ["s1", "s2", "s3"]), (["i2"], [])]
+
+
 def test_a_flush_writes_what_lingers_and_nothing_else(disk, group):
     """It returns when all is durable, and makes no transaction for nothing."""
     group.commit()

@@ -185,7 +185,7 @@ def test_batches_intended_together_are_told_apart(state, start):
 def test_marks_are_made_before_the_intents_are_on_record(state, start, monkeypatch):
     """Who is killed between the two has announced nothing; the other way round all of it would be in doubt."""
     journal = Journal(state, "r1", start().token)
-    monkeypatch.setattr(journal._commits, "commit", lambda _intents: left.append(journal._marks.left().unsent))
+    monkeypatch.setattr(journal._commits, "commit", lambda _intents, **_: left.append(journal._marks.left().unsent))
     left = []
     journal.intend_all([Intent(number, "create", [number]) for number in (1, 2)])
     assert left == [{1, 2}]
@@ -209,7 +209,7 @@ def test_a_note_that_is_cut_off_is_none(marks, left_all, cut, unsent, noted):
 def test_outcomes_outlive_the_process_before_they_are_on_record(state, start, monkeypatch):
     """Who is killed right after an answer knows what it was; the batch that was not answered is in doubt."""
     journal = Journal(state, "r1", start().token)
-    monkeypatch.setattr(journal._commits, "add", lambda _settlement: None)
+    monkeypatch.setattr(journal._commits, "add", lambda _settlement, **_: None)
     journal.intend_all([Intent(number, "create", [number, number + 10]) for number in (1, 2, 3)])
     for number in (1, 2):
         journal.begin(number)
