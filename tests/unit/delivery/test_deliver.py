@@ -100,6 +100,17 @@ def test_what_may_be_sent_twice_is_intended_together_if_that_pays(bench, plan, a
     assert bench.journal.begun == [*range(2, 106)]
 
 
+@pytest.mark.parametrize(("concurrency", "size"), [(1, 10), (4, 40)])
+def test_as_many_are_intended_together_as_are_sent_in_that_time(bench, plan, ahead, monkeypatch, concurrency, size):
+    """By all threads, not by one."""
+    ahead(10.0)
+    monkeypatch.setattr(import_module("tailrace.delivery.deliver"), "_LEAST_S", 1.0)  # that long each takes, as it were
+    found = together(bench)
+    bench.wants(concurrency=concurrency)
+    bench.run(plan(*[{}] * 1000))
+    assert set(found[:-1]) == {size}
+
+
 def test_of_wide_rows_fewer_are_held_at_once(bench, plan, ahead, monkeypatch):
     """Values are what takes the memory."""
     ahead(3_600.0)
