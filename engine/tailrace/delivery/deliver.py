@@ -222,6 +222,7 @@ class _Delivery:
                     break
                 self._fold_in()
         self._fleet.land(all_of_them=True)
+        self._journal.flush()  # what follows may build on it: a value that is free now, a row that is sent again
 
     def _send(self, works: list[Work]) -> None:
         if self._neighbours and self._fleet.several:

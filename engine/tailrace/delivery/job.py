@@ -72,6 +72,9 @@ class JournalLike(Protocol):
     def settle(self, number: int, outcomes: Sequence[Outcome]) -> None:
         """Make it durable what became of them: before any row without an outcome is intended again, and soon."""
 
+    def flush(self) -> None:
+        """Return when it is durable what became of all batches so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tailrace.errors import TailraceError
-
 LINGER_S = 0.1
 """How long an outcome may wait for company: long enough for that of a fast destination, and less than a blink."""
 _IDLE_S = 1.0
@@ -66,8 +64,9 @@ class Commits(Generic[Intent, Settlement]):
                 self._since = time.monotonic()
             self._settled.append(settlement)
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._look_after, name="journal", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._look_after, name="journal", daemon=True)
+                thread.start()
+                self._thread = thread
             elif self._asleep:
                 self._state.notify()
 
@@ -101,13 +100,14 @@ class Commits(Generic[Intent, Settlement]):
 
     def _round(self) -> None:
         """Write all that waits by now, for everyone who waits."""
-        with self._state:
-            group, self._waiting = self._waiting, []
-            lingering: list[Settlement] = []
-            if self._joining or not all(waiting.apart for waiting in group):
-                lingering, self._settled, self._joining = self._settled, [], False
+        group: list[_Waiting[Intent, Settlement]] = []
+        lingering: list[Settlement] = []
         error: BaseException | None = None
         try:
+            with self._state:
+                group, self._waiting = self._waiting, []
+                if self._joining or not all(waiting.apart for waiting in group):
+                    lingering, self._settled, self._joining = self._settled, [], False
             intents = [intent for waiting in group for intent in waiting.intents]
             settled = lingering + [settlement for waiting in group for settlement in waiting.settled]
             if intents or settled:
@@ -124,8 +124,8 @@ class Commits(Generic[Intent, Settlement]):
         while self._overdue():
             try:
                 self.commit()
-            except TailraceError:
-                break  # whoever commits next meets the error, and can tell it
+            except Exception:  # noqa: BLE001 - whoever commits next meets the error, and can tell it
+                break
         with self._state:
             if self._thread is threading.current_thread():
                 self._thread = None

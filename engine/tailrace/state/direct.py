@@ -5,6 +5,7 @@ Statements are SQLAlchemy's all the same, compiled once, so that both dialects g
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ _CHUNK = 1_000
 """Rows given to the driver at once."""
 _AT_ONCE = (1, 4, 16)
 """Rows in one execution of a statement that takes many: few numbers, as it is compiled for each of them."""
+_JOINS_UPDATES = (3, 33)
+"""The version of SQLite since which rows can be updated from others."""
 
 
 class Cursor(Protocol):
@@ -98,13 +101,15 @@ class PreparedMany:
     ) -> None:
         self._made, self._names, self._shared = made, names, shared
         self._dialect = database.engine.dialect
+        at_once = self._dialect.name != "sqlite" or sqlite3.sqlite_version_info >= _JOINS_UPDATES
+        self._at_once = _AT_ONCE if at_once else _AT_ONCE[:1]
         self._compiled: dict[int, tuple[str, Callable[[Sequence[Any]], Any]]] = {}
 
     def run(self, cursor: Cursor, rows: Sequence[Sequence[Any]], *shared: Any) -> None:
         """Execute it for all rows, each with its values in the order of `names`."""
         start = 0
         while left := len(rows) - start:
-            count = max(size for size in _AT_ONCE if size <= left)
+            count = max(size for size in self._at_once if size <= left)
             text, bound = self._compiled.get(count) or self._compile(count)
             cursor.execute(text, bound([*chain.from_iterable(rows[start : start + count]), *shared]))
             start += count

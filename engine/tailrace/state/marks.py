@@ -139,7 +139,9 @@ class Marks:
                 raise self._failed(error.strerror) from error
 
     def _opened(self) -> int:
-        if self._file is None:
+        if self._file is None and self._at:
+            self._file = os.open(self._path, os.O_RDWR)  # a thread that comes after `close`
+        elif self._file is None:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):
                 self._path.unlink()  # not emptied: a process that has it mapped would die of that
@@ -153,9 +155,9 @@ class Marks:
         if not self._size:
             room = self._head + room
         _write_at(file, room, self._size)
+        self._unmap()
         self._at = self._at or len(self._head)
         self._size += len(room)
-        self._unmap()
         with suppress(OSError):  # not every file system can
             self._map = mmap.mmap(file, self._size)
 
@@ -171,9 +173,9 @@ class Marks:
         self._at = end
 
     def _unmap(self) -> None:
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        held, self._map = self._map, None  # a signal may end this wherever it is
+        if held is not None:
+            held.close()
 
     def _failed(self, why: str | None) -> StateError:
         hint = "Check that this user may write there, and that the disk is not full; nothing was sent without a note."

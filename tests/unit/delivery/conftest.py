@@ -33,6 +33,7 @@ class Notebook:
     begun: list[int] = field(default_factory=list)
     settled: dict[int, list] = field(default_factory=dict)
     receipts: dict[int, list[str]] = field(default_factory=dict)
+    flushed: list[int] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def intend(self, number, operation, seqs):
@@ -68,6 +69,10 @@ class Notebook:
         with self.lock:
             assert {int(outcome.marker) for outcome in outcomes} <= set(self.intents[number][1])
             self.settled[number] = list(outcomes)
+
+    def flush(self):
+        """Note how many batches were settled by now."""
+        self.flushed.append(len(self.settled))
 
     @property
     def outcomes(self):

@@ -111,6 +111,12 @@ def test_as_many_are_intended_together_as_are_sent_in_that_time(bench, plan, ahe
     assert set(found[:-1]) == {size}
 
 
+def test_what_comes_later_finds_durable_what_came_before(bench, plan):
+    """A freed match value is taken, and a row sent again, once it is on record that it may be."""
+    bench.run(plan(*[{}] * 30))
+    assert set(bench.journal.flushed) == {0, 3}
+
+
 def test_of_wide_rows_fewer_are_held_at_once(bench, plan, ahead, monkeypatch):
     """Values are what takes the memory."""
     ahead(3_600.0)

@@ -142,15 +142,46 @@ def test_its_thread_ends_when_nothing_comes_and_begins_anew(disk, monkeypatch):
     assert [settled for _, settled in disk.written] == [[0], [1]]
 
 
-def test_its_thread_leaves_errors_to_those_who_can_tell_them(disk, monkeypatch):
+def test_a_signal_while_a_group_is_taken_is_told_to_all_of_it(disk, group):
+    """Nobody goes on as if what they announced were durable."""
+
+    class Interrupted:
+        """A lock at whose end a signal comes, once."""
+
+        def __init__(self, lock):
+            self.lock, self.left = lock, 2
+
+        def __enter__(self):
+            return self.lock.__enter__()
+
+        def __exit__(self, *why):
+            self.lock.__exit__(*why)
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+        def __getattr__(self, name):
+            return getattr(self.lock, name)
+
+    group.add("s1")
+    group._state = Interrupted(group._state)
+    with pytest.raises(KeyboardInterrupt):
+        group.commit(["i1"])
+    assert disk.written == []
+    group.commit(["i2"])
+    assert disk.written == [(["i2"], ["s1"])]
+
+
+@pytest.mark.parametrize("failure", [StateError("locked"), TimeoutError("no connection")])
+def test_its_thread_leaves_errors_to_those_who_can_tell_them(disk, monkeypatch, failure):
     """It ends, and the next who waits meets the error."""
     monkeypatch.setattr(commits, "LINGER_S", 0.0)
-    disk.error = StateError("locked")
+    disk.error = failure
     group = Commits(disk.write)
     group.add("s1")
     while group._thread is not None:
         threading.Event().wait(0.001)
-    with pytest.raises(StateError, match="locked"):
+    with pytest.raises(type(failure), match=str(failure)):
         group.close()
     disk.error = None
     group.commit()

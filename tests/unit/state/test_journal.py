@@ -115,8 +115,10 @@ def test_what_a_stalled_run_learned_last_is_known(state, start, clock):
 
 @pytest.mark.parametrize("count", [1, 2, 4, 15, 16, 59])
 @pytest.mark.parametrize("server", [False, True])
-def test_many_settlements_are_written_at_once(request, tmp_path, count, server):
+@pytest.mark.parametrize("version", [(3, 26), (3, 33)])
+def test_many_settlements_are_written_at_once(request, tmp_path, monkeypatch, count, server, version):
     """Each has its own outcomes, tallies and moments, however many a statement takes."""
+    monkeypatch.setattr("sqlite3.sqlite_version_info", version)
     url = request.getfixturevalue("postgres_database") if server else "sqlite:///.tailrace/state.db"
     statuses = ("acknowledged", "rejected", "unknown", "skipped")
     with StateDB.open(url, tmp_path) as state:

@@ -165,6 +165,48 @@ def test_on_a_full_disk_nothing_is_sent(marks, left, monkeypatch):
     assert left() == {2}
 
 
+def test_a_thread_that_comes_late_adds_its_note(marks, left_all):
+    """Who stops at once closes the file while a thread still waits for its answer; what was noted stays."""
+    marks.intended([1, 2])
+    marks.sent(1)
+    marks.close()
+    marks.settled(1, b"acked")
+    marks.close()
+    assert left_all() == Left(frozenset([2]), {1: b"acked"})
+    marks.drop()
+    with pytest.raises(StateError):
+        marks.sent(2)
+
+
+def test_an_outcome_that_could_not_be_noted_goes_with_the_next_intents(state, start, monkeypatch):
+    """It would not outlive the process else, while batches behind it are announced."""
+    journal = Journal(state, "r1", start().token)
+    monkeypatch.setattr("tailrace.state.journal._NOTED_S", 3_600.0)
+    journal.intend_all([Intent(number, "create", [number]) for number in (1, 2)])
+    journal.begin(1)
+
+    def full(_number, _note):
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(journal._marks, "settled", full)
+    journal.settle(1, [acknowledged("1")])
+    journal.intend_all([Intent(number, "create", [number]) for number in (3, 4)])
+    assert Journal(state, "r1", 1).batch(1).settled_at is not None
+
+
+def test_what_was_noted_is_written_with_its_moment(state, start, clock):
+    """So that what waits for stray requests knows when the last answer came."""
+    journal = Journal(state, "r1", start().token)
+    journal._commits.add = lambda _settlement, **_: None
+    journal.intend_all([Intent(number, "upsert", [number]) for number in (1, 2)])
+    journal.begin(1)
+    journal.settle(1, [acknowledged("1")])
+    assert state.last_answer(["r1"]) is None
+    Journal(state, "r1", 1).take_notes()
+    assert state.last_answer(["r1"]) == pytest.approx(clock.now, abs=30)
+    assert [doubt.number for doubt in Journal(state, "r1", 1).doubts()] == [2]
+
+
 def test_batches_intended_together_are_told_apart(state, start):
     """What was intended alone may have been sent: its intent is all there is."""
     journal = Journal(state, "r1", start().token)
