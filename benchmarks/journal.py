@@ -158,8 +158,8 @@ SECTION = """\
 Measured by `python -m benchmarks.journal --rows {rows}`, {when}. A first run in batches of 100 rows, without any rate
 limit: the whole run from query to snapshot, with the journal and with one that does nothing, in processes
 tuned as the program's is ([why](decisions/0039-processes-of-our-own.md)).
-The destination is a store in that process: as fast as none that is worth a sync, which makes the journal's share the
-largest there can be. In the other cases each request takes its time. Room is that of the state database, its
+The destination is a store in the run's process: as fast as none that is worth a sync, which makes the journal's share
+the largest there can be. In the other cases each request takes its time. Room is that of the state database, its
 write-ahead log and the notes beside it when all is sent.
 
 The two runs of a pair take turns of a second each, where requests take no time

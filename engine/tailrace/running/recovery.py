@@ -44,24 +44,12 @@ BROKE = "broke off; its outcomes were recovered"
 PLANNED_AGAIN = "in flight when the run broke off: planned again"
 
 
-def take_notes(session: Session, sync: Sync, lease: Lease, *, but: str) -> None:
-    """Make durable what unfinished runs of the sync noted of answers: when the last one came is asked of the state."""
-    for run in _broken(session, sync, but):
-        journal = Journal(session.state, run.run_id, lease.token)
-        journal.take_notes()
-        journal.close()
-
-
 def recover(
     session: Session, sync: Sync, target: Target, lease: Lease, destination: Destination, *, but: str
 ) -> tuple[Recovered, ...]:
     """Settle every unfinished run of the sync but the one given; call it with the lease held."""
-    broken = _broken(session, sync, but)
+    broken = [run for run in session.state.unfinished_runs(sync.name) if run.run_id != but]
     return tuple(_recover(session, sync, target, lease, destination, run, but) for run in broken)
-
-
-def _broken(session: Session, sync: Sync, but: str) -> list[RunRecord]:
-    return [run for run in session.state.unfinished_runs(sync.name) if run.run_id != but]
 
 
 def _recover(

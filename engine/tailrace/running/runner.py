@@ -26,7 +26,7 @@ from tailrace.running.heeding import heeded
 from tailrace.running.job import job
 from tailrace.running.lease import leased
 from tailrace.running.planner import Planned, PlanRequest, ask, make_plan
-from tailrace.running.recovery import planned_again, recover, take_notes
+from tailrace.running.recovery import planned_again, recover
 from tailrace.running.result import RunResult
 from tailrace.running.retention import forget_old_runs
 from tailrace.running.settle import Settled, forget_issues, save_issues, save_mark, save_snapshot
@@ -171,8 +171,7 @@ class _Run:
             asked = ask(session, self.sync, self.target, destination, stop=self.stop)
             heed()
             settle = self.target.config.settle if destination.capabilities.strays else 0.0
-            take_notes(session, self.sync, lease, but=self.run_id)
-            landed = landed_at(session.state, self.sync.name, settle, but=self.run_id)
+            landed = landed_at(session.state, self.sync.name, settle, token=lease.token, but=self.run_id)
             with span("recover"):
                 recovered = recover(self.session, self.sync, self.target, lease, destination, but=self.run_id)
             self.known = replace(self.known, recovered=recovered)

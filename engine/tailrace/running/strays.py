@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tailrace.state import Journal
+
 if TYPE_CHECKING:
     import logging
 
@@ -18,18 +20,24 @@ _LATEST = 20
 """Runs that are looked at: more do not end within the time that requests take to land."""
 
 
-def landed_at(state: StateDB, sync: str, settle: float, *, but: str) -> float | None:
+def landed_at(state: StateDB, sync: str, settle: float, *, token: int, but: str) -> float | None:
     """When the last request of the sync's earlier runs will have landed, by the state database's clock.
 
-    `settle` is in seconds. None where each request of theirs was answered, or landed long ago. To be asked before those
-    that broke off are recovered, which takes what they had in flight for answered now.
+    `settle` is in seconds, `token` that of the lease of the run that asks, which is not to be looked at itself. None
+    where each request of theirs was answered, or landed long ago. To be asked before those that broke off are
+    recovered, which takes what they had in flight for answered now; what they noted of answers is made durable here.
     """
     if not settle:
         return None
     with state.reading() as connection:
         since = state.now(connection) - settle
-    doubtful = [run.run_id for run in state.runs(sync, _LATEST) if run.run_id != but and _doubtful(run, since)]
-    last = state.last_answer(doubtful)
+    doubtful = [run for run in state.runs(sync, _LATEST) if run.run_id != but and _doubtful(run, since)]
+    for run in doubtful:
+        if run.finished_at is None:
+            journal = Journal(state, run.run_id, token)
+            journal.take_notes()
+            journal.close()
+    last = state.last_answer([run.run_id for run in doubtful])
     return None if last is None else last + settle
 
 

@@ -10,7 +10,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
 from threading import RLock
@@ -99,34 +98,25 @@ class PreparedMany:
     def __init__(
         self, database: Database, made: Callable[[int], Any], names: Sequence[str], shared: Sequence[str]
     ) -> None:
-        self._made, self._names, self._shared = made, names, shared
-        self._dialect = database.engine.dialect
-        at_once = self._dialect.name != "sqlite" or sqlite3.sqlite_version_info >= _JOINS_UPDATES
-        self._at_once = _AT_ONCE if at_once else _AT_ONCE[:1]
-        self._compiled: dict[int, tuple[str, Callable[[Sequence[Any]], Any]]] = {}
+        self._database, self._made, self._names, self._shared = database, made, names, shared
+        able = database.engine.dialect.name != "sqlite" or sqlite3.sqlite_version_info >= _JOINS_UPDATES
+        self._at_once = _AT_ONCE if able else _AT_ONCE[:1]
+        self._prepared: dict[int, tuple[Prepared, Sequence[str]]] = {}
 
     def run(self, cursor: Cursor, rows: Sequence[Sequence[Any]], *shared: Any) -> None:
         """Execute it for all rows, each with its values in the order of `names`."""
         start = 0
         while left := len(rows) - start:
             count = max(size for size in self._at_once if size <= left)
-            text, bound = self._compiled.get(count) or self._compile(count)
-            cursor.execute(text, bound([*chain.from_iterable(rows[start : start + count]), *shared]))
+            prepared, names = self._prepared.get(count) or self._prepare(count)
+            values = chain(chain.from_iterable(rows[start : start + count]), shared)
+            prepared.run(cursor, [dict(zip(names, values, strict=True))])
             start += count
 
-    def _compile(self, count: int) -> tuple[str, Callable[[Sequence[Any]], Any]]:
-        compiled = self._made(count).compile(dialect=self._dialect)
+    def _prepare(self, count: int) -> tuple[Prepared, Sequence[str]]:
         names = [*(f"{name}_{row}" for row in range(count) for name in self._names), *self._shared]
-        if compiled.positional:
-            bound: Callable[[Sequence[Any]], Any] = itemgetter(*map(names.index, compiled.positiontup))
-        else:
-            bound = partial(_named, names)
-        self._compiled[count] = compiled.string, bound
-        return self._compiled[count]
-
-
-def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(names, values, strict=True))
+        self._prepared[count] = Prepared(self._database, self._made(count)), names
+        return self._prepared[count]
 
 
 class Direct:

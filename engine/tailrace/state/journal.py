@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -209,30 +209,27 @@ class Journal:
 
     def doubts(self) -> list[Doubt]:
         """Batches that have no outcomes, as the run died; and which of them were not sent, where that is known."""
+        left = self.take_notes()
         query = self._mine(batches.c.number, batches.c.operation, batches.c.seqs, batches.c.receipt)
         query = query.where(batches.c.settled_at.is_(None), batches.c.seqs.is_not(None))
         with self._reading() as connection:
-            found = connection.execute(query).all()
-        left = self._left()
-        self._take([row.number for row in found], left)
-        return [
-            Doubt(number, operation, unpack_seqs(seqs), receipt, sent=number not in left.unsent)
-            for number, operation, seqs, receipt in found
-            if number not in left.settled
-        ]
+            return [
+                Doubt(number, operation, unpack_seqs(seqs), receipt, sent=number not in left.unsent)
+                for number, operation, seqs, receipt in connection.execute(query)
+            ]
 
-    def take_notes(self) -> None:
-        """Make durable what the run that died noted of answers, with the moments at which they came."""
-        with self._reading() as connection:
-            found = connection.scalars(self._mine(batches.c.number).where(batches.c.settled_at.is_(None))).all()
-        self._take(found, self._left())
+    def take_notes(self) -> Left:
+        """Make durable what the run that died noted of answers, with the moments at which they came.
 
-    def _left(self) -> Left:
-        return Left() if self._marks is None else self._marks.left()
-
-    def _take(self, open_ones: Sequence[int], left: Left) -> None:
-        noted = [number for number in open_ones if number in left.settled]
-        self._commits.commit(settled=[_Settlement.noted(number, left.settled[number]) for number in noted])
+        Gives all that was noted.
+        """
+        left = Left() if self._marks is None else self._marks.left()
+        if left.settled:
+            open_ones = self._mine(batches.c.number).where(batches.c.settled_at.is_(None))
+            with self._reading() as connection:
+                noted = [number for number in connection.scalars(open_ones) if number in left.settled]
+            self._commits.commit(settled=[_Settlement.noted(number, left.settled[number]) for number in noted])
+        return left
 
     def outcomes(self) -> pl.DataFrame:
         """All outcomes so far, one per row, by seq: seq, status, record_id, code, message, batch."""
@@ -344,21 +341,15 @@ def _dated(settled: _Settlement, offset: float) -> tuple[Any, ...]:
 
 def _settling(count: int) -> Any:
     """What takes so many settlements; for one, what SQLite knew before 3.33 as well."""
-    if count == 1:
-        values = {name: sa.bindparam(f"{name}_0", type_=batches.c[name].type) for name in _SETTLED[2:]}
-        began = sa.func.coalesce(sa.bindparam("sent_at_0", type_=sa.Float), batches.c.intended_at)
-        here = (batches.c.run_id == sa.bindparam("run")) & (batches.c.number == sa.bindparam("number_0"))
-        return sa.update(batches).where(here).values(intended_at=began, **values)
-    columns = [sa.column("number", sa.Integer), sa.column("sent_at", sa.Float)]
-    columns += [sa.column(name, batches.c[name].type) for name in _SETTLED[2:]]
-    given = sa.values(*columns, name="given").data(
-        # Cast, as nothing tells a server what a null is.
-        [tuple(sa.cast(sa.bindparam(f"{c.name}_{row}"), c.type) for c in columns) for row in range(count)]
-    )
-    which = given.cte("given")
-    here = (batches.c.run_id == sa.bindparam("run")) & (batches.c.number == which.c.number)
-    began = sa.func.coalesce(which.c.sent_at, batches.c.intended_at)
-    return sa.update(batches).where(here).values(intended_at=began, **{name: which.c[name] for name in _SETTLED[2:]})
+    kinds = {name: batches.c.intended_at.type if name == "sent_at" else batches.c[name].type for name in _SETTLED}
+    # Cast, as nothing tells a server what a null is.
+    rows = [tuple(sa.cast(sa.bindparam(f"{name}_{row}"), kinds[name]) for name in _SETTLED) for row in range(count)]
+    columns = [sa.column(name, kind) for name, kind in kinds.items()]
+    given: Iterable[Any] = rows[0] if count == 1 else sa.values(*columns).data(rows).cte("given").c
+    number, sent_at, *others = given
+    here = (batches.c.run_id == sa.bindparam("run")) & (batches.c.number == number)
+    told = dict(zip(_SETTLED[2:], others, strict=True))
+    return sa.update(batches).where(here).values(intended_at=sa.func.coalesce(sent_at, batches.c.intended_at), **told)
 
 
 def _tallies(columns: Columns) -> tuple[int, ...]:

@@ -140,6 +140,9 @@ def test_many_settlements_are_written_at_once(request, tmp_path, monkeypatch, co
             assert [getattr(batch, status) for status in statuses] == expected
             assert (batch.intended_at == intended[batch.number]) == (batch.number % 2 == 0)
             assert batch.settled_at >= batch.intended_at
+        if not server and version < (3, 33):  # it knows no update from other rows
+            assert [*journal._update._prepared] == [1]
+            assert " FROM " not in journal._update._prepared[1][0]._text
         found = {(seq, status, batch) for seq, status, *_, batch in journal.outcomes().rows()}
         assert found == {(int(o.marker), o.status, number) for number, outcomes in told.items() for o in outcomes}
         journal.close()
